@@ -1,0 +1,120 @@
+# `make help` lists the targets. Each sets up what it needs, from the package index alone.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+NEWEST := .venv/airflow-3.3
+LOWEST := .venv/airflow-2.11
+FAKER := .venv/faker
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# uv of the environment $(1). It does not read pip's settings: where only pip was told of an index, it is told the same.
+uv = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(1)/bin/python -m pip config get global.index-url 2>/dev/null)}}}" \
+	UV_INDEX="$${UV_INDEX:-$${UV_EXTRA_INDEX_URL:-$$PIP_EXTRA_INDEX_URL}}" \
+	UV_INSECURE_HOST="$${UV_INSECURE_HOST:-$$PIP_TRUSTED_HOST}" \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}" \
+	$(1)/bin/uv
+
+# Make the environment $(1), unless it is there, with the first of the interpreters $(3) that is Python 3.11 to 3.$(4),
+# and put the uv that constraints/$(2).txt pins into it.
+define make_environment
+@test -x $(1)/bin/uv || { \
+	for python in $(3) none; do \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $(4)))' 2>/dev/null && break; \
+	done; \
+	if test "$$python" = none; then \
+		echo "$(1) needs Python 3.11$(if $(filter 99,$(4)), or newer, to 3.$(4)); not found as: $(3). Name one: make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	echo "==> $(1): a new environment with $$("$$python" --version)"; \
+	"$$python" -m venv $(1) && $(1)/bin/python -m pip install --quiet --constraint constraints/$(2).txt uv; }
+endef
+
+# Install the arguments $(3) into the environment $(1), as constraints/$(2).txt pins them, and leave the mark that make looks at.
+define install
+@echo "==> $(1): installing what constraints/$(2).txt pins"
+@$(call uv,$(1)) pip install --quiet --python $(1) --constraint constraints/$(2).txt --build-constraint constraints/$(2).txt $(3)
+@touch $@
+endef
+
+.PHONY: help
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: demo
+demo: $(NEWEST)/.installed $(FAKER)/.installed ## Sync, wait and gate dbt on a real Airflow; KEEP=1 keeps it up
+	@$(NEWEST)/bin/python scripts/demo.py
+
+.PHONY: test
+test: $(NEWEST)/.installed $(FAKER)/.installed ## Run all tests but the browser's and the lowest Airflow's
+	$(NEWEST)/bin/pytest --ignore=tests/ui $(PYTEST_ARGS)
+
+.PHONY: test-lowest
+test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest Airflow and dependencies
+	$(LOWEST)/bin/pytest tests/unit tests/integration $(PYTEST_ARGS)
+
+.PHONY: test-ui
+test-ui: $(NEWEST)/.installed-ui ## Run the browser test; needs Chromium
+	$(NEWEST)/bin/pytest tests/ui $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: $(NEWEST)/.installed ## Measure branch coverage: 100 % of api/, 95 % of all
+	$(NEWEST)/bin/pytest tests/unit tests/integration tests/emulator --cov --cov-report= $(PYTEST_ARGS)
+	$(NEWEST)/bin/coverage report --fail-under=95
+	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
+
+.PHONY: lint
+lint: $(NEWEST)/.installed ## Check style, format, spelling and pyproject.toml
+	$(NEWEST)/bin/ruff check
+	$(NEWEST)/bin/ruff format --check
+	$(NEWEST)/bin/codespell
+	$(NEWEST)/bin/validate-pyproject pyproject.toml
+
+.PHONY: format
+format: $(NEWEST)/.installed ## Apply the format and the safe fixes
+	$(NEWEST)/bin/ruff check --fix
+	$(NEWEST)/bin/ruff format
+
+.PHONY: types
+types: $(NEWEST)/.installed ## Check types
+	$(NEWEST)/bin/mypy
+
+.PHONY: build
+build: $(NEWEST)/.installed ## Build the sdist and the wheel into dist/
+	$(NEWEST)/bin/python -m build --no-isolation
+
+.PHONY: constraints
+constraints: ## Resolve constraints/*.txt anew
+	$(call make_environment,$(NEWEST),airflow-3.3,$(PYTHON),99)
+	@resolve() { \
+		output="constraints/$$1.txt"; shift; echo "==> $$output"; \
+		UV_CUSTOM_COMPILE_COMMAND="make constraints" $(call uv,$(NEWEST)) pip compile --quiet --universal \
+			--python-version 3.11 --upgrade --output-file "$$output" "$$@"; \
+	}; \
+	resolve airflow-3.3 constraints/airflow-3.3.in pyproject.toml --group dev --group ui && \
+	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
+	resolve faker constraints/faker.in --override constraints/faker-overrides.txt
+
+.PHONY: clean
+clean: ## Remove environments, builds, caches and what runs left
+	rm -rf .venv .demo build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(NEWEST)/.installed: pyproject.toml constraints/airflow-3.3.txt
+	$(call make_environment,$(NEWEST),airflow-3.3,$(PYTHON),99)
+	$(call install,$(NEWEST),airflow-3.3,--group dev --editable .)
+
+$(NEWEST)/.installed-ui: $(NEWEST)/.installed
+	$(call install,$(NEWEST),airflow-3.3,--group ui)
+
+# Airflow 2.11 ends at Python 3.12.
+$(LOWEST)/.installed: pyproject.toml constraints/airflow-2.11.txt
+	$(call make_environment,$(LOWEST),airflow-2.11,$(PYTHON) python3.11 python3.12,12)
+	$(call install,$(LOWEST),airflow-2.11,--group test --editable .)
+
+# The connector's own pins do not go with any Airflow's, and one of them gives way: faker-overrides.txt.
+$(FAKER)/.installed: constraints/faker.txt constraints/faker-overrides.txt
+	$(call make_environment,$(FAKER),faker,$(PYTHON),99)
+	$(call install,$(FAKER),faker,--override constraints/faker-overrides.txt airbyte-source-faker)
