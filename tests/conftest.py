@@ -5,8 +5,11 @@ import os
 import shutil
 import tempfile
 
-# Airflow reads these once, when it is first imported: before any fixture could set them.
-_airflow_home = tempfile.mkdtemp(prefix="airflow-home-")
-atexit.register(shutil.rmtree, _airflow_home, ignore_errors=True)
-os.environ["AIRFLOW_HOME"] = _airflow_home
+# Airflow reads its environment once, when it is first imported: before any fixture could set it.
+for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[name]
+
+airflow_home = tempfile.mkdtemp(prefix="airflow-home-")
+atexit.register(shutil.rmtree, airflow_home, ignore_errors=True)
+os.environ["AIRFLOW_HOME"] = airflow_home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
