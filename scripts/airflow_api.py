@@ -1,0 +1,309 @@
+"""A small client of Airflow's REST API (`/api/v2`), for the demo and tests on a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+FINISHED_RUN_STATES = frozenset({"success", "failed"})
+FINISHED_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+class AirflowApiError(Exception):
+    """
+    Airflow refused a request.
+
+    :param status: HTTP status.
+    """
+
+    def __init__(self, method: str, path: str, status: int, body: str) -> None:
+        self.status = status
+        super().__init__(f"Airflow refused {method} {path}: {status}, {body[:500]}")
+
+
+class AirflowTimeoutError(Exception):
+    """Airflow did not reach the awaited state in time; the message says the last one seen."""
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    """One task of one run, as Airflow reports it."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    pid: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def from_json(cls, payload: Mapping[str, Any]) -> TaskInstance:
+        """Read Airflow's ``TaskInstanceResponse``."""
+        return cls(
+            dag_id=payload["dag_id"],
+            run_id=payload["dag_run_id"],
+            task_id=payload["task_id"],
+            map_index=payload["map_index"],
+            state=payload["state"],
+            try_number=payload["try_number"],
+            pid=payload["pid"],
+            started_at=_instant(payload["start_date"]),
+            ended_at=_instant(payload["end_date"]),
+        )
+
+    @property
+    def name(self) -> str:
+        """The task id, with the index of a mapped task."""
+        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the first start to the end, deferred time included."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+class AirflowApi:
+    """
+    The calls that a person makes in the UI, by HTTP.
+
+    :param url: Root of the API server, without ``/api/v2``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        # The API server is on loopback; a proxy of the environment must not be asked for it.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+    ) -> Any:
+        """
+        Call ``/api/v2`` + *path* and decode the answer.
+
+        :raises AirflowApiError: Any status from 400.
+        :raises OSError: No answer.
+        """
+        url = f"{self.url}/api/v2{path}"
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        request = urllib.request.Request(
+            url,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Accept": "application/json", "Content-Type": "application/json"},
+        )
+        try:
+            with self._opener.open(request, timeout=30) as response:
+                content = response.read()
+        except urllib.error.HTTPError as error:
+            raise AirflowApiError(
+                method, path, error.code, error.read().decode(errors="replace")
+            ) from error
+        return json.loads(content) if content else None
+
+    def health(self) -> dict[str, str | None]:
+        """Status of each component, e.g. ``{"scheduler": "healthy", "triggerer": None}``."""
+        report = self.request("GET", "/monitor/health")
+        return {name: part.get("status") for name, part in report.items() if part}
+
+    def create_connection(self, connection_id: str, conn_type: str, **fields: object) -> None:
+        """Store a connection; *fields* are host, port, login, password, extra (JSON text)."""
+        body = {"connection_id": connection_id, "conn_type": conn_type, **fields}
+        self.request("POST", "/connections", body)
+
+    def test_connection(
+        self, connection_id: str, conn_type: str, **fields: object
+    ) -> tuple[bool, str]:
+        """Press the Test button; needs ``[core] test_connection = Enabled``."""
+        body = {"connection_id": connection_id, "conn_type": conn_type, **fields}
+        answer = self.request("POST", "/connections/test", body)
+        return answer["status"], answer["message"]
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Store a new Airflow variable."""
+        self.request("POST", "/variables", {"key": key, "value": value})
+
+    def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
+        """
+        Wait until the DAG processor has read *dag_id*.
+
+        :raises AirflowTimeoutError: Not there in time; the message has Airflow's import errors.
+        """
+
+        def known() -> bool:
+            try:
+                self.request("GET", f"/dags/{dag_id}/details")
+            except AirflowApiError as error:
+                if error.status != 404:
+                    raise
+                return False
+            return True
+
+        try:
+            poll(known, timeout=timeout, what=f"DAG {dag_id}")
+        except AirflowTimeoutError as error:
+            failures = self.request("GET", "/importErrors")["import_errors"]
+            traces = "\n".join(f"{each['filename']}:\n{each['stack_trace']}" for each in failures)
+            raise AirflowTimeoutError(f"{error}. Import errors: {traces or 'none'}") from None
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run and return its id."""
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"]
+        return run_id
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """State of a run: queued, running, success, failed."""
+        state: str = self.request("GET", _run_path(dag_id, run_id))["state"]
+        return state
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        """All tasks of a run; those that have started come first, in the order of their start."""
+        answer = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances")
+        tasks = [TaskInstance.from_json(each) for each in answer["task_instances"]]
+        return sorted(tasks, key=lambda task: (task.started_at is None, task.started_at))
+
+    def task_instance(self, dag_id: str, run_id: str, task_id: str) -> TaskInstance:
+        """One task that is not mapped."""
+        answer = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}")
+        return TaskInstance.from_json(answer)
+
+    def wait_for_run(
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        timeout: float,
+        on_change: Callable[[TaskInstance], None] = lambda task: None,
+    ) -> str:
+        """
+        Wait until a run is over and return its state.
+
+        :param timeout: Seconds.
+        :param on_change: Called with a task each time that its state has changed.
+        :raises AirflowTimeoutError: Not over in time.
+        """
+        seen: dict[str, tuple[str | None, int]] = {}
+
+        def over() -> str | None:
+            # The run is read first, so that its tasks are seen in their last state.
+            state = self.run_state(dag_id, run_id)
+            for task in self.task_instances(dag_id, run_id):
+                now = (task.state, task.try_number)
+                if seen.get(task.name) != now:
+                    seen[task.name] = now
+                    on_change(task)
+            return state if state in FINISHED_RUN_STATES else None
+
+        try:
+            return poll(over, timeout=timeout, what=f"the end of run {run_id} of {dag_id}")
+        except AirflowTimeoutError as error:
+            states = {name: state for name, (state, _) in seen.items()}
+            raise AirflowTimeoutError(f"{error}; tasks: {states}") from None
+
+    def wait_for_task(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        states: Collection[str],
+        *,
+        timeout: float = 60,
+        try_number: int = 1,
+    ) -> TaskInstance:
+        """
+        Wait until a task is in one of *states*, in try *try_number* or a later one.
+
+        :param timeout: Seconds.
+        :raises AirflowTimeoutError: Not there in time, or finished in another state.
+        """
+
+        def reached() -> TaskInstance | None:
+            task = self.task_instance(dag_id, run_id, task_id)
+            if task.try_number < try_number:
+                return None
+            if task.state in states:
+                return task
+            if task.state in FINISHED_TASK_STATES:
+                raise AirflowTimeoutError(
+                    f"{dag_id}.{task_id} ended as {task.state}, awaited {sorted(states)}"
+                )
+            return None
+
+        return poll(reached, timeout=timeout, what=f"{dag_id}.{task_id} in {sorted(states)}")
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Read an XCom value; ``None`` when there is none."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        try:
+            return self.request("GET", path, query={"deserialize": "true"})["value"]
+        except AirflowApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def clear(self, dag_id: str, run_id: str, task_ids: Collection[str]) -> None:
+        """Clear tasks of a run, so that they run once more."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "only_failed": False,
+        }
+        self.request("POST", f"/dags/{dag_id}/clearTaskInstances", body)
+
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Mark a task by hand as ``success``, ``failed`` or ``skipped``."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}"
+        self.request("PATCH", path, {"new_state": state})
+
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> list[str]:
+        """The events of a task's log, one text each."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
+        content = self.request("GET", path, query={"full_content": "true"})["content"]
+        return [line if isinstance(line, str) else line["event"] for line in content]
+
+
+def poll(check: Callable[[], T | None], *, timeout: float, what: str, interval: float = 0.3) -> T:
+    """
+    Call *check* until it returns something true, and return that.
+
+    :param timeout: Seconds.
+    :param what: Noun for the message of the time-out.
+    :raises AirflowTimeoutError: Nothing true in time.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AirflowTimeoutError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(interval)
+
+
+def _run_path(dag_id: str, run_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id)}"
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,326 @@
+"""
+A real Airflow on this machine: API server, scheduler, dag processor and triggerer as processes.
+
+Everything lives in one folder (SQLite, logs, settings by environment), listens on loopback only,
+and is stopped when the context ends, whichever way it ends::
+
+    with LocalAirflow(home=folder, dags_folder=dags, dag_ids=["sync_then_dbt"]) as airflow:
+        run_id = airflow.api.trigger("sync_then_dbt")
+        airflow.api.wait_for_run("sync_then_dbt", run_id, timeout=120)
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from scripts.airflow_api import AirflowApi, AirflowApiError, AirflowTimeoutError, poll
+
+START_TIMEOUT = 180.0
+"""Seconds for all components to become healthy; about 20 on two idle cores."""
+
+STOP_TIMEOUT = 15.0
+"""Seconds that a component has between SIGTERM and SIGKILL."""
+
+LOG_TAIL_LINES = 30
+
+HEARTBEAT_KEYS = {
+    "scheduler": "latest_scheduler_heartbeat",
+    "dag-processor": "latest_dag_processor_heartbeat",
+    "triggerer": "latest_triggerer_heartbeat",
+}
+"""Component to its heartbeat in the health report; the API server has none, it answers or not."""
+
+
+class AirflowProcessError(Exception):
+    """A process of Airflow failed; the message has the last lines of its log."""
+
+
+class AirflowProcess:
+    """
+    One ``airflow`` command as a process, with a log file of its own.
+
+    :param name: Name for messages and for the log file.
+    :param arguments: Arguments of ``python -m airflow``.
+    """
+
+    def __init__(
+        self, name: str, arguments: Iterable[str], *, environment: Mapping[str, str], log: Path
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = [sys.executable, "-m", "airflow", *arguments]
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._family: list[psutil.Process] = []
+
+    @property
+    def pid(self) -> int | None:
+        """Pid of the main process, ``None`` when it was not started or has been stopped."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of a process that ended by itself, ``None`` of one that runs."""
+        return None if self._process is None else self._process.poll()
+
+    def start(self) -> None:
+        """Start the process; what it prints is appended to its log."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C in a terminal goes to the whole group: only the harness shall get it, and
+                # stop the components in order.
+                start_new_session=True,
+            )
+
+    def run(self) -> None:
+        """
+        Run the process to its end.
+
+        :raises AirflowProcessError: Its exit code is not 0.
+        """
+        self.start()
+        try:
+            if self._process is not None and self._process.wait() != 0:
+                raise AirflowProcessError(self.explain("failed"))
+        finally:
+            self.kill()
+
+    def send_stop(self) -> None:
+        """Send SIGTERM, as a deployment stops a component, and return at once."""
+        if self._process is not None:
+            self._family = _family(self._process.pid)
+            self._process.terminate()
+
+    def await_stop(self) -> None:
+        """Wait for the end after `send_stop`; what is left after `STOP_TIMEOUT` is killed."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT)
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL the process and all that it started, as a node that dies does."""
+        if self._process is not None:
+            for member in {*self._family, *_family(self._process.pid)}:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            self._process.wait()
+            self._process = None
+            self._family = []
+
+    def explain(self, what: str) -> str:
+        """Text for a failure: *what* happened to this process, and the last lines of its log."""
+        return f"Airflow's {self.name} {what}. Last lines of {self.log}:\n{log_tail(self.log)}"
+
+
+class LocalAirflow:
+    """
+    Airflow's components on loopback, as a context manager.
+
+    :param home: ``AIRFLOW_HOME``; an existing folder of this Airflow's own.
+    :param dags_folder: Folder of the DAG files.
+    :param dag_ids: DAGs that must have been read before the context begins.
+    :param environment: More environment variables of every component, ``AIRFLOW__SECTION__KEY``
+        included.
+    :param report: Gets one line of progress at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        dags_folder: Path,
+        dag_ids: Collection[str] = (),
+        environment: Mapping[str, str] | None = None,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.api = AirflowApi(self.url)
+        self.environment = {
+            **_inherited_environment(),
+            **_settings(home, dags_folder, self.url),
+            **(environment or {}),
+        }
+        self._logs = home / "component-logs"
+        self._dag_ids = dag_ids
+        self._report = report
+        # --skip-serve-logs: their log servers would listen on all interfaces.
+        self.components = {
+            "api-server": self._process(
+                "api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"
+            ),
+            "scheduler": self._process("scheduler", "--skip-serve-logs"),
+            "dag-processor": self._process("dag-processor"),
+            "triggerer": self._process("triggerer", "--skip-serve-logs"),
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self._logs.mkdir()
+            started = time.monotonic()
+            self._process("db", "migrate").run()
+            self._report(f"database migrated ({time.monotonic() - started:.0f} s)")
+            self._start(self.components)
+            for dag_id in self._dag_ids:
+                self.api.wait_for_dag(dag_id)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def start(self, name: str) -> None:
+        """Start a component that was stopped or killed; returns when it is healthy."""
+        self._start([name])
+
+    def stop(self, name: str) -> None:
+        """Stop a component as a deployment does."""
+        self.components[name].send_stop()
+        self.components[name].await_stop()
+
+    def kill(self, name: str) -> None:
+        """Kill a component with its children, without a chance to clean up."""
+        self.components[name].kill()
+
+    def _process(self, *arguments: str) -> AirflowProcess:
+        name = arguments[0]
+        return AirflowProcess(
+            name, arguments, environment=self.environment, log=self._logs / f"{name}.log"
+        )
+
+    def _start(self, names: Collection[str]) -> None:
+        started = datetime.now(UTC)
+        for name in names:
+            self.components[name].start()
+        waiting = list(names)
+
+        def all_healthy() -> bool:
+            healthy = self._healthy(since=started)
+            for name in list(waiting):
+                if self.components[name].exit_code is not None:
+                    raise AirflowProcessError(
+                        self.components[name].explain(
+                            f"ended with {self.components[name].exit_code}"
+                        )
+                    )
+                if name in healthy:
+                    waiting.remove(name)
+                    seconds = (datetime.now(UTC) - started).total_seconds()
+                    self._report(f"{name} is healthy ({seconds:.0f} s)")
+            return not waiting
+
+        try:
+            poll(all_healthy, timeout=START_TIMEOUT, what="a healthy Airflow", interval=0.5)
+        except AirflowTimeoutError as error:
+            explanation = self.components[waiting[0]].explain("is not healthy")
+            raise AirflowProcessError(f"{error}. {explanation}") from None
+
+    def _healthy(self, since: datetime) -> set[str]:
+        """Names of the components with a good report that is not from before *since*."""
+        try:
+            report = self.api.request("GET", "/monitor/health")
+        except (OSError, AirflowApiError):
+            return set()
+        healthy = {"api-server"}
+        for name, heartbeat_key in HEARTBEAT_KEYS.items():
+            part = report[name.replace("-", "_")] or {}
+            beat = part.get(heartbeat_key)
+            if part.get("status") == "healthy" and beat and datetime.fromisoformat(beat) >= since:
+                healthy.add(name)
+        return healthy
+
+    def _stop(self) -> None:
+        # The API server goes last: tasks and triggers report to it while they stop.
+        api_server = self.components["api-server"]
+        others = [each for each in self.components.values() if each is not api_server]
+        for group in (others, [api_server]):
+            for component in group:
+                component.send_stop()
+            for component in group:
+                component.await_stop()
+
+
+def free_port() -> int:
+    """Return a loopback port that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def log_tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:
+    """Return the last *lines* of a log file, indented."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (empty)"
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _inherited_environment() -> dict[str, str]:
+    """Return this process's environment without the settings of another Airflow."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW_", "PYTEST_"))
+    }
+    # Tasks call the tools of this virtual environment by name (dbt).
+    inherited["PATH"] = os.pathsep.join(
+        (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+    )
+    # Whatever the proxy of this machine is, loopback is not reached through it.
+    for name in ("NO_PROXY", "no_proxy"):
+        inherited[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
+    return inherited
+
+
+def _settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
+    settings = {
+        "CORE__DAGS_FOLDER": str(dags_folder),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": "8",
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "CORE__TEST_CONNECTION": "Enabled",
+        "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "API__BASE_URL": url,
+        "API__SECRET_KEY": secrets.token_hex(16),
+        "API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return {
+        "AIRFLOW_HOME": str(home),
+        **{f"AIRFLOW__{name}": value for name, value in settings.items()},
+    }
