@@ -1,0 +1,482 @@
+"""
+The life of a job: which status follows which, when, and what may be asked of it meanwhile.
+
+::
+
+    pending ──▶ running ──▶ succeeded
+       │            │  ▲
+       ├─▶ queued ──┘  │ new attempt
+       │            ▼  │
+       │        incomplete (attempt failed, backing off) ──▶ failed
+       └──────────▶ cancelled / failed   (from any status that is not terminal)
+
+Sources: airbyte-platform ``JobStatus.kt``, ``ConnectionManagerWorkflowImpl.kt``,
+``DefaultJobPersistence.kt``, ``SchedulerHandler.kt``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_provider_airbyte_sme.api.models import TERMINAL_STATUSES, JobStatus
+from airflow_provider_airbyte_sme.emulator.clock import Clock
+from airflow_provider_airbyte_sme.emulator.world import (
+    Attempt,
+    ConfigType,
+    Connection,
+    Failure,
+    Job,
+    JobPlan,
+    Phase,
+    World,
+)
+
+PENDING, QUEUED, RUNNING, INCOMPLETE = (
+    JobStatus.PENDING,
+    JobStatus.QUEUED,
+    JobStatus.RUNNING,
+    JobStatus.INCOMPLETE,
+)
+SUCCEEDED, FAILED, CANCELLED = JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED
+
+# airbyte-platform JobStatus.kt, validStatusChanges.
+ALLOWED: Mapping[str, frozenset[str]] = {
+    PENDING: frozenset({QUEUED, RUNNING, FAILED, CANCELLED, INCOMPLETE}),
+    QUEUED: frozenset({PENDING, RUNNING, CANCELLED, FAILED}),
+    RUNNING: frozenset({INCOMPLETE, SUCCEEDED, FAILED, CANCELLED}),
+    INCOMPLETE: frozenset({PENDING, RUNNING, FAILED, CANCELLED, INCOMPLETE, SUCCEEDED}),
+    SUCCEEDED: frozenset(),
+    FAILED: frozenset(),
+    CANCELLED: frozenset(),
+}
+
+# airbyte-platform application.yml, airbyte.server.connection.limits.
+_MAX_FAILED_JOBS_IN_A_ROW = 30
+_MAX_DAYS_OF_ONLY_FAILED_JOBS = 7
+_DAY = 86_400.0
+
+_BYTES_PER_ROW = 128
+
+
+class NothingRunningError(Exception):
+    """There is no job to cancel on the connection."""
+
+
+class AlreadyRunningError(Exception):
+    """The connection has an attempt under way, or waits to make the next."""
+
+
+class NotActiveError(Exception):
+    """The connection may not be synced as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """
+    When a failed attempt is made again.
+
+    An attempt that committed nothing is a complete failure, any other a partial one.
+    Source: airbyte-platform ``AirbyteWorkerRetryConfig.kt``, ``BackoffPolicy.kt``.
+
+    :param backoff: Seconds before the second attempt; three times as long before each next one.
+    """
+
+    backoff: float = 10.0
+    backoff_factor: float = 3.0
+    max_backoff: float = 1_800.0
+    successive_complete_failures: int = 5
+    total_complete_failures: int = 10
+    total_partial_failures: int = 20
+
+    def delay(self, attempts: Sequence[Attempt]) -> float | None:
+        """
+        Return the seconds to wait before the attempt after the failed *attempts*.
+
+        :return: ``None`` when there is no further attempt.
+        """
+        if attempts[-1].failure and attempts[-1].failure.type == "config_error":
+            return None
+        complete = sum(not attempt.rows for attempt in attempts)
+        successive = 0
+        for attempt in reversed(attempts):
+            if attempt.rows:
+                break
+            successive += 1
+        if (
+            successive >= self.successive_complete_failures
+            or complete >= self.total_complete_failures
+            or len(attempts) - complete >= self.total_partial_failures
+        ):
+            return None
+        if not successive:
+            return 0.0  # [inf] a partial failure resets the back-off: RetryManager.kt
+        delay = self.backoff * self.backoff_factor ** (successive - 1)
+        return min(delay, self.max_backoff)
+
+
+def plan_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Phase]:
+    """
+    Check a script of statuses and complete it.
+
+    Between ``running`` and ``failed`` goes ``incomplete``: the server fails the attempt first, and
+    then the job. A status that the server does not know is allowed anywhere: it stands for one
+    that a newer server may add.
+
+    :param statuses: In order, each with its seconds; the last is terminal or lasts for ever.
+    :raises ValueError: The server would never go that way.
+    """
+    phases: list[Phase] = []
+    previous: str = PENDING
+    for status, seconds in statuses:
+        if seconds is not None and seconds < 0:
+            raise ValueError(f"{status!r} cannot last {seconds} s")
+        if phases and phases[-1].seconds is None:
+            raise ValueError(
+                f"{previous!r} has no duration, so {status!r} would never come: give it seconds"
+            )
+        if status == previous == PENDING and not phases:
+            phases.append(Phase(PENDING, seconds))
+            continue
+        allowed = ALLOWED.get(previous)
+        if allowed is not None and status in ALLOWED and status not in allowed:
+            raise ValueError(
+                f"a job does not go from {previous!r} to {status!r}, only to "
+                f"{', '.join(sorted(allowed)) or 'nothing: it is over'}"
+            )
+        if previous == RUNNING and status == FAILED:
+            phases.append(Phase(INCOMPLETE, 0.0))
+        phases.append(Phase(status, None if status in TERMINAL_STATUSES else seconds))
+        previous = status
+    if not phases:
+        raise ValueError("a script needs at least one status")
+    phases[-1].seconds = None
+    return phases
+
+
+class JobEngine:
+    """
+    Moves jobs through their statuses by the clock.
+
+    :param on_terminal: Told of every job that ended, after its row says so.
+    :param on_attempt: Told of every attempt whose data something else moves; that something then
+        calls :meth:`complete_attempt`. ``None``: every job follows the clock.
+    :param on_disabled: Told of a connection that failed too often.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        *,
+        sync_duration: float,
+        rows: int,
+        retry_policy: RetryPolicy,
+        on_terminal: Callable[[Job], None],
+        on_disabled: Callable[[Connection], None],
+        on_attempt: Callable[[Job], None] | None = None,
+    ) -> None:
+        self._world = world
+        self._clock = clock
+        self._sync_duration = sync_duration
+        self._rows = rows
+        self._retry_policy = retry_policy
+        self._on_terminal = on_terminal
+        self._on_disabled = on_disabled
+        self._on_attempt = on_attempt
+        self._active = {
+            job.connection_id: job for job in world.jobs.values() if not job.is_terminal
+        }
+        for job in self._active.values():
+            if (
+                job.status == RUNNING
+                and job.ends_at is None
+                and not job.plan.scripted
+                and on_attempt
+            ):
+                on_attempt(job)
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next status change by the clock is due, if any."""
+        return min(
+            (job.ends_at for job in self._active.values() if job.ends_at is not None), default=None
+        )
+
+    def active_job(self, connection_id: str) -> Job | None:
+        """Return the job of the connection that has not ended."""
+        return self._active.get(connection_id)
+
+    def settle(self) -> bool:
+        """
+        Make every status change that is due by now, the earliest first.
+
+        :return: Whether there was any.
+        """
+        now = self._clock.time()
+        changed = False
+        while due := self._due(now):
+            at, _, job = min(due)
+            self._next_phase(job, at)
+            changed = True
+        return changed
+
+    def start_sync(self, connection: Connection, *, waits_for_attempt: bool = False) -> Job:
+        """
+        Start a sync by hand.
+
+        :param waits_for_attempt: Whether the server is one that answers when the attempt runs, so
+            that a job without an attempt counts as running (v2.0.0 and before).
+        :return: The new job, or the one that is there and has no attempt yet.
+        :raises AlreadyRunningError: An attempt runs, or the next one is waited for.
+        :raises NotActiveError: The connection is inactive, locked or deleted.
+        """
+        if connection.status != "active":
+            raise NotActiveError
+        active = self._active.get(connection.id)
+        if active is None:
+            return self._create(connection, "sync", connection.streams)
+        if active.attempts or waits_for_attempt:
+            raise AlreadyRunningError
+        return active
+
+    def start_reset(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
+        """Clear *streams*; a job that runs is cancelled first, whatever the connection's status."""
+        self._cancel_active(connection)
+        return self._create(connection, "reset_connection", streams)
+
+    def start_refresh(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
+        """Read *streams* again from the beginning; a job that runs is cancelled first."""
+        self._cancel_active(connection)
+        return self._create(connection, "refresh", streams)
+
+    def cancel(self, connection_id: str) -> Job:
+        """
+        Cancel whatever runs on the connection.
+
+        :raises NothingRunningError: Nothing does.
+        """
+        job = self._active.get(connection_id)
+        if job is None:
+            raise NothingRunningError
+        self._enter(job, Phase(CANCELLED), self._clock.time())
+        return job
+
+    def finish(self, job: Job, status: str, rows: int | None, size: int | None) -> None:
+        """
+        End *job* now, whatever its plan.
+
+        :raises ValueError: It has ended already, or *status* is not terminal.
+        """
+        if job.is_terminal:
+            raise ValueError(f"job {job.id} has ended already: {job.status}")
+        if status not in TERMINAL_STATUSES:
+            raise ValueError(f"a job ends as one of {sorted(TERMINAL_STATUSES)}, not {status!r}")
+        if rows is not None:
+            job.plan.rows = rows
+            job.plan.bytes = rows * _BYTES_PER_ROW
+        if size is not None:
+            job.plan.bytes = size
+        now = self._clock.time()
+        if status == SUCCEEDED and not job.attempts:
+            self._enter(job, Phase(RUNNING), now)
+        if status == FAILED and job.status == RUNNING:
+            self._enter(job, Phase(INCOMPLETE), now)
+        self._enter(job, Phase(status), now)
+
+    def complete_attempt(
+        self, job_id: int, attempt_number: int, outcome: tuple[int, int] | Failure
+    ) -> None:
+        """
+        Take the outcome of an attempt whose data something else moved.
+
+        :param outcome: Rows and bytes, or why it failed. It comes too late, and is dropped, when
+            the job was cancelled meanwhile.
+        """
+        job = self._world.jobs.get(job_id)
+        if job is None or job.status != RUNNING or len(job.attempts) != attempt_number + 1:
+            return
+        now = self._clock.time()
+        if isinstance(outcome, Failure):
+            job.plan.failure = outcome
+            self._fail_attempt(job, now)
+        else:
+            job.plan.rows, job.plan.bytes = outcome
+            self._enter(job, Phase(SUCCEEDED), now)
+
+    def plan(
+        self,
+        *,
+        statuses: Iterable[tuple[str, float | None]] | None,
+        outcome: str,
+        rows: int | None,
+        size: int | None,
+        failure: Failure | None,
+        attempts: int | None,
+        duration: float | None,
+    ) -> JobPlan:
+        """
+        Write the script of a job.
+
+        :raises ValueError: The server would never go that way.
+        """
+        if failure is None:
+            failure = Failure("Something went wrong in the connector.")
+        if rows is None:
+            rows = self._rows if statuses is not None or outcome == SUCCEEDED else 0
+        if size is None:
+            size = rows * _BYTES_PER_ROW
+        if statuses is None:
+            statuses = self._statuses_to(
+                outcome, failure, attempts, self._sync_duration if duration is None else duration
+            )
+        elif attempts is not None or duration is not None:
+            raise ValueError("statuses say how often and how long: leave attempts and duration out")
+        return JobPlan(
+            plan_from_statuses(statuses), rows=rows, bytes=size, failure=failure, scripted=True
+        )
+
+    def _statuses_to(
+        self, outcome: str, failure: Failure, attempts: int | None, duration: float
+    ) -> list[tuple[str, float | None]]:
+        if outcome not in TERMINAL_STATUSES:
+            raise ValueError(f"a job ends as one of {sorted(TERMINAL_STATUSES)}, not {outcome!r}")
+        failed: list[Attempt] = []
+        statuses: list[tuple[str, float | None]] = []
+        while True:
+            statuses.append((RUNNING, duration))
+            last_wanted = attempts is not None and len(failed) + 1 >= attempts
+            if outcome != FAILED and (attempts is None or last_wanted):
+                break
+            failed.append(Attempt(FAILED, 0.0, 0.0, failure=failure))
+            # A wish for more attempts than the policy grants is met with the policy's last delay.
+            delay = self._retry_policy.delay(failed)
+            if last_wanted or (attempts is None and delay is None):
+                break
+            statuses.append((INCOMPLETE, self._retry_policy.backoff if delay is None else delay))
+        statuses.append((outcome, None))
+        return statuses
+
+    def _due(self, now: float) -> list[tuple[float, int, Job]]:
+        return [
+            (job.ends_at, job.id, job)
+            for job in self._active.values()
+            if job.ends_at is not None and job.ends_at <= now
+        ]
+
+    def _create(
+        self, connection: Connection, config_type: ConfigType, streams: list[dict[str, object]]
+    ) -> Job:
+        now = self._clock.time()
+        scripts = self._world.scripts.get(connection.id)
+        job = Job(
+            id=self._world.next_job_id,
+            connection_id=connection.id,
+            config_type=config_type,
+            created_at=now,
+            updated_at=now,
+            plan=scripts.pop(0) if scripts else self._default_plan(config_type),
+            history=[(now, PENDING)],
+            streams=list(streams),
+        )
+        self._world.next_job_id += 1
+        self._world.jobs[job.id] = job
+        self._active[connection.id] = job
+        first = job.plan.phases[0]
+        if first.status == PENDING:
+            del job.plan.phases[0]
+            job.ends_at = (
+                None if first.seconds is None else now + self._clock.lasting(first.seconds)
+            )
+        else:
+            job.ends_at = now
+        return job
+
+    def _default_plan(self, config_type: ConfigType) -> JobPlan:
+        moves_data = config_type != "reset_connection"
+        if moves_data and self._on_attempt is not None:
+            return JobPlan([Phase(RUNNING)])
+        rows = self._rows if moves_data else 0
+        return JobPlan(
+            [Phase(RUNNING, self._sync_duration), Phase(SUCCEEDED)],
+            rows=rows,
+            bytes=rows * _BYTES_PER_ROW,
+        )
+
+    def _cancel_active(self, connection: Connection) -> None:
+        if connection.id in self._active:
+            self.cancel(connection.id)
+
+    def _next_phase(self, job: Job, at: float) -> None:
+        if job.plan.phases:
+            self._enter(job, job.plan.phases.pop(0), at)
+        else:
+            job.ends_at = None
+
+    def _fail_attempt(self, job: Job, at: float) -> None:
+        self._enter(job, Phase(INCOMPLETE), at)
+        delay = self._retry_policy.delay(job.attempts)
+        if delay is None:
+            self._enter(job, Phase(FAILED), at)
+        else:
+            job.plan.phases = [Phase(RUNNING)]
+            job.ends_at = at + self._clock.lasting(delay)
+
+    def _enter(self, job: Job, phase: Phase, at: float) -> None:
+        job.status = phase.status
+        job.updated_at = at
+        job.history.append((at, phase.status))
+        job.ends_at = None if phase.seconds is None else at + self._clock.lasting(phase.seconds)
+        has_open_attempt = bool(job.attempts) and job.attempts[-1].ended_at is None
+        if has_open_attempt and (phase.status == INCOMPLETE or job.is_terminal):
+            self._end_attempt(job, at)
+        elif phase.status == RUNNING and not has_open_attempt:
+            self._begin_attempt(job, at)
+        if job.is_terminal:
+            del self._active[job.connection_id]
+            job.plan.phases = []
+            self._disable_if_hopeless(job)
+            self._on_terminal(job)
+
+    def _begin_attempt(self, job: Job, at: float) -> None:
+        job.started_at = at if job.started_at is None else job.started_at
+        job.attempts.append(Attempt(RUNNING, created_at=at, updated_at=at))
+        if job.ends_at is None and not job.plan.scripted and self._on_attempt is not None:
+            self._on_attempt(job)
+
+    def _end_attempt(self, job: Job, at: float) -> None:
+        attempt = job.attempts[-1]
+        attempt.updated_at = attempt.ended_at = at
+        attempt.status = SUCCEEDED if job.status == SUCCEEDED else FAILED
+        if job.status == CANCELLED:
+            # airbyte-platform FailureHelper.kt, failureSummaryForCancellation.
+            attempt.failure = Failure(
+                "Setting attempt to FAILED because the job was cancelled",
+                origin="airbyte_platform",
+                type="manual_cancellation",
+            )
+            return
+        if job.status == INCOMPLETE:
+            attempt.failure = job.plan.failure
+        # A script's rows are those of the whole job; the attempt that ends it brings them.
+        if job.status == SUCCEEDED or not any(p.status == RUNNING for p in job.plan.phases):
+            attempt.rows, attempt.bytes = job.plan.rows, job.plan.bytes
+
+    def _disable_if_hopeless(self, job: Job) -> None:
+        connection = self._world.connections[job.connection_id]
+        if job.status != FAILED or connection.status != "active":
+            return
+        failed: list[Job] = []
+        for earlier in reversed(self._world.jobs.values()):
+            if earlier.connection_id != connection.id or earlier.status == CANCELLED:
+                continue
+            if earlier.status != FAILED:
+                break
+            failed.append(earlier)
+        only_failed_for = failed[0].updated_at - failed[-1].created_at
+        if (
+            len(failed) >= _MAX_FAILED_JOBS_IN_A_ROW
+            or only_failed_for >= _MAX_DAYS_OF_ONLY_FAILED_JOBS * _DAY
+        ):
+            connection.status = "inactive"
+            self._on_disabled(connection)
