@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from ssl import SSLContext
 
 import aiohttp
 from yarl import URL
@@ -17,7 +18,6 @@ from airflow_provider_airbyte_sme.api.network import (
     CONNECT_TIMEOUT,
     no_answer,
     proxy_for,
-    tls_context,
 )
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
@@ -26,14 +26,14 @@ class AiohttpTransport:
     """
     A transport for the coroutines of one event loop; made while that loop runs.
 
-    :param settings: TLS and proxy of the Airbyte that it talks to.
-    :raises AirbyteConfigError: A certificate file cannot be read.
+    :param settings: Proxy on the way to the Airbyte that it talks to.
+    :param tls: Made by :func:`.network.tls_context`; that reads files, so not in the loop.
     """
 
-    def __init__(self, settings: AirbyteSettings) -> None:
+    def __init__(self, settings: AirbyteSettings, tls: SSLContext) -> None:
         self._proxy = proxy_for(settings)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls_context(settings)),
+            connector=aiohttp.TCPConnector(ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             # Otherwise a .netrc would replace the token.
             trust_env=False,

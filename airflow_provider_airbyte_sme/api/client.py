@@ -34,6 +34,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteJobCancelledError,
     AirbyteJobFailedError,
     AirbyteJobTimeoutError,
+    AirbyteServerError,
     api_error,
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
@@ -193,7 +194,7 @@ class AirbyteClient:
         :raises AirbyteConnectionNotActiveError: The connection is inactive, locked or deleted.
         :raises AirbyteError: Airbyte cannot be reached or refuses.
         """
-        await self._authorization()  # what fails here leaves nothing in doubt
+        await self.sign_in()  # what fails here leaves nothing in doubt
         first_sent = self._monotonic()
         doubt: AirbyteError | None = None
         for creation in range(1, _MOST_CREATIONS + 1):
@@ -361,9 +362,7 @@ class AirbyteClient:
             log.info("The name of connection %s could not be read: %s", job.connection_id, error)
         else:
             what = str(connection)
-            url = self.settings.urls.job_timeline(
-                connection.workspace_id, connection.connection_id, job.job_id
-            )
+            url = self.settings.urls.job_page(connection, job.job_id)
         lasted = f" after {_in_words(job.duration.total_seconds())}" if job.duration else ""
         rows = "" if job.rows_synced is None else f" with {job.rows_synced:,} rows"
         head = f"Job {job.job_id} of connection {what}"
@@ -427,19 +426,39 @@ class AirbyteClient:
             if len(page) < LONGEST_PAGE:
                 return workspaces
 
-    async def get_instance(self) -> Instance:
+    async def check_health(self) -> None:
         """
-        Ask without a token which Airbyte this is.
+        Ask without a token whether an Airbyte answers there.
 
-        :raises AirbyteDecodeError: Something else than Airbyte answers there.
-        :raises AirbyteError: It cannot be reached or refuses.
+        :raises AirbyteDecodeError: Something else answers: the URL is wrong.
+        :raises AirbyteError: It cannot be reached, or is not healthy.
         """
+        request = self._request("GET", f"{self.settings.urls.public}/health")
+        response = await self._call(request, authorize=False)
+        if response.is_html:  # a healthy Airbyte answers in bare text
+            raise _web_page(request, response)
+
+    async def get_instance(self) -> Instance:
+        """Ask without a token which Airbyte this is; what it does not tell stays ``None``."""
         root = self.settings.urls.config
         if root is None:
-            return Instance(edition="cloud")
+            return Instance(edition="Cloud")
         request = self._request("GET", f"{root}/instance_configuration")
-        response = await self._call(request, authorize=False)
-        return _decode(request, response, Instance.from_json)
+        try:
+            response = await self._call(request, authorize=False)
+            return _decode(request, response, Instance.from_json)
+        except AirbyteError as error:
+            log.info("Airbyte does not tell its version: %s", error)
+            return Instance()
+
+    async def sign_in(self) -> None:
+        """
+        Make sure that there is a token, where this Airbyte asks for one.
+
+        :raises AirbyteCredentialsError: Client id or secret are wrong.
+        :raises AirbyteError: Airbyte cannot be reached or refuses.
+        """
+        await self._authorization()
 
     async def _ensure_active(self, connection_id: str, conflict: AirbyteConflictError) -> None:
         """Say so if the connection runs no sync: Airbyte's own answer keeps the reason back."""
@@ -636,7 +655,20 @@ def _tells_of_no_route(error: AirbyteError) -> bool:
 
 
 def _as_credentials_error(error: AirbyteError) -> AirbyteError:
-    """Name a refusal by what it means. Keycloak: 401. Simple sign-in: 400."""
+    """
+    Name a refusal by what it means.
+
+    With Keycloak 401, with simple sign-in 400; with generic OIDC it is a 500 like any other
+    (airbyte-platform ``ApplicationServiceDataImpl.kt``), so the reason stays open.
+    """
+    if isinstance(error, AirbyteServerError) and error.status == 500:
+        said = f"{error.problem.text}; or client id and secret are wrong: check Login and Password"
+        return AirbyteServerError(
+            method=error.method,
+            url=error.url,
+            status=error.status,
+            problem=replace(error.problem, text=said),
+        )
     if not isinstance(error, AirbyteAuthenticationError | AirbyteBadRequestError):
         return error
     return AirbyteCredentialsError(
@@ -655,13 +687,9 @@ def _encode(payload: Mapping[str, Any]) -> bytes:
 
 
 def _decode(request: HttpRequest, response: HttpResponse, build: Callable[[Any], T]) -> T:
-    where = f"Airbyte answered {request.method} {request.url} with {response.status}"
+    where = _told(request, response)
     if response.is_html:
-        raise AirbyteDecodeError(
-            f"{where} and a web page instead of JSON. Check Host of the Airflow connection: is it "
-            f"the URL of Airbyte, and does no proxy ask for a login on the way?",
-            is_html=True,
-        )
+        raise _web_page(request, response)
     try:
         payload = response.json()
     except ValueError as error:
@@ -675,6 +703,18 @@ def _decode(request: HttpRequest, response: HttpResponse, build: Callable[[Any],
         raise AirbyteDecodeError(
             f"{where}, but {error}. Is it Airbyte that answers there?"
         ) from None
+
+
+def _told(request: HttpRequest, response: HttpResponse) -> str:
+    return f"Airbyte answered {request.method} {request.url} with {response.status}"
+
+
+def _web_page(request: HttpRequest, response: HttpResponse) -> AirbyteDecodeError:
+    return AirbyteDecodeError(
+        f"{_told(request, response)} and a web page, where the API never does. Check Host of the "
+        f"Airflow connection: is it the URL of Airbyte, and does no proxy ask for a login?",
+        is_html=True,
+    )
 
 
 def _data(payload: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
+from airflow_provider_airbyte_sme.api.models import AirbyteConnection
 
 # What people paste behind the root of an Airbyte: its API roots, one of the calls that the
 # documentation shows, or a page of its UI.
@@ -84,16 +85,12 @@ class AirbyteUrls:
         path = "applications/token"
         return tuple(f"{root}/{path}" for root in (self.public, self.config) if root)
 
-    def job_timeline(self, workspace_id: str, connection_id: str, job_id: int) -> str:
-        """Return the page that shows one job with its logs open."""
+    def job_page(self, connection: AirbyteConnection, job_id: int) -> str:
+        """Return the page where people see one job of *connection*, its logs open."""
         return (
-            f"{self.web}/workspaces/{workspace_id}/connections/{connection_id}"
-            f"/timeline?jobId={job_id}&openLogs=true"
+            f"{self.web}/workspaces/{connection.workspace_id}"
+            f"/connections/{connection.connection_id}/timeline?jobId={job_id}&openLogs=true"
         )
-
-    def connection_status(self, workspace_id: str, connection_id: str) -> str:
-        """Return the page of one connection."""
-        return f"{self.web}/workspaces/{workspace_id}/connections/{connection_id}/status"
 
 
 @dataclass(frozen=True, slots=True)
