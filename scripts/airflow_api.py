@@ -194,17 +194,20 @@ class AirflowApi:
         *,
         timeout: float,
         on_change: Callable[[TaskInstance], None] = lambda task: None,
+        while_waiting: Callable[[], None] = lambda: None,
     ) -> str:
         """
         Wait until a run is over and return its state.
 
         :param timeout: Seconds.
         :param on_change: Called with a task each time that its state has changed.
+        :param while_waiting: Called a few times a second; what it raises ends the wait.
         :raises AirflowTimeoutError: Not over in time.
         """
         seen: dict[str, tuple[str | None, int]] = {}
 
         def over() -> str | None:
+            while_waiting()
             # The run is read first, so that its tasks are seen in their last state.
             state = self.run_state(dag_id, run_id)
             for task in self.task_instances(dag_id, run_id):
@@ -276,11 +279,19 @@ class AirflowApi:
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}"
         self.request("PATCH", path, {"new_state": state})
 
-    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> list[str]:
-        """The events of a task's log, one text each."""
-        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
-        content = self.request("GET", path, query={"full_content": "true"})["content"]
-        return [line if isinstance(line, str) else line["event"] for line in content]
+    def log(self, task: TaskInstance) -> list[str]:
+        """Return the lines of the log of a task's current try, exceptions included."""
+        path = (
+            f"{_run_path(task.dag_id, task.run_id)}/taskInstances/{task.task_id}"
+            f"/logs/{task.try_number}"
+        )
+        query = {"full_content": "true", "map_index": task.map_index}
+        lines = []
+        for entry in self.request("GET", path, query=query)["content"]:
+            lines.append(entry["event"])
+            for error in entry.get("error_detail") or ():
+                lines.append(f"{error['exc_type']}: {error['exc_value']}")
+        return lines
 
 
 def poll(check: Callable[[], T | None], *, timeout: float, what: str, interval: float = 0.3) -> T:

@@ -190,6 +190,16 @@ class LocalAirflow:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
+    def check_alive(self) -> None:
+        """
+        Make sure that no component has ended by itself.
+
+        :raises AirflowProcessError: One has; the message has the last lines of its log.
+        """
+        for component in self.components.values():
+            if component.exit_code is not None:
+                raise AirflowProcessError(component.explain(f"ended with {component.exit_code}"))
+
     def start(self, name: str) -> None:
         """Start a component that was stopped or killed; returns when it is healthy."""
         self._start([name])
@@ -214,20 +224,16 @@ class LocalAirflow:
         for name in names:
             self.components[name].start()
         waiting = list(names)
+        self._report(f"starting {', '.join(waiting)}")
+        reminder = Reminder(self._report)
 
         def all_healthy() -> bool:
-            healthy = self._healthy(since=started)
-            for name in list(waiting):
-                if self.components[name].exit_code is not None:
-                    raise AirflowProcessError(
-                        self.components[name].explain(
-                            f"ended with {self.components[name].exit_code}"
-                        )
-                    )
-                if name in healthy:
-                    waiting.remove(name)
-                    seconds = (datetime.now(UTC) - started).total_seconds()
-                    self._report(f"{name} is healthy ({seconds:.0f} s)")
+            self.check_alive()
+            reminder.remind(f"waiting for {', '.join(waiting)}")
+            for name in self._healthy(since=started).intersection(waiting):
+                waiting.remove(name)
+                seconds = (datetime.now(UTC) - started).total_seconds()
+                self._report(f"{name} is healthy ({seconds:.0f} s)")
             return not waiting
 
         try:
@@ -259,6 +265,30 @@ class LocalAirflow:
                 component.send_stop()
             for component in group:
                 component.await_stop()
+
+
+class Reminder:
+    """
+    Tells people that a wait goes on, now and then.
+
+    :param report: Gets the line.
+    :param interval: Seconds without a line before the next one.
+    """
+
+    def __init__(self, report: Callable[[str], None], interval: float = 10.0) -> None:
+        self._report = report
+        self._interval = interval
+        self._last = time.monotonic()
+
+    def reset(self) -> None:
+        """Start the interval anew: something else has been said."""
+        self._last = time.monotonic()
+
+    def remind(self, text: str) -> None:
+        """Report *text* if nothing has been said for the interval."""
+        if time.monotonic() - self._last >= self._interval:
+            self._report(text)
+            self.reset()
 
 
 def free_port() -> int:

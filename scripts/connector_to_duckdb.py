@@ -14,12 +14,13 @@ import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from airflow_provider_airbyte_sme.emulator import SyncContext, SyncFailedError, SyncResult
 
 SCHEMA = "airbyte"
 """Where the tables are, one for each stream."""
@@ -45,98 +46,86 @@ DUCKDB_TYPES = {
 """JSON schema type to column type."""
 
 
-class ConnectorError(Exception):
-    """The connector failed; the message is its own."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What a sync moved: RECORD messages, and the bytes of their data as JSON."""
-
-    records: int
-    bytes: int
-
-
 class ConnectorToDuckDB:
     """
-    Run the syncs of one source connector into one DuckDB file.
+    Run the syncs of one source connector into one DuckDB file: the emulator's ``on_sync``.
 
     :param connector: The connector's command, e.g. ``.venv/faker/bin/source-faker``.
-    :param configuration: The connector's configuration.
     :param database: The DuckDB file.
     """
 
-    def __init__(self, connector: Path, configuration: Mapping[str, Any], database: Path) -> None:
+    def __init__(self, connector: Path, database: Path) -> None:
         self.connector = connector
         self.database = database
-        self._configuration = configuration
+        self.emitted: dict[int, int] = {}
+        """Job id to the number of RECORD messages of its last attempt."""
         self._streams: dict[str, Any] = {}
 
-    def discover(self) -> list[str]:
-        """Ask the connector which streams it has, remember their schemas, return their names."""
+    def discover(self, configuration: Mapping[str, Any]) -> list[str]:
+        """
+        Ask the connector which streams it has, and remember their schemas.
+
+        :return: The names of the streams.
+        :raises SyncFailedError: The connector failed; the message is its own.
+        """
         with tempfile.TemporaryDirectory(prefix="airbyte-discover-") as folder:
-            for message in self._run("discover", Path(folder)):
+            for message in self._run("discover", Path(folder), configuration):
                 if message["type"] == "CATALOG":
                     streams = message["catalog"]["streams"]
                     self._streams = {stream["name"]: stream for stream in streams}
         return list(self._streams)
 
-    def sync(self, sync_id: int, stream_names: Collection[str]) -> Moved:
+    def __call__(self, sync: SyncContext) -> SyncResult:
         """
-        Read streams in full and replace their tables, all in one transaction.
+        Read the streams of a sync in full, and replace their tables, all in one transaction.
 
-        :param sync_id: Id of the Airbyte job, written into each row's ``_airbyte_meta``.
-        :raises ConnectorError: The connector failed; the tables stay as they were.
-        :raises KeyError: A stream that `discover` did not find.
+        :raises SyncFailedError: The connector failed, or the sync was cancelled; the tables stay
+            as they were.
         """
-        schemas = {name: self._streams[name]["json_schema"]["properties"] for name in stream_names}
-        records = size = 0
-        with tempfile.TemporaryDirectory(prefix="airbyte-read-") as name:
+        if not self._streams:
+            self.discover(sync.source_configuration)
+        streams = [self._streams[stream["name"]] for stream in sync.streams]
+        self.emitted[sync.job_id] = size = 0
+        with tempfile.TemporaryDirectory(prefix="airbyte-read-") as name, ExitStack() as stack:
             folder = Path(name)
-            files = {stream: folder / f"{stream}.rows.jsonl" for stream in schemas}
-            with ExitStack() as stack:
-                outputs = {
-                    stream: stack.enter_context(file.open("w")) for stream, file in files.items()
-                }
-                for message in self._run("read", folder, self._configured_catalog(schemas)):
-                    if message["type"] == "RECORD":
-                        record = message["record"]
-                        json.dump(_row(record, sync_id), output := outputs[record["stream"]])
-                        output.write("\n")
-                        records += 1
-                        size += len(json.dumps(record["data"], separators=(",", ":")))
+            rows = {stream["name"]: folder / f"{stream['name']}.rows.jsonl" for stream in streams}
+            outputs = {stream: stack.enter_context(file.open("w")) for stream, file in rows.items()}
+            for message in self._run("read", folder, sync.source_configuration, streams):
+                if message["type"] == "RECORD":
+                    record = message["record"]
+                    outputs[record["stream"]].write(json.dumps(_row(record, sync.job_id)) + "\n")
+                    self.emitted[sync.job_id] += 1
+                    size += len(json.dumps(record["data"]))
+                elif sync.is_cancelled():
+                    raise SyncFailedError("The sync was cancelled.", origin="airbyte_platform")
+            for output in outputs.values():
+                output.close()
             with open_database(self.database) as database:
                 database.begin()
                 database.execute(f"create schema if not exists {SCHEMA}")
-                for stream, file in files.items():
-                    _replace_table(database, stream, _column_types(schemas[stream]), file)
+                for stream in streams:
+                    columns = _column_types(stream["json_schema"]["properties"])
+                    _replace_table(database, stream["name"], columns, rows[stream["name"]])
                 database.commit()
-        return Moved(records, size)
-
-    def _configured_catalog(self, stream_names: Collection[str]) -> dict[str, Any]:
-        return {
-            "streams": [
-                {
-                    "stream": self._streams[name],
-                    "sync_mode": "full_refresh",
-                    "destination_sync_mode": "overwrite",
-                }
-                for name in stream_names
-            ]
-        }
+        return SyncResult(records=self.emitted[sync.job_id], bytes=size)
 
     def _run(
-        self, command: str, folder: Path, catalog: Mapping[str, Any] | None = None
+        self,
+        command: str,
+        folder: Path,
+        configuration: Mapping[str, Any],
+        streams: Collection[Mapping[str, Any]] = (),
     ) -> Iterator[dict[str, Any]]:
-        """Yield the messages of one run of the connector; its files go into *folder*."""
-        arguments = [str(self.connector), command]
-        for option, content in (("--config", self._configuration), ("--catalog", catalog)):
-            if content is not None:
-                file = folder / f"{option.strip('-')}.json"
-                file.write_text(json.dumps(content))
-                arguments += [option, str(file)]
+        """Yield the messages of one run of the connector, whose files go into *folder*."""
+        config = folder / "config.json"
+        config.write_text(json.dumps(configuration))
+        arguments = [str(self.connector), command, "--config", str(config)]
+        if streams:
+            catalog = folder / "catalog.json"
+            catalog.write_text(json.dumps(_configured_catalog(streams)))
+            arguments += ["--catalog", str(catalog)]
         errors = folder / "stderr"
-        reason = ""
+        failure: Mapping[str, Any] = {}
         with (
             errors.open("wb") as stderr,
             subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr) as process,
@@ -145,16 +134,18 @@ class ConnectorToDuckDB:
                 for line in process.stdout or ():
                     message = json.loads(line)
                     if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
-                        reason = message["trace"]["error"]["message"]
+                        failure = message["trace"]["error"]
                     yield message
             except BaseException:
                 # Who stops listening before the end must not leave the connector behind.
                 process.kill()
                 raise
         if process.returncode != 0:
-            raise ConnectorError(
-                f"{self.connector.name} {command} ended with {process.returncode}: "
-                f"{reason or errors.read_text(errors='replace')[-500:] or 'no message'}"
+            said = errors.read_text(errors="replace")[-500:]
+            raise SyncFailedError(
+                failure.get("message") or f"{self.connector.name} {command} failed: {said}",
+                failure_type=failure.get("failure_type", "system_error"),
+                internal_message=failure.get("internal_message"),
             )
 
 
@@ -174,8 +165,8 @@ def open_database(file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConn
             time.sleep(0.2)
 
 
-def count_rows(file: Path, sync_id: int) -> int:
-    """Count the rows that one sync has left in all tables."""
+def count_rows(file: Path, job_id: int) -> int:
+    """Count the rows of one Airbyte job in all tables."""
     with open_database(file, read_only=True) as database:
         tables = database.execute(
             "select table_name from information_schema.tables where table_schema = ?", [SCHEMA]
@@ -184,26 +175,34 @@ def count_rows(file: Path, sync_id: int) -> int:
             database.execute(
                 f'select count(*) from {SCHEMA}."{table}"'
                 " where (_airbyte_meta ->> 'sync_id')::bigint = ?",
-                [sync_id],
+                [job_id],
             ).fetchall()
             for (table,) in tables
         ]
     return sum(count for ((count,),) in counts)
 
 
-def _row(record: Mapping[str, Any], sync_id: int) -> dict[str, Any]:
+def _configured_catalog(streams: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "streams": [
+            {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+            for stream in streams
+        ]
+    }
+
+
+def _row(record: Mapping[str, Any], job_id: int) -> dict[str, Any]:
+    extracted_at = datetime.fromtimestamp(record["emitted_at"] / 1000, UTC)
     return {
         **record["data"],
         "_airbyte_raw_id": str(uuid.uuid4()),
-        "_airbyte_extracted_at": datetime.fromtimestamp(
-            record["emitted_at"] / 1000, UTC
-        ).isoformat(),
-        "_airbyte_meta": {"sync_id": sync_id, "changes": []},
+        "_airbyte_extracted_at": extracted_at.isoformat(),
+        "_airbyte_meta": {"sync_id": job_id, "changes": []},
     }
 
 
 def _column_types(properties: Mapping[str, Any]) -> dict[str, str]:
-    """DuckDB types of a stream's columns, by the JSON schema of its properties."""
+    """Return the columns of a stream's table, by the JSON schema of its properties."""
     return {**{name: _column_type(each) for name, each in properties.items()}, **AIRBYTE_COLUMNS}
 
 

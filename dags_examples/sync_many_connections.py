@@ -1,0 +1,34 @@
+"""
+One task for each connection, as many as a variable lists: dynamic task mapping.
+
+The variable ``airbyte_connection_ids`` is a JSON list of UUIDs. All syncs wait in the triggerer at
+once; ``max_active_tis_per_dagrun`` keeps their number within what this Airbyte can run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Variable, dag, task
+from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
+
+
+@dag(schedule=None, tags=["airbyte"])
+def sync_many_connections() -> None:
+    @task
+    def list_connection_ids() -> list[str]:
+        connection_ids: list[str] = Variable.get("airbyte_connection_ids", deserialize_json=True)
+        return connection_ids
+
+    syncs = AirbyteTriggerSyncOperator.partial(
+        task_id="sync", deferrable=True, max_active_tis_per_dagrun=4
+    ).expand(connection_id=list_connection_ids())
+
+    @task
+    def sum_rows(sync_results: list[dict[str, Any]]) -> int:
+        return sum(result["rows_synced"] for result in sync_results)
+
+    sum_rows(syncs.output)
+
+
+sync_many_connections()
