@@ -79,7 +79,10 @@ def token_lifetime(token: str, expires_in: object, *, wall_clock: float) -> floa
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _claims(token: str) -> Mapping[str, Any]:
