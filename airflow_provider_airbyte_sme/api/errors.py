@@ -97,8 +97,8 @@ class Problem:
         ``DefaultJsonErrorResponseBodyProvider``.
         """
         if 300 <= response.status < 400:
-            to = urlsplit(response.headers.get("location", ""))._replace(query="", fragment="")
-            return cls(text=f"a redirect to {one_line(to.geturl())!r}", from_airbyte=False)
+            to = _without_query(response.headers.get("location", ""))
+            return cls(text=f"a redirect to {one_line(to)!r}", from_airbyte=False)
         if response.is_html:
             return cls(text="a web page instead of an API answer", from_airbyte=False)
         try:
@@ -125,11 +125,20 @@ def _resource(data: Mapping[str, Any]) -> str:
     return " ".join(str(data[key]) for key in ("resourceType", "resourceId") if data.get(key))
 
 
+def _without_query(location: str) -> str:
+    try:
+        return urlsplit(location)._replace(query="", fragment="").geturl()
+    except ValueError:
+        return ""
+
+
 def _hateoas(body: Mapping[str, Any]) -> str:
     embedded = body.get("_embedded")
     errors = embedded.get("errors") if isinstance(embedded, dict) else None
     inner = [
-        str(e.get("message")) for e in errors or () if isinstance(e, dict) and e.get("message")
+        str(e.get("message"))
+        for e in (errors if isinstance(errors, list) else ())
+        if isinstance(e, dict) and e.get("message")
     ]
     return "; ".join(inner) or str(body.get("message") or body)
 
