@@ -11,17 +11,22 @@ Field by field: airbyte-platform ``JobResponseMapper.kt``, ``ConnectionReadMappe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
-import pendulum
-
 from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, one_line
 
 T = TypeVar("T")
+
+# What Java's Duration.toString writes; days it counts as hours.
+_DURATION = re.compile(
+    r"PT(?=.)(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?"
+    r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?)S)?"
+)
 
 
 class JobStatus(StrEnum):
@@ -115,7 +120,9 @@ class Job:
             "connectionId": self.connection_id,
             "startTime": self.started_at.isoformat(),
             "lastUpdatedAt": self.last_updated_at and self.last_updated_at.isoformat(),
-            "duration": self.duration and f"PT{self.duration.total_seconds():f}S",
+            "duration": (
+                None if self.duration is None else f"PT{self.duration.total_seconds():f}S"
+            ),
             "bytesSynced": self.bytes_synced,
             "rowsSynced": self.rows_synced,
         }
@@ -256,16 +263,11 @@ class JobFailure:
         :raises AirbyteDecodeError: It is no JSON object with attempts.
         """
         fields = _mapping(payload, "a job with its attempts")
-        attempts = [
-            attempt.get("attempt", attempt)
-            for attempt in _required(fields, "attempts", list)
-            if isinstance(attempt, dict)
-        ]
+        attempts = _required(fields, "attempts", list)
         for attempt in reversed(attempts):
-            summary = attempt.get("failureSummary")
-            failures = summary.get("failures") if isinstance(summary, dict) else None
-            if failures and isinstance(failures[0], dict):
-                first = failures[0]
+            failures = _inner(_inner(_inner(attempt, "attempt"), "failureSummary"), "failures")
+            first = failures[0] if isinstance(failures, list) and failures else None
+            if isinstance(first, dict):
                 said = first.get("externalMessage") or first.get("internalMessage") or ""
                 return cls(
                     attempts=len(attempts),
@@ -304,22 +306,27 @@ def _optional(fields: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
     return value
 
 
+def _inner(value: Any, name: str) -> Any:
+    """Look into what may be of any kind: the config API may change."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def _instant(text: str, name: str) -> datetime:
     # Java drops the seconds when they are zero: 2026-03-25T01:30Z.
     try:
-        parsed: object = pendulum.parse(text)
-    except ValueError as error:
-        raise AirbyteDecodeError(f"field {name!r} is no instant: {one_line(text)!r}") from error
-    if not isinstance(parsed, datetime):
-        raise AirbyteDecodeError(f"field {name!r} is no instant: {one_line(text)!r}")
-    return parsed.astimezone(UTC)
+        parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo is not None:
+            return parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise AirbyteDecodeError(f"field {name!r} is no instant: {one_line(text)!r}")
 
 
 def _duration(text: str) -> timedelta:
+    parts = _DURATION.fullmatch(text)
     try:
-        parsed: object = pendulum.parse(text)
-    except ValueError as error:
-        raise AirbyteDecodeError(f"field 'duration' is no duration: {one_line(text)!r}") from error
-    if not isinstance(parsed, timedelta):
-        raise AirbyteDecodeError(f"field 'duration' is no duration: {one_line(text)!r}")
-    return timedelta(seconds=parsed.total_seconds())
+        if parts is not None:
+            return timedelta(**{unit: float(n) for unit, n in parts.groupdict("0").items()})
+    except OverflowError:
+        pass
+    raise AirbyteDecodeError(f"field 'duration' is no duration: {one_line(text)!r}")
