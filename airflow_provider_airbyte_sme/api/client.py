@@ -111,9 +111,13 @@ class AirbyteClient:
         self._chance = chance
         self._token: Token | None = None
         self._token_lock = transport.lock()
-        self._headers = {
+        given = {name.lower() for name in settings.headers}
+        own = {
             "Accept": "application/json",
             "User-Agent": f"airflow-provider-airbyte-sme/{__version__}",
+        }
+        self._headers = {
+            **{name: value for name, value in own.items() if name.lower() not in given},
             **settings.headers,
         }
 

@@ -18,6 +18,10 @@ _PASTED_TAIL = re.compile(
     r"/(?:api(?:/public)?(?:/v1)?(?:/applications/token|/health|/workspaces)?|workspaces(?:/.*)?)$"
 )
 
+# What RFC 9110, 5.5 and 5.6.2 allow, of which both HTTP libraries send the same.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+
 # Airbyte Cloud has hosts of its own for the API and for people, and hides the config API.
 _CLOUD_API_HOST = "api.airbyte.com"
 _CLOUD_WEB_URL = "https://cloud.airbyte.com"
@@ -55,16 +59,13 @@ class AirbyteUrls:
                 "Host of the Airflow connection is empty: enter the URL under which people open "
                 "Airbyte, as https://airbyte.example.com."
             )
-        parts = urlsplit(text if "://" in text else f"https://{text}")
         try:
+            parts = urlsplit(text if "://" in text else f"https://{text}")
             host, port = parts.hostname, parts.port
         except ValueError:
-            host, port = None, None
+            raise _no_url() from None
         if parts.scheme not in ("http", "https") or not host or re.search(r"\s", parts.netloc):
-            raise AirbyteConfigError(
-                "Host of the Airflow connection is no URL of an Airbyte: it should look like "
-                "https://airbyte.example.com."
-            )
+            raise _no_url()
         if "@" in parts.netloc:
             raise AirbyteConfigError(
                 "Host of the Airflow connection carries credentials: move them to Login and "
@@ -93,6 +94,13 @@ class AirbyteUrls:
         )
 
 
+def _no_url() -> AirbyteConfigError:
+    return AirbyteConfigError(
+        "Host of the Airflow connection is no URL of an Airbyte: it should look like "
+        "https://airbyte.example.com."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AirbyteSettings:
     """
@@ -112,7 +120,7 @@ class AirbyteSettings:
     :param proxy: URL of a proxy; empty for what ``HTTPS_PROXY`` and the like say.
     :param headers: Headers for every request (an identity-aware proxy, an API gateway).
     :param config_api: Whether to ask the internal API why a job failed.
-    :raises AirbyteConfigError: Only one of client id and secret is given, or a number is no number.
+    :raises AirbyteConfigError: Only one of client id and secret is given, or a value cannot work.
     """
 
     urls: AirbyteUrls
@@ -148,7 +156,12 @@ class AirbyteSettings:
                 "client_key of the Airflow connection is set without client_cert: enter the path "
                 "of the certificate too."
             )
-        for name in self.headers:
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise AirbyteConfigError(
+                    f"headers of the Airflow connection hold {name!r}, which cannot be sent: name "
+                    f"and value should be ASCII, in one line, and without blanks around them."
+                )
             if self.client_id and name.lower() == "authorization":
                 raise AirbyteConfigError(
                     "headers of the Airflow connection hold an Authorization, which carries "
