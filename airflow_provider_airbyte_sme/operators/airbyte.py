@@ -159,26 +159,22 @@ class AirbyteTriggerSyncOperator(BaseOperator):
             return self._run(context, time.time() + self._patience())
 
     def execute_after_running(
-        self, context: Context, event: Mapping[str, Any] | None, deadline: float
+        self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when the job that was in the way has ended, however it ended."""
         with failing_fast():
-            JobEvent.from_payload(event).terminal_job()
-            return self._run(context, deadline)
+            ended = JobEvent.from_payload(event)
+            ended.terminal_job()
+            return self._run(context, ended.deadline)
 
     def execute_complete(
-        self,
-        context: Context,
-        event: Mapping[str, Any] | None,
-        deadline: float,
-        adopted: bool,
-        job_url: str,
+        self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when the job that the task waits for has ended."""
         with failing_fast():
-            wait = JobEvent.from_payload(event).terminal_job
-            job = self._settle(wait, adopted=adopted, job_url=job_url)
-            return self._finish(job, job_url) or self._run(context, deadline)
+            ended = JobEvent.from_payload(event)
+            job = self._settle(ended.terminal_job, ended.adopted, ended.job_url)
+            return self._finish(job, ended.job_url) or self._run(context, ended.deadline)
 
     def on_kill(self) -> None:
         """Cancel the task's own job; Airflow calls this when it kills the task."""
@@ -217,12 +213,8 @@ class AirbyteTriggerSyncOperator(BaseOperator):
             if not self.wait_for_completion:
                 return job_result(job, job_url)
             if self.deferrable and not job.is_terminal:
-                self._defer_until_terminal(
-                    job, "execute_complete", deadline, adopted=job.adopted, job_url=job_url
-                )
-            job = self._settle(
-                partial(self._wait, job, deadline), adopted=job.adopted, job_url=job_url
-            )
+                self._defer_until_terminal(job, job_url, deadline, "execute_complete")
+            job = self._settle(partial(self._wait, job, deadline), job.adopted, job_url)
             if result := self._finish(job, job_url):
                 return result
 
@@ -235,16 +227,17 @@ class AirbyteTriggerSyncOperator(BaseOperator):
             except AirbyteConflictError as conflict:
                 if not conflict.sync_is_running:
                     raise
-                running = self.hook.find_running_job(self.connection_id)
-                if running is None:
+                found = self.hook.find_running_job(self.connection_id)
+                if found is None:
                     # It ended just now, or it is one that this server does not list.
                     self._pause(deadline, conflict)
                     continue
+                running = replace(found, adopted=True)
                 told = f"Job {running.job_id} of connection {connection} is {running.status}"
                 page = self._page(connection, running)
                 if self.on_running == "attach" and running.moves_data:
                     self.log.info("%s: waiting for it, starting none. %s", told, page)
-                    return replace(running, adopted=True)
+                    return running
                 if self.on_running in ("skip", "fail"):
                     if try_may_linger:
                         try_may_linger = False
@@ -256,9 +249,7 @@ class AirbyteTriggerSyncOperator(BaseOperator):
                     raise AirbyteJobError(message, job=running) from conflict
                 self.log.info("%s: waiting for it, then starting our own. %s", told, page)
                 if self.deferrable:
-                    self._defer_until_terminal(
-                        replace(running, adopted=True), "execute_after_running", deadline
-                    )
+                    self._defer_until_terminal(running, page, deadline, "execute_after_running")
                 self._wait(running, deadline)
 
     def _create_job(self) -> Job:
@@ -287,45 +278,46 @@ class AirbyteTriggerSyncOperator(BaseOperator):
         task_instance.xcom_push(key=JOB_URL_KEY, value=job_url)
 
     def _wait(self, job: Job, deadline: float) -> Job:
-        return self.hook.wait_for_job(
+        ended = self.hook.wait_for_job(
             job.job_id,
             poll_interval=self.poll_interval,
             timeout=max(0.0, deadline - time.time()),
         )
+        return replace(ended, adopted=job.adopted)
 
     def _defer_until_terminal(
-        self, job: Job, method_name: str, deadline: float, **kwargs: Any
+        self, job: Job, job_url: str, deadline: float, method_name: str
     ) -> NoReturn:
         self.defer(
             trigger=AirbyteJobTrigger(
                 airbyte_conn_id=self.airbyte_conn_id,
                 job_id=job.job_id,
                 connection_id=job.connection_id,
-                poll_interval=self.poll_interval,
                 deadline=deadline,
-                cancel_on_kill=self.cancel_on_kill and not job.adopted,
+                poll_interval=self.poll_interval,
+                job_url=job_url,
+                adopted=job.adopted,
+                cancel_on_kill=self.cancel_on_kill,
             ),
             method_name=method_name,
-            kwargs={"deadline": deadline, **kwargs},
         )
 
-    def _settle(self, wait: Callable[[], Job], *, adopted: bool, job_url: str) -> Job:
+    def _settle(self, wait: Callable[[], Job], adopted: bool, job_url: str) -> Job:
         """Return the job that *wait* ends with; when time is over, cancel it if it is ours."""
         try:
-            return replace(wait(), adopted=adopted)
+            return wait()
         except AirbyteJobTimeoutError as late:
-            told = f"{late} It is left running. {job_url}"
-            job = late.job
+            job, told = late.job, f"{late} It is left running."
             if self.cancel_on_timeout and not adopted:
                 try:
                     job = self.hook.cancel_job(job.job_id)
                 except AirbyteError as error:
-                    told = f"{late} It could not be cancelled, do it by hand: {error} {job_url}"
+                    told = f"{late} It could not be cancelled, do it by hand: {error}"
                 else:
                     if job.has_succeeded:  # at the very last moment
                         return job
-                    told = f"{late} It was cancelled. {job_url}"
-            raise AirbyteJobTimeoutError(told, job=job) from None
+                    told = f"{late} It was cancelled."
+            raise AirbyteJobTimeoutError(f"{told} {job_url}", job=job) from None
 
     def _finish(self, job: Job, job_url: str) -> dict[str, Any] | None:
         """Return the result; ``None`` when a job of somebody else's was taken away from us."""

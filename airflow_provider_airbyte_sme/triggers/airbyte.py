@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from airflow.providers.common.compat.connection import get_async_connection
@@ -31,23 +31,37 @@ class JobEvent:
     """
     How a wait ended, in the form that crosses from the triggerer to the worker.
 
+    It carries all that the worker needs to go on: ``dag.test()`` hands over nothing else.
+
     :param outcome: ``finished``: the job is terminal, well or not. ``timeout``: it is not, and the
         time is over. ``error``: it could not be watched any longer.
+    :param deadline: When all waiting of the task ends, in seconds since the epoch.
     :param job: The job as last read; there is none with ``error``.
+    :param job_url: Its page.
     :param message: What to tell people, for all but ``finished``.
     :param permanent: Whether a repeated task would fail the same way.
     """
 
     outcome: Literal["finished", "timeout", "error"]
+    deadline: float
     job: Job | None = None
+    job_url: str = ""
     message: str = ""
     permanent: bool = False
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the job is somebody else's."""
+        return self.job is not None and self.job.adopted
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values, as Airflow stores them."""
         return {
             "outcome": self.outcome,
+            "deadline": self.deadline,
             "job": self.job and self.job.to_json(),
+            "adopted": self.adopted,
+            "job_url": self.job_url,
             "message": self.message,
             "permanent": self.permanent,
         }
@@ -67,9 +81,11 @@ class JobEvent:
             raise ValueError(f"the trigger sent an event without its job: {payload!r}")
         return cls(
             outcome=outcome,
-            job=None if job is None else Job.from_json(job),
-            message=str(payload.get("message") or ""),
-            permanent=bool(payload.get("permanent")),
+            deadline=float(payload["deadline"]),
+            job=job and replace(Job.from_json(job), adopted=bool(payload["adopted"])),
+            job_url=str(payload["job_url"]),
+            message=str(payload["message"]),
+            permanent=bool(payload["permanent"]),
         )
 
     def terminal_job(self) -> Job:
@@ -100,9 +116,11 @@ class AirbyteJobTrigger(BaseTrigger):
     :param connection_id: UUID of the job's Airbyte connection, to be told in messages.
     :param poll_interval: Seconds between two reads, above 0.
     :param deadline: When to give up, in seconds since the epoch, so that a restarted triggerer
-        does not begin anew; ``None`` for never.
+        does not begin anew.
+    :param job_url: The job's page, for messages.
+    :param adopted: Whether the job is somebody else's.
     :param cancel_on_kill: Whether the job is cancelled when somebody clears the deferred task or
-        marks it (Airflow 3.3 and later). Only for a job that the task started.
+        marks it (Airflow 3.3 and later); never one that is adopted.
     """
 
     def __init__(
@@ -111,16 +129,20 @@ class AirbyteJobTrigger(BaseTrigger):
         airbyte_conn_id: str,
         job_id: int,
         connection_id: str,
+        deadline: float,
         poll_interval: float = 10.0,
-        deadline: float | None = None,
+        job_url: str = "",
+        adopted: bool = False,
         cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
         self.airbyte_conn_id = airbyte_conn_id
         self.job_id = job_id
         self.connection_id = connection_id
-        self.poll_interval = poll_interval
         self.deadline = deadline
+        self.poll_interval = poll_interval
+        self.job_url = job_url
+        self.adopted = adopted
         self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -131,8 +153,10 @@ class AirbyteJobTrigger(BaseTrigger):
                 "airbyte_conn_id": self.airbyte_conn_id,
                 "job_id": self.job_id,
                 "connection_id": self.connection_id,
-                "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+                "job_url": self.job_url,
+                "adopted": self.adopted,
                 "cancel_on_kill": self.cancel_on_kill,
             },
         )
@@ -140,20 +164,23 @@ class AirbyteJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and tell by one :class:`JobEvent` how it ended."""
         try:
-            event = JobEvent("finished", await self._wait())
+            event = self._event("finished", job=await self._wait())
         except AirbyteJobTimeoutError as error:
-            event = JobEvent("timeout", error.job, str(error))
+            event = self._event("timeout", job=error.job, message=str(error))
         except AirbyteError as error:
-            message = (
-                f"Job {self.job_id} of connection {self.connection_id} is not watched any longer, "
-                f"it may still run: {error}"
+            event = self._event(
+                "error",
+                message=(
+                    f"Job {self.job_id} of connection {self.connection_id} is not watched any "
+                    f"longer, but may still run: {error} {self.job_url}".rstrip()
+                ),
+                permanent=is_permanent(error),
             )
-            event = JobEvent("error", message=message, permanent=is_permanent(error))
         yield TriggerEvent(event.to_payload())
 
     async def on_kill(self) -> None:
         """Cancel the job when somebody clears the deferred task or marks it (Airflow 3.3)."""
-        if not self.cancel_on_kill:
+        if self.adopted or not self.cancel_on_kill:
             return
         try:
             async with shared_client(await self._settings()) as client:
@@ -163,14 +190,32 @@ class AirbyteJobTrigger(BaseTrigger):
         else:
             self.log.info("Job %s is %s.", self.job_id, job.status)
 
+    def _event(
+        self,
+        outcome: Literal["finished", "timeout", "error"],
+        *,
+        job: Job | None = None,
+        message: str = "",
+        permanent: bool = False,
+    ) -> JobEvent:
+        return JobEvent(
+            outcome=outcome,
+            deadline=self.deadline,
+            job=job and replace(job, adopted=self.adopted),
+            job_url=self.job_url,
+            message=message,
+            permanent=permanent,
+        )
+
     async def _wait(self) -> Job:
         settings = await self._settings()
         while True:
-            left = None if self.deadline is None else self.deadline - time.time()
             try:
                 async with shared_client(settings) as client:
                     return await client.wait_for_job(
-                        self.job_id, poll_interval=self.poll_interval, timeout=left
+                        self.job_id,
+                        poll_interval=self.poll_interval,
+                        timeout=max(0.0, self.deadline - time.time()),
                     )
             except AirbyteCredentialsError:
                 # A wait of hours outlives a secret: it may have been rotated in the meantime.
