@@ -109,7 +109,6 @@ def job_result(job: Job, job_url: str) -> dict[str, Any]:
 
     ``started_at`` and ``ended_at`` are ISO-8601 in UTC, ``duration_seconds`` a number.
     """
-    ended_at = job.last_updated_at if job.is_terminal else None
     return {
         "job_id": job.job_id,
         "status": job.status,
@@ -118,8 +117,8 @@ def job_result(job: Job, job_url: str) -> dict[str, Any]:
         "rows_synced": job.rows_synced,
         "bytes_synced": job.bytes_synced,
         "started_at": job.started_at.isoformat(),
-        "ended_at": ended_at and ended_at.isoformat(),
-        "duration_seconds": job.duration and job.duration.total_seconds(),
+        "ended_at": None if job.last_updated_at is None else job.last_updated_at.isoformat(),
+        "duration_seconds": None if job.duration is None else job.duration.total_seconds(),
         "adopted": job.adopted,
         "job_url": job_url,
     }

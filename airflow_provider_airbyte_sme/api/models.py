@@ -119,13 +119,13 @@ class Job:
             "jobType": str(self.job_type),
             "connectionId": self.connection_id,
             "startTime": self.started_at.isoformat(),
-            "lastUpdatedAt": self.last_updated_at and self.last_updated_at.isoformat(),
-            "duration": (
-                None if self.duration is None else f"PT{self.duration.total_seconds():f}S"
-            ),
             "bytesSynced": self.bytes_synced,
             "rowsSynced": self.rows_synced,
         }
+        if self.last_updated_at is not None:
+            fields["lastUpdatedAt"] = self.last_updated_at.isoformat()
+        if self.duration is not None:
+            fields["duration"] = f"PT{self.duration.total_seconds():f}S"
         return {name: value for name, value in fields.items() if value is not None}
 
     @property

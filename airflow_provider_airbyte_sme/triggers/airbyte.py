@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from airflow_provider_airbyte_sme.hooks.airbyte import (
     unknown_connection,
 )
 from airflow_provider_airbyte_sme.triggers.clients import shared_client
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +189,9 @@ class AirbyteJobTrigger(BaseTrigger):
             async with shared_client(await self._settings()) as client:
                 job = await client.cancel_job(self.job_id)
         except AirbyteError as error:
-            self.log.warning("Job %s was not cancelled, do it by hand: %s", self.job_id, error)
+            log.warning("Job %s was not cancelled, do it by hand: %s", self.job_id, error)
         else:
-            self.log.info("Job %s is %s.", self.job_id, job.status)
+            log.info("Job %s is %s.", self.job_id, job.status)
 
     def _event(
         self,
@@ -222,7 +225,7 @@ class AirbyteJobTrigger(BaseTrigger):
                 before, settings = settings, await self._settings()
                 if settings == before:
                     raise
-                self.log.info("Airflow connection %s has changed.", self.airbyte_conn_id)
+                log.info("Airflow connection %s has changed.", self.airbyte_conn_id)
 
     async def _settings(self) -> AirbyteSettings:
         try:
