@@ -19,6 +19,7 @@ from typing import Any, Literal
 from airflow_provider_airbyte_sme.emulator.world import (
     DEFAULT_ORGANIZATION_ID,
     Application,
+    Permission,
     User,
     World,
 )
@@ -128,7 +129,9 @@ class Access:
         if not hmac.compare_digest(signature, self._signature(signed)):
             return None, False
         claims = json.loads(_decode(signed.partition(".")[2]))
-        if claims["exp"] <= now:
+        # [inf] Keycloak knows no token of a deleted application: KeycloakTokenValidator.kt
+        client_id = claims.get("azp")
+        if claims["exp"] <= now or client_id not in (None, *self._world.applications):
             return None, False
         return self._world.users.get(claims["sub"]), True
 
@@ -138,7 +141,7 @@ class Access:
         if workspace is None:
             return frozenset()
         roles: frozenset[str] = frozenset()
-        for permission in self._permissions_of(user):
+        for permission in self.permissions_of(user):
             if (
                 permission.type == INSTANCE_ADMIN
                 or permission.workspace_id == workspace_id
@@ -152,16 +155,17 @@ class Access:
     ) -> frozenset[str]:
         """Return the roles that *user* has in an organization."""
         roles: frozenset[str] = frozenset()
-        for permission in self._permissions_of(user):
+        for permission in self.permissions_of(user):
             if permission.type == INSTANCE_ADMIN or permission.organization_id == organization_id:
                 roles |= _IN_ORGANIZATION.get(permission.type, frozenset())
         return roles
 
     def is_instance_admin(self, user: User) -> bool:
         """Whether *user* may do everything, and is told the truth about unknown ids."""
-        return any(permission.type == INSTANCE_ADMIN for permission in self._permissions_of(user))
+        return any(permission.type == INSTANCE_ADMIN for permission in self.permissions_of(user))
 
-    def _permissions_of(self, user: User) -> list[Any]:
+    def permissions_of(self, user: User) -> list[Permission]:
+        """Return what *user* may do, in person or as a member of a group."""
         groups = {g.id for g in self._world.groups.values() if user.id in g.members}
         return [
             permission

@@ -219,9 +219,13 @@ class Query:
             raise HateoasError(400, f"Required QueryValue [{name}] not specified", argument=name)
         return value
 
+    def items(self, name: str) -> list[str]:
+        """Return the items of a list, given with commas or repeated."""
+        return [item for value in self._values.get(name, ()) for item in value.split(",") if item]
+
     def uuids(self, name: str) -> list[str]:
-        """Return a list of ids, given with commas or repeated."""
-        items = [item for value in self._values.get(name, ()) for item in value.split(",") if item]
+        """Return a list of ids."""
+        items = self.items(name)
         try:
             return [uuid_text(item) for item in items]
         except UnreadableError as error:
@@ -247,15 +251,15 @@ class Query:
         return limit, offset
 
 
-def path_integer(name: str, value: str) -> int:
+def path_value(name: str, value: str, reader: Reader) -> Any:
     """
-    Read a number out of the path.
+    Read a part of the path.
 
-    :raises HateoasError: 400: it is none. [inf]
+    :raises HateoasError: 400: it is of another kind. [inf]
     """
     try:
-        return integer(value)
-    except ValueError:
+        return reader(value)
+    except UnreadableError:
         raise _unconvertible(name, value, f'For input string: "{value}"') from None
 
 

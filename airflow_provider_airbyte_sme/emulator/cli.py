@@ -17,6 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Serve an emulator until SIGTERM or Ctrl-C.
 
+    Standard output gets one line of JSON when it is ready, standard error one line per request.
+
     :return: The exit status: 0, or 2 when it cannot start.
     """
     options = _parser().parse_args(arguments)
@@ -34,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             threads=options.threads or None,
             seed=options.seed_file,
             state_file=options.state_file,
+            instance_admin=options.instance_admin,
+            auth_mode=options.auth_mode,
+            version=options.airbyte_version,
+            airbyte_url=options.airbyte_url,
         )
         with emulator.serve(options.host, options.port) as server:
             ready = {
@@ -59,14 +65,22 @@ def _parser() -> argparse.ArgumentParser:
         description="An Airbyte to test against. Prints one line of JSON when it is ready.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one")
-    parser.add_argument("--time", choices=("real", "instant"), default="real")
-    parser.add_argument("--sync-duration", type=float, default=5.0, help="seconds a sync runs")
-    parser.add_argument("--rows", type=int, default=100, help="records a sync commits")
-    parser.add_argument("--token-lifetime", type=float, default=900.0, help="seconds")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds per answer")
-    parser.add_argument("--threads", type=int, default=5, help="of the public API; 0: no limit")
-    parser.add_argument("--seed-file", help="JSON file with the world to begin with")
-    parser.add_argument("--state-file", help="JSON file that keeps the world over restarts")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on")
+    add("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
+    add("--time", choices=("real", "instant"), default="real", help="whether jobs take time")
+    add("--sync-duration", type=float, default=5.0, help="seconds that a sync runs")
+    add("--rows", type=int, default=100, help="records that a sync commits")
+    add("--token-lifetime", type=float, default=900.0, help="seconds that a token is good for")
+    add("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    add("--threads", type=int, default=5, help="public API requests at once; 0: any number")
+    add("--seed-file", help="JSON file with the world to begin with")
+    add("--state-file", help="JSON file that keeps the world over restarts")
+    add("--auth-mode", choices=("oidc", "generic-oidc", "simple", "none"), default="oidc",
+        help="how people log in, which decides how wrong credentials are refused")  # fmt: skip
+    add("--instance-admin", action="store_true", help="unknown ids are 404 instead of 403")
+    add(
+        "--airbyte-version", default="2.1.0", help="2.0.0 and older start and list jobs differently"
+    )
+    add("--airbyte-url", help="address that pagination links carry; the default is as requested")
     return parser

@@ -17,7 +17,15 @@ from urllib.parse import urlsplit
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.access import Access, AuthMode
-from airflow_provider_airbyte_sme.emulator.binding import Body, Query, UnreadableError, uuid_text
+from airflow_provider_airbyte_sme.emulator.binding import (
+    Body,
+    Query,
+    Reader,
+    UnreadableError,
+    parse_json,
+    path_value,
+    uuid_text,
+)
 from airflow_provider_airbyte_sme.emulator.clock import Clock
 from airflow_provider_airbyte_sme.emulator.jobs import JobEngine, RetryPolicy
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
@@ -31,6 +39,7 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     not_found,
 )
 from airflow_provider_airbyte_sme.emulator.routing import Match, RouteTable
+from airflow_provider_airbyte_sme.emulator.webhooks import disabled_notification, job_notification
 from airflow_provider_airbyte_sme.emulator.world import (
     Actor,
     ActorKind,
@@ -88,7 +97,6 @@ class Call:
     query: Query
     headers: Mapping[str, str]
     raw_body: bytes
-    origin: str
     caller: User | None
 
     @property
@@ -117,7 +125,7 @@ class Call:
     @property
     def airbyte_url(self) -> str:
         """The server's idea of its own address."""
-        return self.core.settings.airbyte_url or self.origin
+        return self.core.airbyte_url
 
     @property
     def is_instance_admin(self) -> bool:
@@ -135,6 +143,54 @@ class Call:
         :raises HateoasError: 400: it does not fit *model*.
         """
         return model.read(self.raw_body)
+
+    def unbound(self, name: str) -> Any:
+        """
+        Return a field of the body before the body is bound, as the security filter sees it.
+
+        :return: ``None``: there is none. airbyte-platform AuthorizationServerHandler.kt
+        """
+        try:
+            fields = parse_json(self.raw_body)
+        except ValueError:
+            return None
+        return fields.get(name) if isinstance(fields, dict) else None
+
+    def unbound_id(self, name: str) -> str:
+        """Return the id in a field of the unbound body, or an empty text."""
+        value = self.unbound(name)
+        return value.lower() if isinstance(value, str) else ""
+
+    def path_value(self, name: str, reader: Reader) -> Any:
+        """
+        Return a part of the path as *reader* reads it.
+
+        :raises HateoasError: 400: it is of another kind. [inf]
+        """
+        return path_value(name, self.parameters[name], reader)
+
+    def secure(self, workspace_id: str | None, *wanted: str) -> None:
+        """
+        Let the call pass if the caller has one of the *wanted* roles: ``@Secured`` on a method.
+
+        :param workspace_id: ``None`` or unknown: it cannot be resolved.
+        :raises HateoasError: 403, before the body is bound.
+        """
+        if workspace_id in self.world.workspaces:
+            if not self.has_role(workspace_id, *wanted):
+                raise HateoasError(403)
+        elif not self.is_instance_admin:
+            raise HateoasError(403)
+
+    def require_in_organization(self, organization_id: str, wanted: str) -> None:
+        """
+        Let the call pass if the caller has the *wanted* role in the organization.
+
+        :raises ProblemError: 403.
+        """
+        held = self.core.access.organization_roles(self.user, organization_id.lower())
+        if wanted not in held:
+            raise forbidden(wanted)
 
     def has_role(self, workspace_id: str, *wanted: str) -> bool:
         """Whether the caller has one of the *wanted* roles in a workspace."""
@@ -218,8 +274,7 @@ class Core:
     """
     One Airbyte.
 
-    :param on_terminal: Told of each job that ended.
-    :param on_disabled: Told of each connection that the server switched off.
+    :param send_webhook: Takes each notification, with the URL that it is for.
     :param on_attempt: Told of each attempt whose data something else moves.
     """
 
@@ -229,13 +284,14 @@ class Core:
         clock: Clock,
         settings: Settings,
         *,
-        on_terminal: Callable[[Job], None],
-        on_disabled: Callable[[Connection], None],
+        send_webhook: Callable[[str, Mapping[str, Any]], None],
         on_attempt: Callable[[Job], None] | None = None,
     ) -> None:
         self.world = world
         self.clock = clock
         self.settings = settings
+        self.send_webhook = send_webhook
+        self.last_origin = ""
         self.access = Access(
             world, auth_mode=settings.auth_mode, token_lifetime=settings.token_lifetime
         )
@@ -245,10 +301,29 @@ class Core:
             sync_duration=settings.sync_duration,
             rows=settings.rows,
             retry_policy=settings.retry_policy,
-            on_terminal=on_terminal,
-            on_disabled=on_disabled,
+            on_terminal=self._announce_end,
+            on_disabled=self._announce_disabled,
             on_attempt=on_attempt,
         )
+
+    def end_connection(self, connection: Connection) -> None:
+        """Delete a connection: its row stays, what runs on it ends ([inf] cancelled)."""
+        connection.status = "deprecated"
+        if self.jobs.active_job(connection.id) is not None:
+            self.jobs.cancel(connection.id)
+
+    def _announce_end(self, job: Job) -> None:
+        if notification := job_notification(self.world, job, self.airbyte_url):
+            self.send_webhook(*notification)
+
+    def _announce_disabled(self, connection: Connection) -> None:
+        if notification := disabled_notification(self.world, connection):
+            self.send_webhook(*notification)
+
+    @property
+    def airbyte_url(self) -> str:
+        """The server's idea of its own address: set, or learnt from the last request."""
+        return self.settings.airbyte_url or self.last_origin
 
     def match(self, request: HttpRequest) -> Match:
         """Find the operation that *request* is for."""
@@ -260,7 +335,8 @@ class Core:
         path = url.path or "/"
         try:
             self.jobs.settle()
-            return self._respond(request, path, url.query, f"{url.scheme}://{url.netloc}", match)
+            self.last_origin = f"{url.scheme}://{url.netloc}"
+            return self._respond(request, path, url.query, match)
         except RefusalError as refusal:
             return _acceptable(refusal, request, path)
         except Exception:
@@ -270,9 +346,7 @@ class Core:
         finally:
             self.jobs.settle()
 
-    def _respond(
-        self, request: HttpRequest, path: str, query: str, origin: str, match: Match
-    ) -> HttpResponse:
+    def _respond(self, request: HttpRequest, path: str, query: str, match: Match) -> HttpResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if not _is_below(path, _NO_PAGES):
             # [inf] the web application is a static resource: nothing but GET and HEAD.
@@ -304,7 +378,6 @@ class Core:
                 query=Query(query),
                 headers=headers,
                 raw_body=body,
-                origin=origin,
                 caller=caller,
             )
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteTransportError
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
-from airflow_provider_airbyte_sme.emulator import seeding
+from airflow_provider_airbyte_sme.emulator import persistence, seeding
 from airflow_provider_airbyte_sme.emulator.access import INSTANCE_ADMIN, AuthMode
 from airflow_provider_airbyte_sme.emulator.clock import TimeMode, make_clock
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
@@ -32,13 +33,16 @@ from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
 from airflow_provider_airbyte_sme.emulator.problems import WEBAPP_PAGE, html_response
 from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
-from airflow_provider_airbyte_sme.emulator.world import Connection, Failure, Job, new_id
+from airflow_provider_airbyte_sme.emulator.routing import Match
+from airflow_provider_airbyte_sme.emulator.webhooks import deliver
+from airflow_provider_airbyte_sme.emulator.world import Connection, Failure, Job
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
     from airflow_provider_airbyte_sme.emulator.server import Server
 
 logger = logging.getLogger(__name__)
+request_logger = logging.getLogger(f"{__name__}.requests")
 
 _ROUTE_NAMES = frozenset(route.name for route in OPERATIONS)
 _LONGEST_LOG = 10_000
@@ -52,13 +56,11 @@ class Answer:
     :param response: ``None``: close the connection without an answer.
     :param executed: Whether the request was carried out.
     :param delay: Seconds until the answer goes out.
-    :param uses_public_thread: Whether the public API's few threads serve it.
     """
 
     response: HttpResponse | None
     executed: bool
     delay: float
-    uses_public_thread: bool
 
 
 class Emulator:
@@ -125,14 +127,19 @@ class Emulator:
         self._log: deque[RecordedRequest] = deque(maxlen=_LONGEST_LOG)
         self._watchers: list[Callable[[], None]] = []
         self._server: Server | None = None
+        self._state_file = None if state_file is None else Path(state_file)
         if isinstance(seed, str | Path):
-            seed = _read_json(Path(seed))
+            seed = persistence.read_json_object(Path(seed))
         # The one application of simple mode, and the nobody of no authentication, may do anything.
         may_do_anything = instance_admin or auth_mode in ("simple", "none")
         role = INSTANCE_ADMIN if may_do_anything else "organization_admin"
+        world = None if self._state_file is None else persistence.load(self._state_file)
+        if world is None:
+            world = seeding.new_world(seed or {}, role=role, now=self.clock.time())
+        # Attempts of an earlier process go on in threads, which have to wait until all is there.
         with self._lock:
             self._core = Core(
-                seeding.new_world(seed or {}, role=role, now=self.clock.time()),
+                world,
                 self.clock,
                 Settings(
                     auth_mode=auth_mode,
@@ -143,11 +150,10 @@ class Emulator:
                     rows=rows,
                     retry_policy=retry_policy or RetryPolicy(),
                 ),
-                on_terminal=lambda job: None,
-                on_disabled=lambda connection: None,
+                send_webhook=self._send_webhook,
                 on_attempt=partial(self._start_attempt, on_sync) if on_sync else None,
             )
-        world = self._core.world
+            self._changed()
         self._application = next(iter(world.applications.values()))
         self.workspace_id = next(iter(world.workspaces), "")
         self.source_id = next(iter(world.sources), "")
@@ -210,37 +216,39 @@ class Emulator:
 
     def answer(self, request: HttpRequest) -> Answer:
         """Carry *request* out, or let happen to it what was ordered; for the faces."""
+        reads_only = request.method.upper() in ("GET", "HEAD")
         with self._lock:
+            revision = self._core.jobs.revision
             match = self._core.match(request)
             route = None if match.route is None else match.route.name
             fault = self._faults.take(route)
-            response: HttpResponse | None
-            if fault is None or fault.kind in ("delay", "drop_after"):
-                response = self._core.respond(request, match)
-                if fault is None:
-                    for observer in self.observers:
-                        observer(request, response, route)
-            else:
-                response = fault.response
-            executed = fault is None or fault.kind in ("delay", "drop_after")
-            if fault is not None and fault.kind == "drop_after":
-                response = None
-            self._log.append(
-                record(
-                    request,
-                    route=route,
-                    status=None if response is None else response.status,
-                    at=self.clock.time(),
-                    fault=None if fault is None else fault.kind,
-                )
+            answer = self._answer(request, match, route, fault)
+            status = None if answer.response is None else answer.response.status
+            recorded = record(
+                request,
+                route=route,
+                status=status,
+                at=self.clock.time(),
+                fault=None if fault is None else fault.kind,
             )
-        self._changed()
-        return Answer(
-            response,
-            executed=executed,
-            delay=fault.seconds if fault is not None else 0.0,
-            uses_public_thread="/api/public/" in request.url,
-        )
+            self._log.append(recorded)
+            if not reads_only or self._core.jobs.revision != revision:
+                self._changed()
+        request_logger.info("%s %s %s", recorded.method, recorded.path, status or "dropped")
+        return answer
+
+    def _answer(
+        self, request: HttpRequest, match: Match, route: str | None, fault: Fault | None
+    ) -> Answer:
+        if fault is not None and not fault.executes:
+            return Answer(fault.response, executed=False, delay=0.0)
+        response = self._core.respond(request, match)
+        if fault is not None:
+            shown = None if fault.kind == "drop_after" else response
+            return Answer(shown, executed=True, delay=fault.seconds)
+        for observer in self.observers:
+            observer(request, response, route)
+        return Answer(response, executed=True, delay=0.0)
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """
@@ -279,14 +287,15 @@ class Emulator:
         """
         with self._lock:
             self.clock.advance(seconds)
-        self.settle()
+            self.settle()
 
     def settle(self) -> None:
         """Let everything happen that is due by now."""
         with self._lock:
-            changed = self._core.jobs.settle()
-        if changed:
-            self._changed()
+            revision = self._core.jobs.revision
+            self._core.jobs.settle()
+            if self._core.jobs.revision != revision:
+                self._changed()
 
     @property
     def next_due(self) -> float | None:
@@ -318,12 +327,12 @@ class Emulator:
 
     def add_workspace(self, name: str = "Workspace", **fields: Any) -> str:
         """Add a workspace and return its id; *fields* as in :func:`seeding.add_workspace`."""
-        with self._lock:
+        with self._change():
             return seeding.add_workspace(self._core.world, name, **fields).id
 
     def add_source(self, name: str = "Source", **fields: Any) -> str:
         """Add a source and return its id; *fields* as in :func:`seeding.add_actor`."""
-        with self._lock:
+        with self._change():
             return seeding.add_actor(
                 self._core.world,
                 "source",
@@ -334,7 +343,7 @@ class Emulator:
 
     def add_destination(self, name: str = "Destination", **fields: Any) -> str:
         """Add a destination and return its id; *fields* as in :func:`seeding.add_actor`."""
-        with self._lock:
+        with self._change():
             return seeding.add_actor(
                 self._core.world,
                 "destination",
@@ -353,7 +362,7 @@ class Emulator:
         :param fields: As in :func:`seeding.add_connection`: without ``source_id`` and
             ``destination_id``, between the first source and the first destination.
         """
-        with self._lock:
+        with self._change():
             return seeding.add_connection(
                 self._core.world, name, now=self.clock.time(), status=status, **fields
             ).id
@@ -366,7 +375,7 @@ class Emulator:
         """
         if status not in seeding.CONNECTION_STATUSES:
             raise ValueError(f"status must be one of {seeding.CONNECTION_STATUSES}")
-        with self._lock:
+        with self._change():
             self._connection(connection_id).status = status
 
     def add_application(
@@ -380,7 +389,7 @@ class Emulator:
         :param workspace_id: Where a workspace role is given; the default is the first workspace.
         :return: Client id and client secret.
         """
-        with self._lock:
+        with self._change():
             application = seeding.add_application(
                 self._core.world,
                 role,
@@ -419,7 +428,7 @@ class Emulator:
         :param duration: Seconds that each attempt runs; the default is the emulator's.
         :raises ValueError: Airbyte would never go that way; the message says where.
         """
-        with self._lock:
+        with self._change():
             connection = self._connection(connection_id)
             plan = self._core.jobs.plan(
                 statuses=statuses,
@@ -439,14 +448,13 @@ class Emulator:
         :return: The new job's number.
         :raises RuntimeError: The connection has a job that has not ended.
         """
-        with self._lock:
+        with self._change():
             connection = self._connection(connection_id)
             if self._core.jobs.active_job(connection.id) is not None:
                 raise RuntimeError(f"connection {connection.id} has a job that has not ended")
             job = self._core.jobs.start_sync(connection)
             self._core.jobs.settle()
-        self._changed()
-        return job.id
+            return job.id
 
     def finish_job(
         self,
@@ -462,10 +470,9 @@ class Emulator:
         :raises KeyError: There is no such job.
         :raises ValueError: It has ended already, or *status* is not terminal.
         """
-        with self._lock:
+        with self._change():
             self._core.jobs.settle()
             self._core.jobs.finish(self._core.world.jobs[job_id], status, rows, bytes)
-        self._changed()
 
     def cancel_job(self, job_id: int) -> None:
         """Cancel a job as somebody in the UI would; errors as in :meth:`finish_job`."""
@@ -518,8 +525,8 @@ class Emulator:
 
     def revoke_tokens(self) -> None:
         """Make every token that is out there invalid."""
-        with self._lock:
-            self._core.world.signing_key = new_id()
+        with self._change():
+            self._core.world.signing_key = secrets.token_hex(32)
 
     def rotate_secret(self) -> str:
         """
@@ -527,8 +534,8 @@ class Emulator:
 
         :return: The new secret. Tokens that are out there stay valid.
         """
-        with self._lock:
-            self._application.client_secret = new_id()
+        with self._change():
+            self._application.client_secret = secrets.token_urlsafe(24)
             return self._application.client_secret
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
@@ -543,12 +550,23 @@ class Emulator:
     def served_by(self, server: Server | None) -> None:
         """Take note of who serves it; for the server."""
         self._server = server
+        if server is not None:
+            self._core.last_origin = server.url
 
     def _order(self, fault: Fault) -> None:
         with self._lock:
             self._faults.add(fault, _ROUTE_NAMES)
 
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Hold the lock, and say afterwards that something is different."""
+        with self._lock:
+            yield
+            self._changed()
+
     def _changed(self) -> None:
+        if self._state_file is not None:
+            persistence.save(self._state_file, self._core.world)
         for watcher in tuple(self._watchers):
             watcher()
 
@@ -558,6 +576,11 @@ class Emulator:
         if connection is None:
             raise ValueError(f"there is no connection {wanted!r}")
         return connection
+
+    def _send_webhook(self, url: str, body: Mapping[str, Any]) -> None:
+        threading.Thread(
+            target=deliver, args=(url, body), name="airbyte-emulator-webhook", daemon=True
+        ).start()
 
     def _start_attempt(self, on_sync: DataPlane, job: Job) -> None:
         world = self._core.world
@@ -604,16 +627,5 @@ class Emulator:
             # Whatever a data plane raises, the attempt has failed and the server lives on.
             logger.exception("on_sync failed for job %s", context.job_id)
             outcome = Failure(str(error) or repr(error), "replication", "system_error")
-        with self._lock:
+        with self._change():
             self._core.jobs.complete_attempt(context.job_id, context.attempt_number, outcome)
-        self._changed()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} should hold a JSON object")  # noqa: TRY004  the file's fault
-    return content

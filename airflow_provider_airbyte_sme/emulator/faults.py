@@ -37,6 +37,11 @@ class Fault:
     response: HttpResponse | None = None
     seconds: float = 0.0
 
+    @property
+    def executes(self) -> bool:
+        """Whether the request is carried out all the same."""
+        return self.kind in ("delay", "drop_after")
+
 
 class Faults:
     """The faults that wait for their request, in the order in which they were asked for."""

@@ -184,17 +184,13 @@ class JobEngine:
         self._on_terminal = on_terminal
         self._on_disabled = on_disabled
         self._on_attempt = on_attempt
+        #: Grows with every change of any job.
+        self.revision = 0
         self._active = {
             job.connection_id: job for job in world.jobs.values() if not job.is_terminal
         }
         for job in self._active.values():
-            if (
-                job.status == RUNNING
-                and job.ends_at is None
-                and not job.plan.scripted
-                and on_attempt
-            ):
-                on_attempt(job)
+            self._resume(job)
 
     @property
     def next_due(self) -> float | None:
@@ -207,19 +203,12 @@ class JobEngine:
         """Return the job of the connection that has not ended."""
         return self._active.get(connection_id)
 
-    def settle(self) -> bool:
-        """
-        Make every status change that is due by now, the earliest first.
-
-        :return: Whether there was any.
-        """
+    def settle(self) -> None:
+        """Make every status change that is due by now, the earliest first."""
         now = self._clock.time()
-        changed = False
         while due := self._due(now):
             at, _, job = min(due)
             self._next_phase(job, at)
-            changed = True
-        return changed
 
     def start_sync(self, connection: Connection, *, waits_for_attempt: bool = False) -> Job:
         """
@@ -357,6 +346,17 @@ class JobEngine:
         statuses.append((outcome, None))
         return statuses
 
+    def _resume(self, job: Job) -> None:
+        """Go on with a job of an earlier process whose data something else was moving."""
+        if job.status != RUNNING or job.ends_at is not None or job.plan.scripted:
+            return
+        if self._on_attempt is not None:
+            self._on_attempt(job)
+        else:
+            job.plan = self._default_plan(job.config_type)
+            job.ends_at = self._clock.time() + self._clock.lasting(self._sync_duration)
+            del job.plan.phases[0]
+
     def _due(self, now: float) -> list[tuple[float, int, Job]]:
         return [
             (job.ends_at, job.id, job)
@@ -379,6 +379,7 @@ class JobEngine:
             history=[(now, PENDING)],
             streams=list(streams),
         )
+        self.revision += 1
         self._world.next_job_id += 1
         self._world.jobs[job.id] = job
         self._active[connection.id] = job
@@ -423,6 +424,7 @@ class JobEngine:
             job.ends_at = at + self._clock.lasting(delay)
 
     def _enter(self, job: Job, phase: Phase, at: float) -> None:
+        self.revision += 1
         job.status = phase.status
         job.updated_at = at
         job.history.append((at, phase.status))
@@ -451,9 +453,10 @@ class JobEngine:
         if job.status == CANCELLED:
             # airbyte-platform FailureHelper.kt, failureSummaryForCancellation.
             attempt.failure = Failure(
-                "Setting attempt to FAILED because the job was cancelled",
-                origin="airbyte_platform",
+                "This attempt was cancelled",
+                origin=None,
                 type="manual_cancellation",
+                internal_message="Setting attempt to FAILED because the job was cancelled",
             )
             return
         if job.status == INCOMPLETE:

@@ -40,6 +40,11 @@ def json_response(status: int, payload: object) -> HttpResponse:
     return HttpResponse(status, JSON_HEADERS, json.dumps(payload, separators=(",", ":")).encode())
 
 
+def no_content() -> HttpResponse:
+    """Answer that it is done, and nothing else."""
+    return HttpResponse(204)
+
+
 def html_response(status: int, body: bytes = WEBAPP_PAGE) -> HttpResponse:
     """Answer with a web page."""
     return HttpResponse(status, HTML_HEADERS, body)
@@ -188,8 +193,9 @@ def forbidden(role: str | None = None) -> ProblemError:
     """
     which = f"{role} " if role else ""
     message = f"Caller does not have the required {which}permissions to access the resource(s)."
-    return ProblemError(403, "forbidden", "You don't have permission to perform this action.",
-                        {"message": message}, kind="#forbidden")  # fmt: skip
+    return ProblemError(
+        403, "forbidden", "The request is forbidden.", {"message": message}, kind="#forbidden"
+    )
 
 
 def not_found(resource_type: str, resource_id: str) -> ProblemError:
@@ -201,7 +207,7 @@ def not_found(resource_type: str, resource_id: str) -> ProblemError:
     return ProblemError(
         404,
         "resource-not-found",
-        "Could not find a resource for the requested id",
+        "The requested resource could not be found.",
         {"resourceType": resource_type, "resourceId": resource_id},
         kind="#resource-not-found",
     )
@@ -210,15 +216,23 @@ def not_found(resource_type: str, resource_id: str) -> ProblemError:
 def bad_request(message: str) -> ProblemError:
     """Refuse a value that the handler itself checks."""
     return ProblemError(
-        400, "bad-request", "The request could not be understood", {"message": message},
+        400,
+        "bad-request",
+        "The request could not be understood by the server due to malformed syntax.",
+        {"message": message},
         kind="#bad-request",
-    )  # fmt: skip
+    )
 
 
 def value_not_found(value: str) -> ProblemError:
     """Refuse a connector name that the server has no definition for."""
-    return ProblemError(400, "value-not-found", "Submitted value could not be found",
-                        {"value": value}, kind="")  # fmt: skip
+    return ProblemError(
+        400,
+        "value-not-found",
+        "The submitted value could not be found.",
+        {"value": value},
+        kind="",
+    )
 
 
 def unprocessable(message: str | None) -> ProblemError:
@@ -234,14 +248,36 @@ def unprocessable(message: str | None) -> ProblemError:
 
 def try_again_later(message: str) -> ProblemError:
     """Refuse because something else is going on: the ``ValueConflict`` of a running sync."""
-    return ProblemError(409, "try-again-later", "Please try again later.",
-                        {"message": message}, kind="#try-again-later")  # fmt: skip
+    return ProblemError(
+        409,
+        "try-again-later",
+        "Please try again later.",
+        {"message": message},
+        kind="#try-again-later",
+    )
 
 
 def state_conflict(message: str = "Could not fulfill request") -> ProblemError:
     """Refuse because of a state; any ``IllegalStateException`` ends here, with the default text."""
-    return ProblemError(409, "state-conflict", "State conflict",
-                        {"message": message}, kind="#409-state-conflict")  # fmt: skip
+    return ProblemError(
+        409, "state-conflict", "State conflict", {"message": message}, kind="#409-state-conflict"
+    )
+
+
+def resource_not_found(detail: str) -> ProblemError:
+    """Say that something is not there, without naming its type or id."""
+    return ProblemError(404, "resource-not-found", detail, None, kind="#resource-not-found")
+
+
+def license_entitlement() -> ProblemError:
+    """Refuse what the licence does not cover."""
+    return ProblemError(
+        403,
+        "License Entitlement Error",
+        "The license does not include this feature.",  # [inf] text
+        None,
+        kind="error:license/entitlement",
+    )
 
 
 def unexpected(message: str) -> ProblemError:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest
-from airflow_provider_airbyte_sme.emulator.connectors import MASK
+from airflow_provider_airbyte_sme.emulator.masking import MASK, SECRET_NAME
 
-_SECRET_NAME = re.compile(r"secret|password|token|credential|private_?key|api_?key", re.IGNORECASE)
 _LARGEST_LOGGED_BODY = 64 * 1024
 
 
@@ -73,7 +71,7 @@ def _decoded(body: bytes | None) -> Any:
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            k: MASK if _SECRET_NAME.search(k) and v is not None else _masked(v)
+            k: MASK if SECRET_NAME.search(k) and v is not None else _masked(v)
             for k, v in value.items()
         }
     if isinstance(value, list):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_airbyte_sme.emulator.access import PERMISSION_TYPES, scope_of
-from airflow_provider_airbyte_sme.emulator.connectors import default_streams, definition_id_of
+from airflow_provider_airbyte_sme.emulator.connectors import definition_id_of
+from airflow_provider_airbyte_sme.emulator.streams import Stream, default_selection
 from airflow_provider_airbyte_sme.emulator.world import (
     DEFAULT_ORGANIZATION_ID,
     Actor,
@@ -16,6 +17,7 @@ from airflow_provider_airbyte_sme.emulator.world import (
     Connection,
     Organization,
     Permission,
+    Region,
     User,
     Workspace,
     World,
@@ -23,6 +25,16 @@ from airflow_provider_airbyte_sme.emulator.world import (
 )
 
 CONNECTION_STATUSES = ("active", "inactive", "deprecated", "locked")
+
+# What a workspace can be notified of: NotificationsConfig of the public API.
+EVENTS = (
+    "failure",
+    "success",
+    "connectionUpdate",
+    "connectionUpdateActionRequired",
+    "syncDisabled",
+    "syncDisabledWarning",
+)
 
 # What a new emulator has when nobody says otherwise.
 DEFAULT_SEED: Mapping[str, Any] = {
@@ -58,6 +70,8 @@ def new_world(seed: Mapping[str, Any], *, role: str, now: float) -> World:
     world.organizations[DEFAULT_ORGANIZATION_ID] = Organization(
         DEFAULT_ORGANIZATION_ID, "Default organization", "airbyte@example.com"
     )
+    region = Region(new_id(), "AUTO", DEFAULT_ORGANIZATION_ID, True, now, now)
+    world.regions[region.id] = region
     try:
         for fields in seed["workspaces"]:
             add_workspace(world, **fields)
@@ -146,7 +160,7 @@ def add_actor(
     definition_id: str | None = None,
     configuration: Mapping[str, Any] | None = None,
     workspace_id: str | None = None,
-    streams: list[dict[str, Any]] | None = None,
+    streams: Iterable[str | Mapping[str, Any]] | None = None,
     id: str | None = None,  # noqa: A002  the field's own name
 ) -> Actor:
     """
@@ -154,7 +168,8 @@ def add_actor(
 
     :param connector: A built-in connector's name, as ``postgres``.
     :param workspace_id: The default is the first workspace.
-    :param streams: What a source delivers, as the entries of ``GET /streams``.
+    :param streams: What a source delivers: names, or fields of
+        :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`.
     :raises ValueError: There is no such connector or workspace.
     """
     if definition_id is None:
@@ -169,7 +184,7 @@ def add_actor(
         workspace_id=_known(world.workspaces, workspace_id),
         configuration=dict(configuration or {}),
         created_at=now,
-        streams=streams,
+        streams=None if streams is None else [Stream.from_seed(s).to_seed() for s in streams],
     )
     world.actors(kind)[actor.id] = actor
     return actor
@@ -210,7 +225,7 @@ def add_connection(
         status=status,
         created_at=now,
         schedule=schedule or {"scheduleType": "manual"},
-        streams=default_streams(source) if streams is None else streams,
+        streams=default_selection(source) if streams is None else streams,
         namespace_definition=namespace_definition,
         namespace_format=namespace_format,
         prefix=prefix,
@@ -222,10 +237,9 @@ def add_connection(
 def default_notifications() -> dict[str, Any]:
     """Return the settings of a new workspace: e-mail for what needs a person, no webhooks."""
     mailed = ("connectionUpdateActionRequired", "syncDisabled", "syncDisabledWarning")
-    silent = ("failure", "success", "connectionUpdate")
     return {
         event: {"email": {"enabled": event in mailed}, "webhook": {"enabled": False}}
-        for event in (*silent, *mailed)
+        for event in EVENTS
     }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +15,7 @@ from aiohttp import web  # noqa: TID253  this module is only imported by who ser
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator.clock import RealClock
 from airflow_provider_airbyte_sme.emulator.core import MAX_BODY_BYTES, too_large
+from airflow_provider_airbyte_sme.emulator.problems import HateoasError
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.emulator import Emulator
@@ -83,7 +84,8 @@ class Server:
         stop, changed = asyncio.Event(), asyncio.Event()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(changed.set)
+            with suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(changed.set)
 
         unwatch = self._emulator.watch(wake)
         face = _HttpFace(self._emulator)
@@ -129,7 +131,10 @@ class _HttpFace:
         self._threads = asyncio.Semaphore(emulator.threads) if emulator.threads else None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await _read_body(request)
+        try:
+            body = await _read_body(request)
+        except web.RequestPayloadError:
+            return _refused(HateoasError(400), request)
         if body is None:
             response = too_large(request.content_length or MAX_BODY_BYTES + 1).response(
                 request.path
@@ -170,6 +175,13 @@ async def _read_body(request: web.BaseRequest) -> bytes | None:
             return None
         parts.append(part)
     return b"".join(parts)
+
+
+def _refused(refusal: HateoasError, request: web.BaseRequest) -> web.Response:
+    """Refuse a request whose body was not read to its end; nothing can follow on its connection."""
+    response = _to_aiohttp(refusal.response(request.path))
+    response.force_close()
+    return response
 
 
 def _to_aiohttp(response: HttpResponse) -> web.Response:

@@ -126,7 +126,7 @@ class Failure:
     """Why an attempt failed: one entry of ``failureSummary.failures``."""
 
     message: str
-    origin: str = "source"
+    origin: str | None = "source"
     type: str = "config_error"
     internal_message: str | None = None
 

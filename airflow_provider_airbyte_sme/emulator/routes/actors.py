@@ -1,7 +1,8 @@
 """
 Sources and destinations of the public API, which mirror each other.
 
-``SourcesController.kt``, ``DestinationsController.kt``, ``SourceReadMapper.kt``.
+``SourcesController.kt``, ``DestinationsController.kt``, ``SourceReadMapper.kt``,
+``ActorConfigurationHelper.kt``, ``SourceHandler.kt``.
 """
 
 from __future__ import annotations
@@ -10,38 +11,118 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
-from airflow_provider_airbyte_sme.emulator.binding import boolean
-from airflow_provider_airbyte_sme.emulator.connectors import connector_name, masked
+from airflow_provider_airbyte_sme.emulator.binding import (
+    Body,
+    boolean,
+    json_object,
+    text,
+    uuid_text,
+)
+from airflow_provider_airbyte_sme.emulator.connectors import (
+    connector_name,
+    definition_id_of,
+    spec_violations,
+)
+from airflow_provider_airbyte_sme.emulator.masking import masked, merged, restored, with_coordinates
 from airflow_provider_airbyte_sme.emulator.pages import page
-from airflow_provider_airbyte_sme.emulator.problems import json_response
+from airflow_provider_airbyte_sme.emulator.problems import (
+    json_response,
+    no_content,
+    not_found,
+    unprocessable,
+    value_not_found,
+)
 from airflow_provider_airbyte_sme.emulator.routes.workspaces import kept_filters
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
-from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind
+from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, new_id
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.core import Call
 
+_EDITORS: dict[ActorKind, tuple[str, ...]] = {
+    "source": (roles.EDITOR, roles.SOURCE_EDITOR),
+    "destination": (roles.EDITOR, roles.DESTINATION_EDITOR),
+}
 
-def actor_response(actor: Actor) -> dict[str, Any]:
-    """Write a source or a destination, its secrets masked."""
+
+def actor_response(actor: Actor, configuration: dict[str, Any] | None = None) -> dict[str, Any]:
+    """
+    Write a source or a destination.
+
+    :param configuration: The default is the actor's with its secrets masked.
+    """
     fields: dict[str, Any] = {
         f"{actor.kind}Id": actor.id,
         "name": actor.name,
         f"{actor.kind}Type": connector_name(actor.kind, actor.definition_id),
         "definitionId": actor.definition_id,
         "workspaceId": actor.workspace_id,
-        "configuration": masked(actor.configuration),
+        "configuration": masked(actor.configuration) if configuration is None else configuration,
         "createdAt": int(actor.created_at),
         "resourceAllocation": actor.resource_allocation,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def delete_actor(call: Call, actor: Actor) -> None:
+    """Tombstone *actor* and end every connection that uses it."""
+    for connection in call.world.connections_of(actor):
+        call.core.end_connection(connection)
+    actor.deleted = True
+    actor.configuration = {}  # [inf] SourceHandler.kt deletes the secrets with it
+
+
 def _router(kind: ActorKind) -> Router:
     router = Router(PUBLIC_API)
-    collection = f"{kind}s"
+    collection = f"/{kind}s"
+    single = f"{collection}/{{{kind}Id}}"
+    create_body = Body(
+        f"{kind}CreateRequest",
+        required={"name": text, "workspaceId": uuid_text, "configuration": json_object},
+        optional={"definitionId": uuid_text, "secretId": text, "resourceAllocation": json_object},
+    )
+    put_body = Body(
+        f"{kind}PutRequest",
+        required={"name": text, "configuration": json_object},
+        optional={"resourceAllocation": json_object},
+    )
+    patch_body = Body(
+        f"{kind}PatchRequest",
+        optional={
+            "name": text,
+            "configuration": json_object,
+            "secretId": text,
+            "workspaceId": text,
+            "resourceAllocation": json_object,
+        },
+    )
 
-    @router.add("GET", f"/{collection}")
+    def found(call: Call, *wanted: str, name: str | None = None) -> Actor:
+        return call.actor(kind, call.parameters[f"{kind}Id"], *wanted, name=name)
+
+    @router.add("POST", collection)
+    def create_actor(call: Call) -> HttpResponse:
+        call.secure(call.unbound_id("workspaceId"), *_EDITORS[kind])
+        body = call.body(create_body)
+        if body["workspaceId"] not in call.world.workspaces:
+            raise not_found("STANDARD_WORKSPACE", body["workspaceId"])
+        definition_id = body.get("definitionId") or _definition_by_name(kind, body["configuration"])
+        if not _is_known(call, kind, definition_id):
+            raise not_found(f"STANDARD_{kind.upper()}_DEFINITION", definition_id)
+        actor = Actor(
+            id=new_id(),
+            kind=kind,
+            name=body["name"],
+            definition_id=definition_id,
+            workspace_id=body["workspaceId"],
+            configuration=_checked(kind, definition_id, body["configuration"]),
+            created_at=call.now,
+            resource_allocation=body.get("resourceAllocation"),
+        )
+        call.world.actors(kind)[actor.id] = actor
+        return json_response(200, actor_response(actor))
+
+    @router.add("GET", collection)
     def list_actors(call: Call) -> HttpResponse:
         limit, offset = call.query.page()
         include_deleted = call.query.converted("includeDeleted", boolean) or False
@@ -55,19 +136,100 @@ def _router(kind: ActorKind) -> Router:
                     if actor.workspace_id in workspaces and (include_deleted or not actor.deleted)
                 ],
                 actor_response,
-                url=call.public_url(collection),
+                url=call.public_url(f"{kind}s"),
                 kept=kept_filters(call, include_deleted),
                 limit=limit,
                 offset=offset,
             ),
         )
 
-    @router.add("GET", f"/{collection}/{{{kind}Id}}")
+    @router.add("GET", single)
     def get_actor(call: Call) -> HttpResponse:
-        actor = call.actor(kind, call.parameters[f"{kind}Id"], roles.READER, name=roles.READER)
+        actor = found(call, roles.READER, name=roles.READER)
+        show_coordinates = call.query.converted("includeSecretCoordinates", boolean)
+        return json_response(
+            200, actor_response(actor, with_coordinates(actor) if show_coordinates else None)
+        )
+
+    @router.add("PATCH", single)
+    def patch_actor(call: Call) -> HttpResponse:
+        body = call.body(patch_body)
+        actor = found(call, *_EDITORS[kind])
+        if body.get("configuration") is not None:
+            new = merged(actor.configuration, restored(body["configuration"], actor.configuration))
+            actor.configuration = _checked(kind, actor.definition_id, new)
+        if body.get("name") is not None:
+            actor.name = body["name"]
+        if body.get("resourceAllocation") is not None:
+            actor.resource_allocation = body["resourceAllocation"]
         return json_response(200, actor_response(actor))
+
+    @router.add("PUT", single)
+    def put_actor(call: Call) -> HttpResponse:
+        body = call.body(put_body)
+        actor = found(call, *_EDITORS[kind])
+        new = restored(body["configuration"], actor.configuration)
+        actor.configuration = _checked(kind, actor.definition_id, new)
+        actor.name = body["name"]
+        actor.resource_allocation = body.get("resourceAllocation", actor.resource_allocation)
+        return json_response(200, actor_response(actor))
+
+    @router.add("DELETE", single)
+    def remove_actor(call: Call) -> HttpResponse:
+        delete_actor(call, found(call, *_EDITORS[kind]))
+        return no_content()
 
     return router
 
 
-ROUTERS = (_router("source"), _router("destination"))
+def _definition_by_name(kind: ActorKind, configuration: dict[str, Any]) -> str:
+    name = configuration.get(f"{kind}Type")
+    if name is None:
+        raise unprocessable(None)
+    definition_id = definition_id_of(kind, name) if isinstance(name, str) else None
+    if definition_id is None:
+        raise value_not_found(name if isinstance(name, str) else str(name))
+    return definition_id
+
+
+def _is_known(call: Call, kind: ActorKind, definition_id: str) -> bool:
+    custom = call.world.definitions.get(definition_id)
+    return (
+        bool(connector_name(kind, definition_id))
+        or (custom is not None and custom.kind == kind)
+        or (kind == "source" and definition_id in call.world.declarative_definitions)
+    )
+
+
+def _checked(kind: ActorKind, definition_id: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored of *configuration*, or refuse it as the connector's spec would."""
+    stored = {name: value for name, value in configuration.items() if name != f"{kind}Type"}
+    if violations := spec_violations(kind, definition_id, stored):
+        raise unprocessable(
+            "The provided configuration does not fulfill the specification. Errors: json schema "
+            "validation failed when comparing the data to the json schema. \nErrors: "
+            f"{', '.join(violations)} "
+        )
+    return stored
+
+
+_oauth = Router(PUBLIC_API)
+ROUTERS = (_router("source"), _router("destination"), _oauth)
+
+_INITIATE_OAUTH = Body(
+    "initiateOauthRequest", required={"redirectUrl": text, "workspaceId": uuid_text}
+)
+
+
+@_oauth.add("POST", "/sources/initiateOAuth")
+def initiate_oauth(call: Call) -> HttpResponse:
+    """Refuse: a self-managed Airbyte answers 501, without a body."""
+    body = call.body(_INITIATE_OAUTH)
+    call.workspace(body["workspaceId"], *_EDITORS["source"])
+    return HttpResponse(501)
+
+
+@_oauth.add("GET", "/oauth/callback", needs_token=False)
+def oauth_callback(call: Call) -> HttpResponse:
+    """Lead back to the web application."""
+    return HttpResponse(302, {"location": f"{call.airbyte_url}/auth_flow"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.api.models import JobStatus, JobType
 from airflow_provider_airbyte_sme.emulator import access as roles
-from airflow_provider_airbyte_sme.emulator.binding import Body, one_of, path_integer, text
+from airflow_provider_airbyte_sme.emulator.binding import Body, integer, one_of, text
 from airflow_provider_airbyte_sme.emulator.instants import iso_duration, iso_instant
 from airflow_provider_airbyte_sme.emulator.jobs import (
     AlreadyRunningError,
@@ -127,7 +127,7 @@ def cancel_job(call: Call) -> HttpResponse:
 
 
 def _job(call: Call, role: str) -> Job:
-    job = call.world.jobs.get(path_integer("jobId", call.parameters["jobId"]))
+    job = call.world.jobs.get(call.path_value("jobId", integer))
     if job is None:
         if call.is_instance_admin:
             # "Could not find job with id" is rewritten to this: ConfigClientErrorHandler.kt.
@@ -206,11 +206,12 @@ def _within(epoch: float, start: float | None, end: float | None) -> bool:
 
 
 def _sort(jobs: list[Job], order_by: str | None) -> None:
-    # The field in any case, the direction in capitals: JobsHelper.kt.
-    clause = re.fullmatch(r"(?i:(created|updated)At)\|(ASC|DESC)", order_by or "createdAt|ASC")
-    if clause is None:
+    # The first part of the text that looks like a clause counts, the field in any case and the
+    # direction in capitals: JobsHelper.kt.
+    clause = re.search(r"([a-zA-Z0-9]+)\|(ASC|DESC)", order_by or "createdAt|ASC")
+    if clause is None or clause[1].lower() not in ("createdat", "updatedat"):
         raise bad_request(f"Invalid order by clause provided: {order_by}")
-    by_update, descending = clause[1].lower() == "updated", clause[2] == "DESC"
+    by_update, descending = clause[1].lower() == "updatedat", clause[2] == "DESC"
     jobs.sort(
         key=lambda job: (job.updated_at if by_update else job.created_at, job.id),
         reverse=descending,
