@@ -62,7 +62,7 @@ test-ui: $(NEWEST)/.installed-ui ## Run the browser test; needs Chromium
 
 .PHONY: coverage
 coverage: $(NEWEST)/.installed ## Measure branch coverage: 100 % of api/, 95 % of all
-	$(NEWEST)/bin/pytest tests/unit tests/integration tests/emulator --cov --cov-report= $(PYTEST_ARGS)
+	$(NEWEST)/bin/coverage run -m pytest tests/unit tests/integration tests/emulator $(PYTEST_ARGS)
 	$(NEWEST)/bin/coverage report --fail-under=95
 	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
 
