@@ -2,6 +2,6 @@
 select
     {{ var("job_id") }}::bigint as job_id,
     '{{ var("connection_id") }}' as connection_id,
-    {{ var("rows_synced") }}::bigint as rows_synced,
+    nullif('{{ var("rows_synced") }}', 'None')::bigint as rows_synced,
     '{{ var("ended_at") }}'::timestamptz as synced_at,
     current_timestamp as built_at
