@@ -10,6 +10,8 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseSensorOperator
+from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_airbyte_sme
 from airflow_provider_airbyte_sme.get_provider_info import get_provider_info
@@ -23,12 +25,6 @@ def provider_info() -> dict[str, Any]:
 def class_paths(provider_info: dict[str, Any]) -> Iterator[str]:
     yield from (each["hook-class-name"] for each in provider_info["connection-types"])
     yield from provider_info["extra-links"]
-
-
-def module_names(provider_info: dict[str, Any]) -> Iterator[str]:
-    for kind in ("hooks", "operators", "sensors", "triggers"):
-        for integration in provider_info[kind]:
-            yield from integration["python-modules"]
 
 
 def test_provider_info_follows_the_schema_of_airflow(provider_info):
@@ -50,16 +46,31 @@ def test_every_class_that_provider_info_names_is_there(provider_info):
         assert isinstance(getattr(import_module(module), name), type), path
 
 
-def test_provider_info_names_every_module_of_hooks_operators_sensors_and_triggers(provider_info):
-    package = Path(airflow_provider_airbyte_sme.__file__).parent
-    modules = {
-        f"{package.name}.{folder}.{path.stem}"
-        for folder in ("hooks", "operators", "sensors", "triggers")
-        for path in (package / folder).glob("*.py")
-        if path.stem != "__init__"
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("hooks", BaseHook),
+        ("operators", BaseOperator),
+        ("sensors", BaseSensorOperator),
+        ("triggers", BaseTrigger),
+    ],
+)
+def test_provider_info_names_every_module_that_defines_what_airflow_runs(kind, base, provider_info):
+    folder = Path(airflow_provider_airbyte_sme.__file__).parent / kind
+    modules = [
+        import_module(f"{folder.parent.name}.{kind}.{path.stem}") for path in folder.glob("*.py")
+    ]
+    defining = {
+        module.__name__
+        for module in modules
+        if any(
+            isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__
+            for each in vars(module).values()
+        )
     }
 
-    assert set(module_names(provider_info)) == modules
+    (integration,) = provider_info[kind]
+    assert set(integration["python-modules"]) == defining
 
 
 def test_airflow_lists_the_provider():
