@@ -67,11 +67,8 @@ coverage: $(NEWEST)/.installed ## Measure branch coverage: 100 % of api/, 95 % o
 	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
 
 .PHONY: lint
-lint: $(NEWEST)/.installed ## Check style, format, spelling and pyproject.toml
-	$(NEWEST)/bin/ruff check
-	$(NEWEST)/bin/ruff format --check
-	$(NEWEST)/bin/codespell
-	$(NEWEST)/bin/validate-pyproject pyproject.toml
+lint: $(NEWEST)/.installed ## Check style, format, spelling and files: what .pre-commit-config.yaml lists
+	$(NEWEST)/bin/pre-commit run --all-files
 
 .PHONY: format
 format: $(NEWEST)/.installed ## Apply the format and the safe fixes
@@ -97,6 +94,9 @@ constraints: ## Resolve constraints/*.txt anew
 	resolve airflow-3.3 constraints/airflow-3.3.in pyproject.toml --group dev --group ui && \
 	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
 	resolve faker constraints/faker.in --override constraints/faker-overrides.txt
+
+.PHONY: environments
+environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed ## Set up all environments
 
 .PHONY: clean
 clean: ## Remove environments, builds, caches and what runs left
