@@ -38,6 +38,9 @@ class AiohttpTransport:
             # Otherwise a .netrc would replace the token.
             trust_env=False,
         )
+        # Otherwise aiohttp sends a GET or DELETE again when its answer is lost. Whether that is
+        # right is not for it to say: a DELETE of a job hits whatever runs by then.
+        self._session._retry_connection = False
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
