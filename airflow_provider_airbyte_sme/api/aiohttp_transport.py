@@ -15,7 +15,7 @@ from airflow_provider_airbyte_sme.api.errors import (
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.network import (
-    CONNECT_TIMEOUT,
+    connect_timeout,
     no_answer,
     proxy_for,
 )
@@ -55,7 +55,7 @@ class AiohttpTransport:
                 headers=request.headers,
                 data=request.body,
                 timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_TIMEOUT, sock_read=request.timeout
+                    total=None, sock_connect=connect_timeout(request), sock_read=request.timeout
                 ),
                 allow_redirects=False,
                 proxy=self._proxy,

@@ -20,8 +20,12 @@ from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
 E = TypeVar("E", bound=AirbyteTransportError)
 
-# Seconds to make a connection; the request's own time-out is for the answer.
-CONNECT_TIMEOUT = 10.0
+_LONGEST_CONNECT = 10.0
+
+
+def connect_timeout(request: HttpRequest) -> float:
+    """Return the seconds to make a connection; the request's own time-out is for the answer."""
+    return min(_LONGEST_CONNECT, request.timeout)
 
 
 def proxy_for(settings: AirbyteSettings) -> str | None:
@@ -29,10 +33,29 @@ def proxy_for(settings: AirbyteSettings) -> str | None:
     Find the proxy on the way to Airbyte.
 
     The connection's own first, then ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``ALL_PROXY`` with
-    ``NO_PROXY``, as the standard library reads them.
+    ``NO_PROXY``, as the standard library reads them. Without a scheme, http is meant.
+
+    :raises AirbyteConfigError: It is no URL of an HTTP proxy.
     """
-    if settings.proxy:
-        return settings.proxy
+    proxy = settings.proxy or _proxy_of_the_environment(settings)
+    if not proxy:
+        return None
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise AirbyteConfigError(
+            "proxy of the Airflow connection, or what HTTPS_PROXY and the like say, is no URL of "
+            "an HTTP proxy: it should look like http://proxy.example.com:3128."
+        )
+    return url
+
+
+def _proxy_of_the_environment(settings: AirbyteSettings) -> str | None:
     root = urlsplit(settings.urls.public)
     if proxy_bypass(root.netloc):
         return None
@@ -68,7 +91,8 @@ def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     if settings.client_cert:
         try:
-            context.load_cert_chain(settings.client_cert, settings.client_key or None)
+            # A password of our own, as OpenSSL would ask the terminal for one.
+            context.load_cert_chain(settings.client_cert, settings.client_key or None, "")
         except (OSError, ssl.SSLError) as error:
             raise AirbyteConfigError(
                 f"client_cert of the Airflow connection, {settings.client_cert!r}, or its "
@@ -80,11 +104,16 @@ def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
 
 def no_answer(kind: type[E], request: HttpRequest, error: Exception, *, request_sent: bool) -> E:
     """Tell of a request without an answer, whichever library found out."""
-    reason = one_line(str(_root(error)) or type(error).__name__)
+    reason = one_line(str(root_cause(error)) or type(error).__name__)
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         advice = (
             "Airbyte's certificate is not trusted: set ca_bundle of the Airflow connection to the "
             "PEM file of the authority that signed it."
+        )
+    elif "[SSL" in reason:
+        advice = (
+            "TLS failed: does Host of the Airflow connection name a port that speaks https, and "
+            "does Airbyte ask for a client certificate (client_cert)?"
         )
     elif request_sent:
         advice = f"Is Airbyte overloaded or restarting? It had {request.timeout:g} s to answer."
@@ -99,9 +128,9 @@ def no_answer(kind: type[E], request: HttpRequest, error: Exception, *, request_
     )
 
 
-def _root(error: BaseException) -> BaseException:
+def root_cause(error: BaseException) -> BaseException:
     """Find the cause that says most: libraries wrap it in layers of their own names."""
     inner = getattr(error, "reason", None) or next(
         (part for part in error.args if isinstance(part, BaseException)), None
     )
-    return _root(inner) if isinstance(inner, BaseException) else error
+    return root_cause(inner) if isinstance(inner, BaseException) else error

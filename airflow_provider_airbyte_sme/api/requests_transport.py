@@ -6,12 +6,12 @@ import threading
 import time
 from contextlib import AbstractAsyncContextManager
 from http.cookiejar import DefaultCookiePolicy
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteRequestTimeoutError,
@@ -19,10 +19,11 @@ from airflow_provider_airbyte_sme.api.errors import (
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.network import (
-    CONNECT_TIMEOUT,
     ca_file,
+    connect_timeout,
     no_answer,
     proxy_for,
+    root_cause,
     tls_context,
 )
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
@@ -58,7 +59,7 @@ class RequestsTransport:
                 request.url,
                 headers=dict(request.headers),
                 data=request.body,
-                timeout=(CONNECT_TIMEOUT, request.timeout),
+                timeout=(connect_timeout(request), request.timeout),
                 allow_redirects=False,
             )
         except requests.exceptions.ConnectTimeout as error:
@@ -68,8 +69,12 @@ class RequestsTransport:
         except requests.exceptions.Timeout as error:
             raise no_answer(AirbyteRequestTimeoutError, request, error, request_sent=True) from None
         except requests.exceptions.RequestException as error:
+            late = isinstance(_wrapped(error), ReadTimeoutError)  # in the middle of the body
             raise no_answer(
-                AirbyteTransportError, request, error, request_sent=not _never_connected(error)
+                AirbyteRequestTimeoutError if late else AirbyteTransportError,
+                request,
+                error,
+                request_sent=not _never_connected(error),
             ) from None
         return HttpResponse(
             response.status_code,
@@ -105,18 +110,18 @@ class _TlsAdapter(HTTPAdapter):
 
 
 def _never_connected(error: requests.exceptions.RequestException) -> bool:
-    """Whether the request surely never left: TLS and proxy fail before it does, too."""
-    if isinstance(
-        error,
-        requests.exceptions.SSLError
-        | requests.exceptions.ProxyError
-        | requests.exceptions.InvalidURL
-        | requests.exceptions.InvalidSchema
-        | requests.exceptions.InvalidHeader,
-    ):
+    """Whether the request surely never left: a proxy and a distrust come before it does, too."""
+    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidURL):
         return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError)
+    # Any other failure of TLS may have come after the request.
+    if isinstance(root_cause(error), SSLCertVerificationError):
+        return True
+    return isinstance(getattr(_wrapped(error), "reason", None), NewConnectionError)
+
+
+def _wrapped(error: requests.exceptions.RequestException) -> object:
+    """Return what urllib3 raised."""
+    return next(iter(error.args), None)
 
 
 class _ThreadLock(AbstractAsyncContextManager[None]):
