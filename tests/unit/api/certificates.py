@@ -1,0 +1,55 @@
+"""An authority of the tests' own, and what it certifies."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import trustme
+
+from tests.unit.api.servers import LOOPBACK
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """An authority, a client that it knows, and the files of both."""
+
+    authority: trustme.CA
+    folder: Path
+
+    @property
+    def ca_bundle(self) -> str:
+        return str(self.folder / "ca.pem")
+
+    @property
+    def client_cert(self) -> str:
+        return str(self.folder / "client.pem")
+
+    @property
+    def client_key(self) -> str:
+        return str(self.folder / "client.key")
+
+    @property
+    def client_cert_with_key(self) -> str:
+        return str(self.folder / "client-with-key.pem")
+
+    @classmethod
+    def made_in(cls, folder: Path) -> Self:
+        made = cls(trustme.CA(), folder)
+        client = made.authority.issue_cert("client@example.com")
+        made.authority.cert_pem.write_to_path(made.ca_bundle)
+        client.cert_chain_pems[0].write_to_path(made.client_cert)
+        client.private_key_pem.write_to_path(made.client_key)
+        client.private_key_and_cert_chain_pem.write_to_path(made.client_cert_with_key)
+        return made
+
+    def server_context(self, host: str = LOOPBACK) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(host).configure_cert(context)
+        return context
+
+    def server_context_that_wants_a_client_certificate(self) -> ssl.SSLContext:
+        context = self.server_context()
+        self.authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
