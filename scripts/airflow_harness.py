@@ -31,8 +31,11 @@ from scripts.airflow_api import AirflowApi, AirflowApiError, AirflowTimeoutError
 START_TIMEOUT = 180.0
 """Seconds for all components to become healthy; about 20 on two idle cores."""
 
-STOP_TIMEOUT = 15.0
-"""Seconds that a component has between SIGTERM and SIGKILL."""
+STOP_TIMEOUT = 20.0
+"""Seconds that a component has between SIGTERM and SIGKILL; a triggerer takes 10 on its own."""
+
+END_TIMEOUT = 5.0
+"""The same at the end, when nobody needs the rest."""
 
 LOG_TAIL_LINES = 30
 
@@ -109,11 +112,11 @@ class AirflowProcess:
             self._family = _family(self._process.pid)
             self._process.terminate()
 
-    def await_stop(self) -> None:
-        """Wait for the end after `send_stop`; what is left after `STOP_TIMEOUT` is killed."""
+    def await_stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Wait for the end after `send_stop`; what is left after *timeout* seconds is killed."""
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_TIMEOUT)
+                self._process.wait(timeout)
             self.kill()
 
     def kill(self) -> None:
@@ -264,7 +267,7 @@ class LocalAirflow:
             for component in group:
                 component.send_stop()
             for component in group:
-                component.await_stop()
+                component.await_stop(END_TIMEOUT)
 
 
 class Reminder:
