@@ -153,7 +153,7 @@ class Emulator:
                 send_webhook=self._send_webhook,
                 on_attempt=partial(self._start_attempt, on_sync) if on_sync else None,
             )
-            self._changed()
+            self._save()
         self._application = next(iter(world.applications.values()))
         self.workspace_id = next(iter(world.workspaces), "")
         self.source_id = next(iter(world.sources), "")
@@ -233,7 +233,8 @@ class Emulator:
             )
             self._log.append(recorded)
             if not reads_only or self._core.jobs.revision != revision:
-                self._changed()
+                self._save()
+        self._notify()
         request_logger.info("%s %s %s", recorded.method, recorded.path, status or "dropped")
         return answer
 
@@ -287,15 +288,17 @@ class Emulator:
         """
         with self._lock:
             self.clock.advance(seconds)
-            self.settle()
+        self.settle()
 
     def settle(self) -> None:
         """Let everything happen that is due by now."""
         with self._lock:
             revision = self._core.jobs.revision
             self._core.jobs.settle()
-            if self._core.jobs.revision != revision:
-                self._changed()
+            if self._core.jobs.revision == revision:
+                return
+            self._save()
+        self._notify()
 
     @property
     def next_due(self) -> float | None:
@@ -540,7 +543,7 @@ class Emulator:
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """
-        Call *watcher* whenever something may have changed.
+        Call *watcher* after every request and every change, in the thread that brought it.
 
         :return: A function that ends that.
         """
@@ -562,11 +565,14 @@ class Emulator:
         """Hold the lock, and say afterwards that something is different."""
         with self._lock:
             yield
-            self._changed()
+            self._save()
+        self._notify()
 
-    def _changed(self) -> None:
+    def _save(self) -> None:
         if self._state_file is not None:
             persistence.save(self._state_file, self._core.world)
+
+    def _notify(self) -> None:
         for watcher in tuple(self._watchers):
             watcher()
 

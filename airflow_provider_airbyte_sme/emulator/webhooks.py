@@ -30,7 +30,6 @@ from airflow_provider_airbyte_sme.emulator.world import (
 logger = logging.getLogger(__name__)
 
 _TIMEOUT = 5.0
-_TIMEOUT = 5.0
 _KILO = 1024
 _EVENTS: Mapping[str, str] = {JobStatus.SUCCEEDED: "success", JobStatus.FAILED: "failure"}
 
