@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from airflow_provider_airbyte_sme import __version__
 from airflow_provider_airbyte_sme.api.auth import Token
@@ -406,7 +406,8 @@ class AirbyteClient:
         :param connection_id: UUID of the Airbyte connection.
         :raises AirbyteError: Airbyte cannot be reached or refuses.
         """
-        request = self._request("GET", f"{self.settings.urls.public}/connections/{connection_id}")
+        segment = quote(connection_id, safe="")
+        request = self._request("GET", f"{self.settings.urls.public}/connections/{segment}")
         return _decode(request, await self._call(request), AirbyteConnection.from_json)
 
     async def list_workspaces(self) -> list[Workspace]:
