@@ -1,21 +1,35 @@
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import trustme
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteClient,
     AirbyteSettings,
     AirbyteUrls,
     HttpRequest,
     HttpResponse,
     Transport,
+    run_blocking,
 )
+from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.certificates import Certificates
+from tests.unit.api.doubles import Wire, client_for
 from tests.unit.api.faces import Face, over_aiohttp, over_requests
+
+T = TypeVar("T")
+
+# A busy machine is no failure, and a failure is one in every run.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.load_profile("steady")
 
 # What the two HTTP libraries, urllib and OpenSSL would take from whoever runs the tests.
 INHERITED = ("_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert", "netrc")
@@ -61,6 +75,29 @@ def ask(over_sockets: Face) -> Callable[..., HttpResponse]:
         return over_sockets(settings, scenario)
 
     return run
+
+
+@pytest.fixture(params=[run_blocking, asyncio.run], ids=["blocking", "event loop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, T]], T]:
+    """Run a coroutine over a transport that never suspends, as each face does."""
+    runner: Callable[[Coroutine[Any, Any, T]], T] = request.param
+    return runner
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    """An Airbyte whose time passes while the client sleeps."""
+    return Emulator(time="manual", start=datetime(2026, 3, 25, 1, 30, 0, 400_000, tzinfo=UTC))
+
+
+@pytest.fixture
+def wire(emulator: Emulator) -> Wire:
+    return Wire(emulator)
+
+
+@pytest.fixture
+def client(emulator: Emulator, wire: Wire) -> AirbyteClient:
+    return client_for(emulator, wire)
 
 
 @pytest.fixture(scope="session")

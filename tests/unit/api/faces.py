@@ -12,6 +12,7 @@ from airflow_provider_airbyte_sme.api import AirbyteSettings, Transport, run_blo
 from airflow_provider_airbyte_sme.api.aiohttp_transport import AiohttpTransport
 from airflow_provider_airbyte_sme.api.network import tls_context
 from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
+from airflow_provider_airbyte_sme.emulator import Emulator
 
 T = TypeVar("T")
 Scenario = Callable[[Transport], Coroutine[Any, Any, T]]
@@ -42,6 +43,14 @@ def over_aiohttp(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
         result = asyncio.run(within_the_loop())
         gc.collect()
     return result
+
+
+def over_memory(emulator: Emulator) -> Face:
+    def face(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
+        del settings
+        return run_blocking(_closing(emulator.transport(), scenario))
+
+    return face
 
 
 async def _closing(transport: Transport, scenario: Scenario[T]) -> T:

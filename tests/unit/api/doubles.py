@@ -1,0 +1,107 @@
+"""What stands between a client and an emulator in memory: a server's clock, and bad luck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from email.utils import format_datetime
+from typing import Any
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteClient,
+    AirbyteSettings,
+    AirbyteUrls,
+    HttpRequest,
+    HttpResponse,
+    Transport,
+)
+from airflow_provider_airbyte_sme.emulator import Emulator
+
+AIRBYTE = "https://airbyte.example.com"
+
+
+class Wire:
+    """
+    Leads to an emulator in memory as a network would, whose sleeps move the emulator's clock.
+
+    Answers carry the server's time, as those of the real server do.
+
+    :param requests: Every request, as it was sent.
+    :param slept: Every sleep, in seconds.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.requests: list[HttpRequest] = []
+        self.slept: list[float] = []
+        self.is_closed = False
+        self._emulator = emulator
+        self._inner = emulator.transport()
+        self._spoilt: list[tuple[str, HttpResponse]] = []
+        self._meanwhile: list[Callable[[], object]] = []
+
+    def spoil_next(self, method: str, response: HttpResponse) -> None:
+        """Let the next request with *method* be carried out, and answer it with *response*."""
+        self._spoilt.append((method, response))
+
+    def during_next_sleep(self, happens: Callable[[], object]) -> None:
+        """Let something happen at the end of the next sleep; calls queue, one for each sleep."""
+        self._meanwhile.append(happens)
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        self.requests.append(request)
+        response = await self._inner.send(request)
+        for spoilt in self._spoilt:
+            if spoilt[0] == request.method:
+                self._spoilt.remove(spoilt)
+                response = spoilt[1]
+                break
+        date = format_datetime(self._emulator.now, usegmt=True)
+        return replace(response, headers={"date": date, **response.headers})
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self._inner.sleep(seconds)
+        if seconds and self._meanwhile:
+            self._meanwhile.pop(0)()
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def settings_for(emulator: Emulator, url: str = AIRBYTE, **fields: Any) -> AirbyteSettings:
+    known = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
+    return AirbyteSettings(AirbyteUrls.parse(url), **{**known, **fields})
+
+
+def client_for(
+    emulator: Emulator,
+    transport: Transport,
+    *,
+    skew: float = 0.0,
+    settings: AirbyteSettings | None = None,
+    **options: Any,
+) -> AirbyteClient:
+    """
+    Make a client that lives by the emulator's clock and waits as long as jitter allows.
+
+    :param skew: Seconds that the client's own clock is ahead of the server's.
+    """
+    return AirbyteClient(
+        settings or settings_for(emulator),
+        transport,
+        **{
+            "monotonic": emulator.clock.time,
+            "wall_clock": lambda: emulator.clock.time() + skew,
+            "chance": lambda: 1.0,
+            **options,
+        },
+    )
+
+
+def requests_to(emulator: Emulator, route: str) -> list[int | None]:
+    """Return the status of every answer of *route*, ``None`` for those that got none."""
+    return [request.status for request in emulator.requests if request.route == route]
