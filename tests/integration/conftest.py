@@ -14,6 +14,9 @@ from tests.tasks import TaskInstance, TaskRun
 
 CONNECTION_VARIABLE = "AIRFLOW_CONN_AIRBYTE_SME_DEFAULT"
 
+# Seconds after which a test that waits for something fails instead of hanging.
+PATIENCE = 120.0
+
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
@@ -39,7 +42,12 @@ def sync(emulator: Emulator) -> Callable[..., TaskRun]:
     """Make the run of a trigger operator, of the emulator's connection by default."""
 
     def make(try_number: int = 1, **kwargs: Any) -> TaskRun:
-        kwargs = {"connection_id": emulator.connection_id, "poll_interval": 0.05, **kwargs}
+        defaults = {
+            "connection_id": emulator.connection_id,
+            "poll_interval": 0.05,
+            "timeout": PATIENCE,
+        }
+        kwargs = {**defaults, **kwargs}
         return TaskRun(
             AirbyteTriggerSyncOperator(task_id="sync", **kwargs), TaskInstance(try_number)
         )
@@ -52,7 +60,7 @@ def sensor() -> Callable[..., TaskRun]:
     """Make the run of a job sensor."""
 
     def make(airbyte_job_id: Any, **kwargs: Any) -> TaskRun:
-        kwargs = {"poll_interval": 0.05, **kwargs}
+        kwargs = {"poll_interval": 0.05, "timeout": PATIENCE, **kwargs}
         return TaskRun(AirbyteJobSensor(task_id="wait", airbyte_job_id=airbyte_job_id, **kwargs))
 
     return make
