@@ -73,6 +73,7 @@ _CLOCK_MARGIN = timedelta(seconds=2)
 # may still be about to write the job.
 _LOOK_AGAIN_AFTER = (0.0, 3.0, 7.0)
 _MOST_CREATIONS = 3
+_ONCE = RetryPolicy(max_attempts=1)
 _LONGEST_PAUSE = 60.0
 
 _NO_SUCH_ROUTE = frozenset({404, 405, 415})
@@ -269,29 +270,35 @@ class AirbyteClient:
         """
         Cancel a job if it still runs.
 
-        A DELETE hits whatever runs on the job's connection, so the job is read before each one, and
-        a DELETE without an answer is not repeated before the job was read again.
+        A DELETE hits whatever runs on the job's connection, so the job is read before each one,
+        whatever the one before came to.
 
         :return: The job as last read: cancelled, or as it ended before.
         :raises AirbyteError: Airbyte cannot be reached or refuses.
         """
-        url = f"{self.settings.urls.public}/jobs/{job_id}"
-        for attempt in range(1, self._retry.max_attempts + 1):
+        request = self._request(
+            "DELETE", f"{self.settings.urls.public}/jobs/{job_id}", timeout=HELD_OPEN_TIMEOUT
+        )
+        attempt = 1
+        while True:
             job = await self.get_job(job_id)
             if job.is_terminal:
                 return job
-            request = self._request("DELETE", url, timeout=HELD_OPEN_TIMEOUT)
             try:
-                return _decode(request, await self._call(request, repeatable=False), Job.from_json)
-            except AirbyteConflictError as gone:
-                log.info("Job %s ended while it was being cancelled: %s", job_id, gone)
+                return _decode(request, await self._call(request, retry=_ONCE), Job.from_json)
+            except (AirbyteConflictError, AirbyteDecodeError) as told:
+                log.info("Job %s ended meanwhile, or only the answer is odd: %s", job_id, told)
                 return await self.get_job(job_id)
             except AirbyteError as error:
-                if not leaves_in_doubt(error) or attempt == self._retry.max_attempts:
+                # Elapsed time does not count: the server holds the call open longer than that.
+                delay = self._retry.next_delay(
+                    error, repeatable=True, attempt=attempt, elapsed=0.0, chance=self._chance()
+                )
+                if delay is None:
                     raise
-                log.warning("It is in doubt whether job %s was cancelled: %s", job_id, error)
-                await self._transport.sleep(self._retry.base * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+                log.warning("Job %s is not known to be cancelled: %s", job_id, error)
+                await self._transport.sleep(delay)
+                attempt += 1
 
     async def wait_for_job(
         self,
@@ -546,13 +553,20 @@ class AirbyteClient:
                 await self._transport.sleep(min(pause, _LONGEST_PAUSE))
 
     async def _call(
-        self, request: HttpRequest, *, repeatable: bool | None = None, authorize: bool = True
+        self,
+        request: HttpRequest,
+        *,
+        repeatable: bool | None = None,
+        authorize: bool = True,
+        retry: RetryPolicy | None = None,
     ) -> HttpResponse:
         """
         Send *request*, with a token, again where that is right, and return a success.
 
         :param repeatable: Whether doing it twice does no harm; by default only a GET's is.
+        :param retry: How stubborn this one call is.
         """
+        retry = retry or self._retry
         if repeatable is None:
             repeatable = request.method == "GET"
         began = self._monotonic()
@@ -580,7 +594,7 @@ class AirbyteClient:
                 self._forget(token)
                 renewed = True
                 continue
-            delay = self._retry.next_delay(
+            delay = retry.next_delay(
                 error,
                 repeatable=repeatable,
                 attempt=attempt,
