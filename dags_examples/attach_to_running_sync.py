@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
+
 from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
 
 

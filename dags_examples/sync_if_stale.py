@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag, task
-from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
 
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
+from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
 
 CONNECTION_ID = "{{ var.value.airbyte_connection_id }}"
 MAX_AGE = timedelta(hours=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Variable, dag, task
+
 from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
 
 
@@ -25,8 +26,9 @@ def sync_many_connections() -> None:
     ).expand(connection_id=list_connection_ids())
 
     @task
-    def sum_rows(sync_results: list[dict[str, Any]]) -> int:
-        return sum(result["rows_synced"] for result in sync_results)
+    def sum_rows(sync_results: list[dict[str, Any]]) -> None:
+        rows = sum(result["rows_synced"] for result in sync_results)
+        print(f"{rows} rows from {len(sync_results)} connections")
 
     sum_rows(syncs.output)
 
