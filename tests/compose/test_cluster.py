@@ -13,6 +13,7 @@ from tests.compose.composition import Service
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(
         bool(missing_programs()), reason=f"not installed: {', '.join(missing_programs())}"
     ),
