@@ -270,7 +270,8 @@ def instant(value: str) -> float:
     :raises UnreadableError: It is neither.
     """
     try:
-        parsed = datetime.fromisoformat(value) if "T" in value else parsedate_to_datetime(value)
+        is_iso = value[:1].isdigit()
+        parsed = datetime.fromisoformat(value) if is_iso else parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         raise UnreadableError(f"Text '{value}' could not be parsed") from None
     if parsed.tzinfo is None:

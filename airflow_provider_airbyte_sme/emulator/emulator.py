@@ -35,7 +35,7 @@ from airflow_provider_airbyte_sme.emulator.problems import WEBAPP_PAGE, html_res
 from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
 from airflow_provider_airbyte_sme.emulator.routing import Match
 from airflow_provider_airbyte_sme.emulator.webhooks import deliver
-from airflow_provider_airbyte_sme.emulator.world import Connection, Failure, Job
+from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, Failure, Job
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
@@ -327,6 +327,16 @@ class Emulator:
     def connections(self) -> Mapping[str, Connection]:
         """Every connection by its id; for looking at, not for changing."""
         return MappingProxyType(self._core.world.connections)
+
+    @property
+    def sources(self) -> Mapping[str, Actor]:
+        """Every source by its id, with its secrets; for looking at, not for changing."""
+        return MappingProxyType(self._core.world.sources)
+
+    @property
+    def destinations(self) -> Mapping[str, Actor]:
+        """Every destination by its id, with its secrets; for looking at, not for changing."""
+        return MappingProxyType(self._core.world.destinations)
 
     def add_workspace(self, name: str = "Workspace", **fields: Any) -> str:
         """Add a workspace and return its id; *fields* as in :func:`seeding.add_workspace`."""

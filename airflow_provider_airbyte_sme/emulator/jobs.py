@@ -32,13 +32,13 @@ from airflow_provider_airbyte_sme.emulator.world import (
     World,
 )
 
-PENDING, QUEUED, RUNNING, INCOMPLETE = (
-    JobStatus.PENDING,
-    JobStatus.QUEUED,
-    JobStatus.RUNNING,
-    JobStatus.INCOMPLETE,
-)
-SUCCEEDED, FAILED, CANCELLED = JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED
+PENDING = JobStatus.PENDING.value
+QUEUED = JobStatus.QUEUED.value
+RUNNING = JobStatus.RUNNING.value
+INCOMPLETE = JobStatus.INCOMPLETE.value
+FAILED = JobStatus.FAILED.value
+SUCCEEDED = JobStatus.SUCCEEDED.value
+CANCELLED = JobStatus.CANCELLED.value
 
 # airbyte-platform JobStatus.kt, validStatusChanges.
 ALLOWED: Mapping[str, frozenset[str]] = {
@@ -127,7 +127,7 @@ def plan_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Pha
     :raises ValueError: The server would never go that way.
     """
     phases: list[Phase] = []
-    previous: str = PENDING
+    previous = PENDING
     for status, seconds in statuses:
         if seconds is not None and seconds < 0:
             raise ValueError(f"{status!r} cannot last {seconds} s")

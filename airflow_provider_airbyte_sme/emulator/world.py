@@ -212,7 +212,7 @@ class Job:
     created_at: float
     updated_at: float
     plan: JobPlan
-    status: str = JobStatus.PENDING
+    status: str = JobStatus.PENDING.value
     started_at: float | None = None
     ends_at: float | None = None
     attempts: list[Attempt] = field(default_factory=list)
