@@ -202,7 +202,8 @@ class AirbyteClient:
         await self.sign_in()  # what fails here leaves nothing in doubt
         first_sent = self._monotonic()
         doubt: AirbyteError | None = None
-        for creation in range(1, _MOST_CREATIONS + 1):
+        creation = 1
+        while True:
             try:
                 return await self._post_job(connection_id, job_type)
             except AirbyteConflictError as conflict:
@@ -225,7 +226,7 @@ class AirbyteClient:
             if isinstance(doubt, AirbyteConflictError) or creation == _MOST_CREATIONS:
                 raise doubt
             log.info("No job was created. Trying once more.")
-        raise AssertionError("the last creation returns or raises")
+            creation += 1
 
     async def find_job_since(
         self, connection_id: str, job_type: str = JobType.SYNC, *, since: float
@@ -384,7 +385,7 @@ class AirbyteClient:
                 job=job,
             )
         reason = await self.explain_failure(job)
-        told = f": {reason}" if reason else ", for a reason that only its log tells"
+        told = f": {reason}".rstrip(".") if reason else ", for a reason that only its log tells"
         raise AirbyteJobFailedError(
             f"{head} {job.status}{lasted}{rows}{told}. {url}".rstrip(), job=job
         )
