@@ -13,6 +13,7 @@ from airflow_provider_airbyte_sme.api.aiohttp_transport import AiohttpTransport
 from airflow_provider_airbyte_sme.api.network import tls_context
 from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
 from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.unit.api.doubles import Wire
 
 T = TypeVar("T")
 Scenario = Callable[[Transport], Coroutine[Any, Any, T]]
@@ -48,7 +49,7 @@ def over_aiohttp(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
 def over_memory(emulator: Emulator) -> Face:
     def face(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
         del settings
-        return run_blocking(_closing(emulator.transport(), scenario))
+        return run_blocking(_closing(Wire(emulator), scenario))
 
     return face
 
