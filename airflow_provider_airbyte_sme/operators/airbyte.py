@@ -219,38 +219,44 @@ class AirbyteTriggerSyncOperator(BaseOperator):
                 return result
 
     def _obtain_job(self, context: Context, connection: AirbyteConnection, deadline: float) -> Job:
-        """Return a job of our own, or one to attach to, after what `on_running` asks for."""
-        try_may_linger = context["ti"].try_number > 1
+        """Return a job of our own, or the one that `on_running` says to attach to."""
+        previous_try_may_linger = context["ti"].try_number > 1
         while True:
             try:
                 return self._create_job()
             except AirbyteConflictError as conflict:
                 if not conflict.sync_is_running:
                     raise
-                found = self.hook.find_running_job(self.connection_id)
-                if found is None:
+                running = self.hook.find_running_job(self.connection_id)
+                if running is None:
                     # It ended just now, or it is one that this server does not list.
                     self._pause(deadline, conflict)
-                    continue
-                running = replace(found, adopted=True)
-                told = f"Job {running.job_id} of connection {connection} is {running.status}"
-                page = self._page(connection, running)
-                if self.on_running == "attach" and running.moves_data:
-                    self.log.info("%s: waiting for it, starting none. %s", told, page)
-                    return running
-                if self.on_running in ("skip", "fail"):
-                    if try_may_linger:
-                        try_may_linger = False
-                        self._let_previous_try_end(running)
-                        continue
-                    message = f"{told} already and on_running is {self.on_running!r}. {page}"
-                    if self.on_running == "skip":
-                        raise AirflowSkipException(message) from None
-                    raise AirbyteJobError(message, job=running) from conflict
-                self.log.info("%s: waiting for it, then starting our own. %s", told, page)
-                if self.deferrable:
-                    self._defer_until_terminal(running, page, deadline, "execute_after_running")
-                self._wait(running, deadline)
+                elif previous_try_may_linger and self.on_running in ("skip", "fail"):
+                    self._let_previous_try_end(running)
+                elif attached := self._meet(replace(running, adopted=True), connection, deadline):
+                    return attached
+            previous_try_may_linger = False
+
+    def _meet(self, running: Job, connection: AirbyteConnection, deadline: float) -> Job | None:
+        """Do about a job in the way what `on_running` says; ``None`` when it has ended."""
+        page = self._page(connection, running)
+        told = f"Job {running.job_id} of connection {connection} is {running.status} already"
+        if self.on_running == "skip":
+            raise AirflowSkipException(f"{told}, and on_running is 'skip'. {page}")
+        if self.on_running == "fail":
+            raise AirbyteJobError(
+                f"{told}, and on_running is 'fail': let it end, or set on_running to 'wait' or "
+                f"'attach'. {page}",
+                job=running,
+            )
+        if self.on_running == "attach" and running.moves_data:
+            self.log.info("%s: waiting for it, starting none. %s", told, page)
+            return running
+        self.log.info("%s: waiting for it, then starting our own. %s", told, page)
+        if self.deferrable:
+            self._defer_until_terminal(running, page, deadline, "execute_after_running")
+        self._wait(running, deadline)
+        return None
 
     def _create_job(self) -> Job:
         self._creating_since = time.monotonic()
