@@ -17,61 +17,68 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "request_timeout": {
         "label": "Request time-out (s)",
         "description": (
-            "Seconds to wait for an answer. Calls that Airbyte holds open, as starting a job, have "
-            "longer ones of their own."
+            "Seconds to wait for an answer. Calls that Airbyte holds open, such as starting a job, "
+            "have longer ones of their own."
         ),
         "schema": {"type": ["number", "null"], "default": 30, "minimum": 1},
     },
     "verify_tls": {
         "label": "Verify TLS",
-        "description": "Check Airbyte's certificate. Rather than switch it off, set a CA bundle.",
+        "description": (
+            "Check Airbyte's certificate. If it is not trusted, set a CA bundle rather than switch "
+            "this off."
+        ),
         "schema": {"type": ["boolean", "null"], "default": True},
     },
     "ca_bundle": {
         "label": "CA bundle",
         "description": (
-            "Path of a PEM file with the authority that signed Airbyte's certificate, on every "
-            "worker and triggerer. Empty: the usual authorities."
+            "Path of a PEM file with the authority that signed Airbyte's certificate. The file "
+            "must be on every worker and triggerer, and for Test Connection where the UI runs. "
+            "Leave empty for the usual authorities."
         ),
         "schema": {"type": ["string", "null"]},
     },
     "client_cert": {
         "label": "Client certificate",
-        "description": "Path of a PEM file, where the ingress asks for one (mTLS).",
+        "description": "Path of a PEM file, if the ingress asks for a client certificate (mTLS).",
         "schema": {"type": ["string", "null"]},
     },
     "client_key": {
         "label": "Client key",
-        "description": "Path of the certificate's key, where it is not in the same file.",
+        "description": "Path of that certificate's private key, if it is not in the same file.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
         "label": "Proxy",
         "description": (
-            "URL of a proxy on the way to Airbyte, as http://proxy.example.com:3128. Empty: what "
-            "HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."
+            "URL of the proxy on the way to Airbyte, such as http://proxy.example.com:3128. Leave "
+            "empty for what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."
         ),
         "schema": {"type": ["string", "null"]},
     },
     "headers": {
         "label": "Headers",
         "description": (
-            "JSON object of headers for every request, for an identity-aware proxy or an API "
-            'gateway, as {"Proxy-Authorization": "Bearer ..."}.'
+            "Headers to send with every request, for an identity-aware proxy or an API gateway: a "
+            'JSON object, such as {"Proxy-Authorization": "Bearer ..."}.'
         ),
-        "schema": {"type": ["string", "object", "null"], "format": "json"},
+        # Text or object makes a plain text area, whose JSON is stored as an object, in which
+        # Airflow masks secrets. An object alone makes an editor that cannot be typed into: Airflow
+        # 3.3.2 formats it, and moves the cursor to its end, whenever the JSON is complete.
+        "schema": {"type": ["string", "object", "null"]},
     },
     "config_api": {
-        "label": "Ask why jobs fail",
+        "label": "Config API",
         "description": (
-            "Read the reason of a failed job from Airbyte's internal config API, which the public "
-            "API does not tell."
+            "Ask Airbyte's internal config API why a job failed, which the public API does not "
+            "tell. Switch off where it is closed."
         ),
         "schema": {"type": ["boolean", "null"], "default": True},
     },
     "web_url": {
         "label": "Web URL",
-        "description": "Where people open Airbyte, when that is another host than the API's.",
+        "description": "Where people open Airbyte, if not at the Airbyte URL. Links lead there.",
         "schema": {"type": ["string", "null"]},
     },
 }
@@ -85,9 +92,10 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     },
     "placeholders": {
         "host": "https://airbyte.example.com",
-        "port": "Only if it is not in the URL",
-        "login": "User settings > Applications in Airbyte",
-        "password": "Of the same application",
+        # Without a port, Test Connection of Airflow 3.3.2 is refused (apache/airflow #73298).
+        "port": "443, or the port in the URL: Test Connection needs it",
+        "login": "From User settings > Applications in Airbyte",
+        "password": "The secret of the same application",
     },
 }
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import math
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
 
 DEFAULT_CONN_ID = "airbyte_sme_default"
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# Seconds; a day.
+_LONGEST_TIMEOUT = 86_400
+
 
 class AirbyteHook(BaseHook):
     """
@@ -59,28 +67,30 @@ class AirbyteHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's own fields, for Airflow 2.11; later ones read provider info."""
+        """
+        Return the form's own fields, for Airflow 2.11 to 3.1; later ones read provider info.
+
+        All are text, because the form of 2.11 turns a false back into a default of true, and
+        refuses to save a number that was emptied.
+        """
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, IntegerField, StringField
+        from wtforms import StringField
 
         widgets: dict[str, Any] = {}
         for name, conn_field in CONN_FIELDS.items():
-            kind = conn_field["schema"]["type"][0]
-            options = {
-                "label": conn_field["label"],
-                "description": conn_field["description"],
-                "default": conn_field["schema"].get("default"),
-            }
-            if kind == "boolean":
-                widgets[name] = BooleanField(**options)
-            else:
-                made = IntegerField if kind == "number" else StringField
-                widgets[name] = made(widget=BS3TextFieldWidget(), **options)
+            schema = conn_field["schema"]
+            is_flag = "boolean" in schema["type"]
+            widgets[name] = StringField(
+                label=conn_field["label"] + (" (true or false)" if is_flag else ""),
+                description=conn_field["description"],
+                default=json.dumps(schema["default"]) if "default" in schema else "",
+                widget=BS3TextFieldWidget(),
+            )
         return widgets
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the form's other names and hints, for Airflow 2.11."""
+        """Return the form's other names and hints, for Airflow 2.11 to 3.1."""
         return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
     @cached_property
@@ -170,42 +180,36 @@ class AirbyteHook(BaseHook):
         :return: Whether all of it works, and what to change or what is there.
         """
         try:
-            settings = self.settings
-        except AirbyteConfigError as error:
-            return False, f"Read the fields: {error}"
-        try:
             # Somebody waits at the form: a second try is theirs.
-            client = blocking_client(settings, retry=RetryPolicy(max_attempts=1))
+            client = blocking_client(self.settings, retry=RetryPolicy(max_attempts=1))
         except AirbyteConfigError as error:
-            return False, f"Read the fields: {error}"
+            return False, str(error)
         return run_blocking(_try_out(client))
 
 
 async def _try_out(client: AirbyteClient) -> tuple[bool, str]:
     urls = client.settings.urls
-    step = "Reach the host"
+    failure = "The Airbyte URL does not lead to an Airbyte that works"
     async with client:
         try:
             await client.check_health()
-            step = "Exchange client id and secret for a token"
+            failure = "No token for this Client ID and Client secret"
             await client.sign_in()
-            step = "List workspaces"
+            failure = "The workspaces cannot be listed"
             workspaces = await client.list_workspaces()
         except AirbyteTransportError as error:
-            return False, f"{step}: {error}"
+            return False, f"Airbyte cannot be reached. {error}"
         except AirbyteError as error:
-            step = "Is it Airbyte" if step == "Reach the host" else step
-            return False, f"{step}: {error}"
+            return False, f"{failure}. {error}"
         instance = await client.get_instance()
-    named = " ".join(part for part in (instance.edition, instance.version) if part)
-    seen = {0: "no workspace", 1: "1 workspace"}.get(
-        len(workspaces), f"{len(workspaces)} workspaces"
-    )
-    message = f"Connected to Airbyte{f' ({named})' if named else ''} at {urls.web}: {seen} to see."
+    named = " ".join(part for part in ("Airbyte", instance.edition, instance.version) if part)
+    count = len(workspaces)
+    seen = "1 workspace" if count == 1 else f"{count or 'no'} workspaces"
+    message = f"Connected to {named} at {urls.web}: {seen}."
     if not workspaces:
         message += " The user who owns the application has no role in any."
     if urls.public.startswith("http://"):
-        message += " This connection is not encrypted: whoever listens can read the client secret."
+        message += " Nothing is encrypted on the way: use https outside of a private network."
     return True, message
 
 
@@ -240,34 +244,40 @@ def settings_from_connection(connection: Connection) -> AirbyteSettings:
     extra = _extra(connection)
     urls = AirbyteUrls.parse(_url(connection))
     if web_url := _text(extra, "web_url"):
-        urls = replace(urls, web=AirbyteUrls.parse(web_url).web)
+        try:
+            urls = replace(urls, web=AirbyteUrls.parse(web_url).web)
+        except AirbyteConfigError:
+            raise _wrong("web_url", "a URL, such as https://airbyte.example.com") from None
     return AirbyteSettings(
         urls=urls,
         client_id=(connection.login or "").strip(),
         client_secret=(connection.password or "").strip(),
         request_timeout=_number(extra, "request_timeout"),
         verify_tls=_flag(extra, "verify_tls"),
-        ca_bundle=_text(extra, "ca_bundle"),
-        client_cert=_text(extra, "client_cert"),
-        client_key=_text(extra, "client_key"),
-        proxy=_text(extra, "proxy") or _official_proxy(extra, urls),
+        ca_bundle=_path(extra, "ca_bundle"),
+        client_cert=_path(extra, "client_cert"),
+        client_key=_path(extra, "client_key"),
+        proxy=_proxy(extra, urls),
         headers=_headers(extra),
         config_api=_flag(extra, "config_api"),
     )
 
 
 def _url(connection: Connection) -> str:
-    """Put Host and Port together; in a URI the scheme may stand in Schema."""
-    host = (connection.host or "").strip()
-    if host and "://" not in host and connection.schema in ("http", "https"):
+    """Put Host and Port together; as in connections of type HTTP, Schema may hold the scheme."""
+    host, port = (connection.host or "").strip(), connection.port
+    if host and "://" not in host and connection.schema in _DEFAULT_PORTS:
         host = f"{connection.schema}://{host}"
-    if not connection.port or not host:
+    if not host or not port:
         return host
+    if not 0 < port < 2**16:
+        raise _wrong("Port", "a number from 1 to 65535")
     scheme, separator, rest = host.rpartition("://")
     authority, slash, path = rest.partition("/")
-    if authority.rpartition("]")[2].count(":"):
-        return host  # the URL names its own port
-    return f"{scheme}{separator}{authority}:{connection.port}{slash}{path}"
+    names_its_own = ":" in authority.rpartition("]")[2]
+    if names_its_own or port == _DEFAULT_PORTS.get(scheme or "https"):
+        return host
+    return f"{scheme}{separator}{authority}:{port}{slash}{path}"
 
 
 def _extra(connection: Connection) -> Mapping[str, Any]:
@@ -297,11 +307,22 @@ def _text(extra: Mapping[str, Any], name: str) -> str:
     return (value or "").strip()
 
 
+def _path(extra: Mapping[str, Any], name: str) -> str:
+    path = _text(extra, name)
+    if "\n" in path or "-----BEGIN" in path:  # it may be a private key: nothing may repeat it
+        raise _wrong(name, "the path of a PEM file, not what is in it")
+    return path
+
+
 def _number(extra: Mapping[str, Any], name: str) -> float:
+    value = _given(extra, name)
     try:
-        return float(_given(extra, name))
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        raise _wrong(name, "a number of seconds") from None
+        number = math.nan
+    if not 0 < number <= _LONGEST_TIMEOUT:
+        raise _wrong(name, f"a number of seconds, above 0 and up to {_LONGEST_TIMEOUT}")
+    return number
 
 
 def _flag(extra: Mapping[str, Any], name: str) -> bool:
@@ -311,23 +332,35 @@ def _flag(extra: Mapping[str, Any], name: str) -> bool:
     return value in ("true", "1")
 
 
-def _official_proxy(extra: Mapping[str, Any], urls: AirbyteUrls) -> str:
-    """Read what a connection made for the official provider has: one proxy for each scheme."""
-    proxies = extra.get("proxies")
-    if not isinstance(proxies, dict):
-        return ""
-    return str(proxies.get(urls.public.partition("://")[0]) or "")
+def _proxy(extra: Mapping[str, Any], urls: AirbyteUrls) -> str:
+    proxy = _text(extra, "proxy") or _official_proxy(extra.get("proxies"), urls)
+    if proxy and not re.match(r"https?://[^\s/]", proxy):
+        raise _wrong("proxy", "a URL, such as http://proxy.example.com:3128")
+    return proxy
+
+
+def _official_proxy(proxies: object, urls: AirbyteUrls) -> str:
+    """Read what a connection made for the official provider has: one proxy, or one by scheme."""
+    if isinstance(proxies, dict):
+        scheme = urls.public.partition("://")[0]
+        proxies = proxies.get(scheme) or proxies.get(f"{scheme}://")
+    return proxies.strip() if isinstance(proxies, str) else ""
 
 
 def _headers(extra: Mapping[str, Any]) -> dict[str, str]:
     value = _given(extra, "headers") or {}
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
+        value = _parsed(value)
     if not isinstance(value, dict) or not all(
-        isinstance(text, str) and text.isprintable() for pair in value.items() for text in pair
+        isinstance(text, str) for pair in value.items() for text in pair
     ):
-        raise _wrong("headers", 'a JSON object of texts, as {"X-Gateway-Key": "..."}')
+        raise _wrong("headers", 'a JSON object of texts, such as {"X-Api-Key": "..."}')
     return value
+
+
+def _parsed(text: str) -> object:
+    # When a person edits an object in the form of Airflow 2.11, it comes back as Python writes it.
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return parse(text)
+    return None
