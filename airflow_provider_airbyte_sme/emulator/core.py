@@ -336,15 +336,16 @@ class Core:
         try:
             self.jobs.settle()
             self.last_origin = f"{url.scheme}://{url.netloc}"
-            return self._respond(request, path, url.query, match)
+            response = self._respond(request, path, url.query, match)
+            # What the request started begins now, after its answer was written down.
+            self.jobs.settle()
         except RefusalError as refusal:
             return _acceptable(refusal, request, path)
         except Exception:
             # Airbyte's UncaughtExceptionHandler: the text goes to the server's log only.
             logger.exception("Uncaught exception in %s %s", request.method, path)
             return OpaqueError(500).response(path)
-        finally:
-            self.jobs.settle()
+        return response
 
     def _respond(self, request: HttpRequest, path: str, query: str, match: Match) -> HttpResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}

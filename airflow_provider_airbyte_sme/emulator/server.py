@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 _MAX_HEADER_BYTES = 32 * 1024  # airbyte-platform application.yml, max-header-size
 _START_TIMEOUT = 10.0
 _STOP_TIMEOUT = 10.0
@@ -144,7 +146,7 @@ class _HttpFace:
             return answer
         asked = HttpRequest(
             request.method,
-            f"http://{request.host}{request.raw_path}",
+            f"http://{_host(request)}{_target(request)}",
             dict(request.headers),
             body or None,
         )
@@ -159,9 +161,20 @@ class _HttpFace:
         return _to_aiohttp(given.response)
 
     def _thread_for(self, request: web.BaseRequest) -> AbstractAsyncContextManager[object]:
-        if self._threads is None or not request.raw_path.startswith("/api/public/"):
+        if self._threads is None or not _target(request).startswith("/api/public/"):
             return nullcontext()
         return self._threads
+
+
+def _host(request: web.BaseRequest) -> str:
+    """Return the host that was asked for, if it can be a part of a URL."""
+    asked_for = request.headers.get("Host", "")
+    return asked_for if _HOST.fullmatch(asked_for) else "localhost"
+
+
+def _target(request: web.BaseRequest) -> str:
+    """Return path and query, still percent-encoded; a proxy's form has a whole URL there."""
+    return f"/{request.rel_url.raw_path_qs.lstrip('/')}"
 
 
 async def _read_body(request: web.BaseRequest) -> bytes | None:

@@ -14,7 +14,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_airbyte_sme.api.models import JobStatus
 from airflow_provider_airbyte_sme.emulator.instants import iso_instant
@@ -176,7 +175,7 @@ def _headline(summary: Mapping[str, Any]) -> str:
 
 
 def _body(url: str, text: str, summary: Mapping[str, Any] | None) -> dict[str, Any]:
-    if urlsplit(url).hostname == "chat.googleapis.com":
+    if "//chat.googleapis.com/" in url:
         return {"text": text}
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
     body: dict[str, Any] = {"text": text, "blocks": blocks}
