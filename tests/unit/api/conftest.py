@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import hypothesis
 import pytest
 import trustme
 
@@ -26,10 +25,6 @@ from tests.unit.api.doubles import Wire, client_for
 from tests.unit.api.faces import Face, over_aiohttp, over_requests
 
 T = TypeVar("T")
-
-# A busy machine is no failure, and a failure is one in every run.
-hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
-hypothesis.settings.load_profile("steady")
 
 # What the two HTTP libraries, urllib and OpenSSL would take from whoever runs the tests.
 INHERITED = ("_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert", "netrc")

@@ -36,7 +36,7 @@ from tests.unit.api.answers import (
     problem,
     web_page,
 )
-from tests.unit.api.test_models import ANY_JSON
+from tests.unit.api.oddities import ANY_JSON, steady
 
 REQUEST = HttpRequest("POST", "https://ab/api/public/v1/jobs", {"Authorization": "Bearer s3cret"})
 
@@ -200,6 +200,7 @@ def test_conflicts_are_told_apart_by_their_title(title, sync_is_running, state_c
     assert error.state_conflict is state_conflict
 
 
+@steady
 @given(
     status=st.integers(300, 599),
     body=st.binary() | ANY_JSON.map(lambda payload: json_answer(payload).body),
@@ -211,6 +212,7 @@ def test_no_answer_is_too_odd_for_one_line(status, body, content_type):
     assert len(str(error).splitlines()) == 1
 
 
+@steady
 @given(
     fields=st.dictionaries(
         st.sampled_from(["title", "errorId", "message", "data", "detail", "_embedded"]), ANY_JSON

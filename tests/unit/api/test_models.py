@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_airbyte_sme.api import (
@@ -20,14 +20,9 @@ from airflow_provider_airbyte_sme.api import (
     Workspace,
 )
 from tests.unit.api.answers import CONNECTION, CONNECTION_ID, JOB
+from tests.unit.api.oddities import ANY_JSON, steady
 
 WORKSPACE = {"workspaceId": "744c", "name": "Analytics", "dataResidency": "auto"}
-
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 def without(fields, name):
@@ -168,7 +163,7 @@ def test_what_is_no_object_is_refused(model, payload):
 
 
 @pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobFailure])
-@settings(max_examples=30)
+@steady
 @given(data=st.data())
 def test_no_answer_is_too_odd_to_be_read_or_refused(model, data):
     names = [*JOB, *CONNECTION, *WORKSPACE, "version", "edition", "attempts"]
@@ -180,6 +175,7 @@ def test_no_answer_is_too_odd_to_be_read_or_refused(model, data):
         assert str(error)  # noqa: PT017  whether it is raised at all is not the point
 
 
+@steady
 @given(text=st.text(alphabet="0123456789-+:.TZPYMWDHS/ ", max_size=30))
 def test_no_time_is_too_odd_to_be_read_or_refused(text):
     for name in ("startTime", "lastUpdatedAt", "duration"):
@@ -239,6 +235,7 @@ JOBS = st.builds(
 )
 
 
+@steady
 @given(JOBS)
 @example(Job.from_json({**JOB, "duration": "PT0S"}))
 def test_a_job_written_as_json_is_read_back_equal(job):

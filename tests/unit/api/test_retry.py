@@ -30,6 +30,7 @@ from airflow_provider_airbyte_sme.api.retry import (
     was_not_executed,
 )
 from tests.unit.api.answers import hateoas, opaque, problem, web_page
+from tests.unit.api.oddities import steady
 
 NOW = datetime(2026, 3, 25, 1, 30, tzinfo=UTC)
 
@@ -169,6 +170,7 @@ def test_what_the_answer_asks_to_wait_has_a_ceiling():
     assert delay_after(error=error, chance=0.0) == 60.0
 
 
+@steady
 @given(
     attempt=st.integers(1, 100),
     elapsed=st.floats(0, 1000),
@@ -206,6 +208,7 @@ def test_without_the_header_nothing_is_asked():
     assert retry_after_seconds({}, now=NOW) is None
 
 
+@steady
 @given(st.text())
 def test_no_retry_after_is_too_odd_to_be_read(value):
     seconds = retry_after_seconds({"retry-after": value}, now=NOW)
@@ -213,6 +216,7 @@ def test_no_retry_after_is_too_odd_to_be_read(value):
     assert seconds is None or seconds >= 0
 
 
+@steady
 @given(st.timedeltas(timedelta(days=-9000), timedelta(days=9000)))
 def test_an_instant_is_read_to_the_second(away):
     at = (NOW + away).replace(microsecond=0)

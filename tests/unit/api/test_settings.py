@@ -13,6 +13,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteUrls,
 )
 from tests.unit.api.answers import CONNECTION
+from tests.unit.api.oddities import steady
 
 ROOT = "https://airbyte.example.com"
 
@@ -118,6 +119,7 @@ def test_credentials_in_the_url_are_refused_without_showing_them(url):
     assert "s3cret" not in str(refusal.value)
 
 
+@steady
 @given(st.text())
 def test_no_text_is_too_odd_to_be_taken_or_refused(text):
     try:

@@ -82,7 +82,8 @@ def test_no_redirect_is_followed(ask, status):
 
 def test_no_cookie_is_kept(ask):
     with RawServer(answer(headers=[("Set-Cookie", "session=1; Path=/")])) as server:
-        request = HttpRequest("GET", server.url)
+        # By its name: aiohttp would keep none from a bare address anyway.
+        request = HttpRequest("GET", f"http://localhost:{server.port}/")
         ask(server.url, request, request)
 
     assert len(server.requests) == 2
