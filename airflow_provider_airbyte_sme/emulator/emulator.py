@@ -21,12 +21,12 @@ from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator import persistence, seeding
 from airflow_provider_airbyte_sme.emulator.access import INSTANCE_ADMIN, AuthMode
 from airflow_provider_airbyte_sme.emulator.clock import TimeMode, make_clock
-from airflow_provider_airbyte_sme.emulator.connectors import connector_name
 from airflow_provider_airbyte_sme.emulator.core import Core, Settings
 from airflow_provider_airbyte_sme.emulator.dataplane import (
     DataPlane,
     SyncContext,
-    SyncFailedError,
+    outcome_of,
+    sync_context,
 )
 from airflow_provider_airbyte_sme.emulator.faults import Fault, Faults, fault_response
 from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
@@ -35,14 +35,13 @@ from airflow_provider_airbyte_sme.emulator.problems import WEBAPP_PAGE, html_res
 from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
 from airflow_provider_airbyte_sme.emulator.routing import Match
 from airflow_provider_airbyte_sme.emulator.webhooks import deliver
-from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, Failure, Job
+from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, Failure, Job, World
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
     from airflow_provider_airbyte_sme.emulator.server import Server
 
 logger = logging.getLogger(__name__)
-request_logger = logging.getLogger(f"{__name__}.requests")
 
 _ROUTE_NAMES = frozenset(route.name for route in OPERATIONS)
 _LONGEST_LOG = 10_000
@@ -151,7 +150,7 @@ class Emulator:
                     retry_policy=retry_policy or RetryPolicy(),
                 ),
                 send_webhook=self._send_webhook,
-                on_attempt=partial(self._start_attempt, on_sync) if on_sync else None,
+                on_attempt=partial(self._start_attempt, world, on_sync) if on_sync else None,
             )
             self._save()
         self._application = next(iter(world.applications.values()))
@@ -235,7 +234,7 @@ class Emulator:
             if not reads_only or self._core.jobs.revision != revision:
                 self._save()
         self._notify()
-        request_logger.info("%s %s %s", recorded.method, recorded.path, status or "dropped")
+        logger.info("%s %s %s", recorded.method, recorded.path, status or "dropped")
         return answer
 
     def _answer(
@@ -598,50 +597,15 @@ class Emulator:
             target=deliver, args=(url, body), name="airbyte-emulator-webhook", daemon=True
         ).start()
 
-    def _start_attempt(self, on_sync: DataPlane, job: Job) -> None:
-        world = self._core.world
-        connection = world.connections[job.connection_id]
-        source = world.sources[connection.source_id]
-        destination = world.destinations[connection.destination_id]
-        context = SyncContext(
-            job_id=job.id,
-            attempt_number=len(job.attempts) - 1,
-            job_type=job.config_type,
-            workspace_id=connection.workspace_id,
-            connection_id=connection.id,
-            connection_name=connection.name,
-            source_id=source.id,
-            source_name=source.name,
-            source_type=connector_name("source", source.definition_id),
-            source_configuration=dict(source.configuration),
-            destination_id=destination.id,
-            destination_name=destination.name,
-            destination_type=connector_name("destination", destination.definition_id),
-            destination_configuration=dict(destination.configuration),
-            streams=tuple(job.streams),
-            namespace=connection.namespace_format,
-            prefix=connection.prefix or "",
-            is_cancelled=lambda: job.is_terminal,
-        )
+    def _start_attempt(self, world: World, on_sync: DataPlane, job: Job) -> None:
         threading.Thread(
             target=self._move_data,
-            args=(on_sync, context),
+            args=(on_sync, sync_context(world, job)),
             name=f"airbyte-emulator-job-{job.id}",
             daemon=True,
         ).start()
 
     def _move_data(self, on_sync: DataPlane, context: SyncContext) -> None:
-        outcome: tuple[int, int] | Failure
-        try:
-            result = on_sync(context)
-            outcome = (result.records, result.bytes)
-        except SyncFailedError as error:
-            outcome = Failure(
-                error.message, error.origin, error.failure_type, error.internal_message
-            )
-        except Exception as error:
-            # Whatever a data plane raises, the attempt has failed and the server lives on.
-            logger.exception("on_sync failed for job %s", context.job_id)
-            outcome = Failure(str(error) or repr(error), "replication", "system_error")
+        outcome = outcome_of(on_sync, context)
         with self._change():
             self._core.jobs.complete_attempt(context.job_id, context.attempt_number, outcome)
