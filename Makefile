@@ -1,6 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, from the package index alone.
 
 PYTHON ?= python3
+TESTS ?= tests/unit tests/integration tests/emulator tests/packaging tests/compose tests/system
 PYTEST_ARGS ?=
 
 NEWEST := .venv/airflow-3.3
@@ -26,7 +27,7 @@ define make_environment
 		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $(4)))' 2>/dev/null && break; \
 	done; \
 	if test "$$python" = none; then \
-		echo "$(1) needs Python 3.11$(if $(filter 99,$(4)), or newer, to 3.$(4)); not found as: $(3). Name one: make PYTHON=/path/to/python3.11" >&2; \
+		echo "$(1) needs Python 3.11$(if $(filter 99,$(4)), or newer, to 3.$(4)), and found none among: $(3). Name one: make PYTHON=/path/to/python3.11" >&2; \
 		exit 1; \
 	fi; \
 	echo "==> $(1): a new environment with $$("$$python" --version)"; \
@@ -50,7 +51,7 @@ demo: $(NEWEST)/.installed $(FAKER)/.installed ## Sync, wait and gate dbt on a r
 
 .PHONY: test
 test: $(NEWEST)/.installed $(FAKER)/.installed ## Run all tests but the browser's and the lowest Airflow's
-	$(NEWEST)/bin/pytest --ignore=tests/ui $(PYTEST_ARGS)
+	$(NEWEST)/bin/pytest $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest Airflow and dependencies
