@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -36,6 +37,16 @@ def test_the_sdist_builds_the_same_wheel(wheel, build, project, tmp_path):
     (source,) = tmp_path.iterdir()
 
     assert build(source, "wheel").read_bytes() == wheel.path.read_bytes()
+
+
+def test_what_docker_is_given_builds_the_same_wheel(wheel, build, project, tmp_path):
+    ignored, *patterns = (project / "docker/Dockerfile.dockerignore").read_text().split()
+    assert ignored == "*"
+    for given in (pattern[1:] for pattern in patterns if pattern.startswith("!")):
+        copy = shutil.copytree if (project / given).is_dir() else shutil.copy
+        copy(project / given, tmp_path / given)
+
+    assert build(tmp_path, "wheel").read_bytes() == wheel.path.read_bytes()
 
 
 def test_the_wheel_states_what_pyproject_states(wheel, pyproject):
