@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -214,7 +215,14 @@ async def _try_out(client: AirbyteClient) -> tuple[bool, str]:
 
 
 def unknown_connection(airbyte_conn_id: str) -> AirbyteConfigError:
-    """Say that there is no such Airflow connection, and how to make it."""
+    """Say that there is no such Airflow connection, or none that Airflow can read."""
+    variable = f"AIRFLOW_CONN_{airbyte_conn_id.upper()}"
+    if os.environ.get(variable):
+        # Airflow goes on as if it were not there.
+        return AirbyteConfigError(
+            f"Airflow cannot read {variable}: it should be a JSON object, or a URI in which URL, "
+            f"client id and client secret are percent-encoded."
+        )
     return AirbyteConfigError(
         f"There is no Airflow connection {airbyte_conn_id!r}: make it under Admin > Connections "
         f"with the type Airbyte SME, or name another one in airbyte_conn_id."
@@ -264,20 +272,23 @@ def settings_from_connection(connection: Connection) -> AirbyteSettings:
 
 
 def _url(connection: Connection) -> str:
-    """Put Host and Port together; as in connections of type HTTP, Schema may hold the scheme."""
+    """Put Host and Port together, and what a URI has left in Schema: the scheme or a path."""
     host, port = (connection.host or "").strip(), connection.port
-    if host and "://" not in host and connection.schema in _DEFAULT_PORTS:
-        host = f"{connection.schema}://{host}"
-    if not host or not port:
-        return host
-    if not 0 < port < 2**16:
-        raise _wrong("Port", "a number from 1 to 65535")
+    schema = (connection.schema or "").strip("/ ")
     scheme, separator, rest = host.rpartition("://")
+    if not separator and schema in _DEFAULT_PORTS:
+        scheme, separator, schema = schema, "://", ""
     authority, slash, path = rest.partition("/")
-    names_its_own = ":" in authority.rpartition("]")[2]
-    if names_its_own or port == _DEFAULT_PORTS.get(scheme or "https"):
-        return host
-    return f"{scheme}{separator}{authority}:{port}{slash}{path}"
+    if port and authority:
+        if not 0 < port < 2**16:
+            raise _wrong("Port", "a number from 1 to 65535")
+        names_its_own = ":" in authority.rpartition("]")[2]
+        if not names_its_own and port != _DEFAULT_PORTS.get(scheme or "https"):
+            authority = f"{authority}:{port}"
+    # In a connection made for the official provider it is the path of the token endpoint.
+    if authority and schema and connection.conn_type == CONNECTION_TYPE:
+        slash, path = "/", f"{path}/{schema}"
+    return f"{scheme}{separator}{authority}{slash}{path}" if authority else host
 
 
 def _extra(connection: Connection) -> Mapping[str, Any]:
