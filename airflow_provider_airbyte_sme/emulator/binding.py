@@ -193,11 +193,6 @@ class Query:
         # A query that is no UTF-8 has replacement characters in it and then fails to convert.
         self._values = parse_qs(raw, keep_blank_values=True, errors="replace")
 
-    @property
-    def values(self) -> Mapping[str, list[str]]:
-        """Every parameter as it came."""
-        return self._values
-
     def text(self, name: str) -> str | None:
         """Return the first value; an empty one counts as none."""
         return self._values.get(name, [""])[0] or None

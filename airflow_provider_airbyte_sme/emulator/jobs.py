@@ -409,10 +409,7 @@ class JobEngine:
             self.cancel(connection.id)
 
     def _next_phase(self, job: Job, at: float) -> None:
-        if job.plan.phases:
-            self._enter(job, job.plan.phases.pop(0), at)
-        else:
-            job.ends_at = None
+        self._enter(job, job.plan.phases.pop(0), at)
 
     def _fail_attempt(self, job: Job, at: float) -> None:
         self._enter(job, Phase(INCOMPLETE), at)

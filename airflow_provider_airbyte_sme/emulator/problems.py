@@ -18,6 +18,7 @@ from __future__ import annotations
 import html
 import json
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -67,14 +68,14 @@ def reason(status: int) -> str:
         return "Error"
 
 
-class RefusalError(Exception):
+class RefusalError(Exception, ABC):
     """The server does not do what it was asked."""
 
     status: int
 
+    @abstractmethod
     def response(self, path: str) -> HttpResponse:
         """Return the answer to a request for *path*."""
-        raise NotImplementedError
 
 
 class ProblemError(RefusalError):

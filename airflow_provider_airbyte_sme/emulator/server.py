@@ -16,7 +16,6 @@ from aiohttp import web  # noqa: TID253  this module is only imported by who ser
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator.clock import RealClock
 from airflow_provider_airbyte_sme.emulator.core import MAX_BODY_BYTES, too_large
-from airflow_provider_airbyte_sme.emulator.problems import HateoasError
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.emulator import Emulator
@@ -74,22 +73,11 @@ class Server:
         self._thread.join(_STOP_TIMEOUT)
 
     def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except Exception as error:
-            if self._ready.done():
-                raise
-            self._ready.set_exception(error)  # the address is taken, or is none
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         stop, changed = asyncio.Event(), asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop has just been closed
-                loop.call_soon_threadsafe(changed.set)
-
-        unwatch = self._emulator.watch(wake)
         face = _HttpFace(self._emulator)
         runner = web.ServerRunner(
             web.Server(
@@ -101,16 +89,25 @@ class Server:
             shutdown_timeout=0.1,
         )
         await runner.setup()
-        ticker = asyncio.create_task(self._tick(changed))
         try:
             await web.TCPSite(runner, self._host, self._port).start()
-            self._port = runner.addresses[0][1]
-            self._ready.set_result((loop, stop))
-            await stop.wait()
-        finally:
-            unwatch()
-            ticker.cancel()
+        except (OSError, OverflowError) as error:
+            self._ready.set_exception(error)
             await runner.cleanup()
+            return
+        self._port = runner.addresses[0][1]
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(changed.set)
+
+        unwatch = self._emulator.watch(wake)
+        ticker = asyncio.create_task(self._tick(changed))
+        self._ready.set_result((loop, stop))
+        await stop.wait()
+        unwatch()
+        ticker.cancel()
+        await runner.cleanup()
 
     async def _tick(self, changed: asyncio.Event) -> None:
         """Let jobs go on when nobody asks for them: their webhooks and data cannot wait."""
@@ -133,17 +130,12 @@ class _HttpFace:
         self._threads = asyncio.Semaphore(emulator.threads) if emulator.threads else None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            body = await _read_body(request)
-        except web.RequestPayloadError:
-            return _refused(HateoasError(400), request)
+        body = await _read_body(request)
         if body is None:
-            response = too_large(request.content_length or MAX_BODY_BYTES + 1).response(
-                request.path
-            )
-            answer = _to_aiohttp(response)
-            answer.force_close()
-            return answer
+            refusal = too_large(request.content_length or MAX_BODY_BYTES + 1)
+            response = _to_aiohttp(refusal.response(request.path))
+            response.force_close()  # the rest of the body is still on its way
+            return response
         asked = HttpRequest(
             request.method,
             f"http://{_host(request)}{_target(request)}",
@@ -188,13 +180,6 @@ async def _read_body(request: web.BaseRequest) -> bytes | None:
             return None
         parts.append(part)
     return b"".join(parts)
-
-
-def _refused(refusal: HateoasError, request: web.BaseRequest) -> web.Response:
-    """Refuse a request whose body was not read to its end; nothing can follow on its connection."""
-    response = _to_aiohttp(refusal.response(request.path))
-    response.force_close()
-    return response
 
 
 def _to_aiohttp(response: HttpResponse) -> web.Response:

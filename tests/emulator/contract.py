@@ -119,7 +119,9 @@ def load() -> dict[str, Any] | None:
     if not CONTRACT_FILE.exists():
         return None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document: dict[str, Any] = yaml.load(CONTRACT_FILE.read_text("utf-8"), loader)
+    parsed = yaml.load(CONTRACT_FILE.read_text("utf-8"), loader)
+    # Examples with instants are texts on the wire.
+    document: dict[str, Any] = json.loads(json.dumps(parsed, default=str))
     schemas = document["components"]["schemas"]
     names = ("dataplaneId", "regionId", "clientId", "clientSecret")
     schemas["DataplaneCreateResponseBody"] = {

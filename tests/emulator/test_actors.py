@@ -181,6 +181,7 @@ def test_an_instance_admin_is_told_that_the_workspace_is_unknown(admin, kind, bo
 
     assert answer["data"]["resourceType"] == "STANDARD_WORKSPACE"
     hateoas(admin.post(f"/{kind}s", {**body, "workspaceId": "no-uuid"}), 400)
+    hateoas(admin.post(f"/{kind}s", {**body, "workspaceId": "x" * 36}), 400)
 
 
 def test_a_patch_merges_and_keeps_what_is_masked(caller, kind, created):

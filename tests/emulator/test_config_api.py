@@ -185,6 +185,8 @@ class TestConnections:
         read = ok(post(caller, "connections/get", connectionId=connection_id))
 
         assert read["scheduleData"] == {"basicSchedule": {"units": 24, "timeUnit": "hours"}}
+        manual = ok(post(caller, "connections/get", connectionId=emulator.connection_id))
+        assert manual["scheduleType"] == "manual"
         assert ok(caller.get(f"/connections/{connection_id}"))["schedule"] == basic
 
     def test_sources_destinations_and_workspaces(self, emulator, caller):

@@ -19,7 +19,7 @@ from airflow_provider_airbyte_sme.api.errors import (
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest, run_blocking
 from airflow_provider_airbyte_sme.emulator import Emulator
-from tests.emulator.conftest import BASE, caller_of, hateoas, ok
+from tests.emulator.conftest import BASE, caller_of, hateoas, ok, only_an_error_id
 
 HEALTH = f"{BASE}/api/v1/health"
 
@@ -111,7 +111,8 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("status", "kind"),
         [(502, "html"), (503, "html"), (504, "html"), (500, "errorId"), (429, "message"),
-         (401, "_links"), (404, "_links"), (200, "")],
+         (401, "_links"),
+            (499, "_links"), (404, "_links"), (200, "")],
     )  # fmt: skip
     def test_a_failure_looks_like_what_sends_it(self, emulator, caller, status, kind):
         emulator.fail_next("GET /workspaces", status)
@@ -441,7 +442,16 @@ class TestBadInput:
         assert answer.status in (200, 400)
 
     @pytest.mark.parametrize(
-        "path", ["//", "/api", "/api/", "/api/public/v1//jobs", "/api/%ff/%00", "/%"]
+        "path",
+        [
+            "//",
+            "/api",
+            "/api/",
+            "/api/public/v1//jobs",
+            "/api/public/v1/workspaces//definitions/sources",
+            "/api/%ff/%00",
+            "/%",
+        ],
     )
     def test_paths(self, emulator, caller, path):
         caller.log_in()
@@ -450,6 +460,20 @@ class TestBadInput:
         answer = emulator.respond(HttpRequest("GET", BASE + path, headers))
 
         assert answer.status in (200, 403)
+
+    def test_words_that_are_no_truth_values_are_refused(self, caller):
+        hateoas(caller.get("/sources", includeDeleted="maybe"), 400)
+
+    def test_what_was_not_foreseen_is_only_an_error_id(self, tmp_path, caplog):
+        state_file = tmp_path / "state.json"
+        caller = caller_of(Emulator(time="manual", state_file=state_file))
+        ok(caller.sync())
+        state_file.write_text(json.dumps({**json.loads(state_file.read_text()), "connections": {}}))
+
+        caller.emulator = Emulator(time="manual", state_file=state_file)
+
+        only_an_error_id(caller.post("/api/v1/jobs/get", {"id": 1}), 500)
+        assert "Uncaught exception in POST /api/v1/jobs/get" in caplog.text
 
     def test_another_media_type_is_refused(self, caller):
         answer = caller.send("POST", "/jobs", b"a=b", headers={"content-type": "text/plain"})

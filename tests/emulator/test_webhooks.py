@@ -170,6 +170,17 @@ def test_a_trial_has_invented_ids(caller, receiver):
     assert (sent["data"]["jobId"], sent["data"]["success"]) == (10, False)
 
 
+def test_a_google_chat_gets_the_text_alone(emulator, caller, receiver):
+    url = f"{receiver.url}//chat.googleapis.com/"
+    hook = {"success": {"webhook": {"enabled": True, "url": url}}}
+    ok(caller.patch(f"/workspaces/{emulator.workspace_id}", {"notifications": hook}))
+    emulator.script_job(bytes=5 * 10**15)
+    ok(caller.sync())
+    emulator.advance(60)
+
+    assert list(receiver.next()) == ["text"]
+
+
 def test_with_time_of_its_own_a_job_ends_and_tells_without_being_asked(receiver):
     emulator = Emulator(sync_duration=0.05)
     with emulator.serve():

@@ -13,8 +13,10 @@ from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import (
     Body,
+    array_of,
     boolean,
     json_object,
+    one_of,
     text,
     uuid_text,
 )
@@ -32,7 +34,7 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     unprocessable,
     value_not_found,
 )
-from airflow_provider_airbyte_sme.emulator.routes.workspaces import kept_filters
+from airflow_provider_airbyte_sme.emulator.routes.workspaces import kept_filters, without_nulls
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
 from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, new_id
 
@@ -43,6 +45,40 @@ _EDITORS: dict[ActorKind, tuple[str, ...]] = {
     "source": (roles.EDITOR, roles.SOURCE_EDITOR),
     "destination": (roles.EDITOR, roles.DESTINATION_EDITOR),
 }
+
+
+_RESOURCES = Body(
+    "",
+    optional=dict.fromkeys(
+        (
+            "cpu_request",
+            "cpu_limit",
+            "memory_request",
+            "memory_limit",
+            "ephemeral_storage_request",
+            "ephemeral_storage_limit",
+        ),
+        text,
+    ),
+)
+_JOB_TYPES = (
+    "get_spec",
+    "check_connection",
+    "discover_schema",
+    "sync",
+    "reset_connection",
+    "connection_updater",
+    "replicate",
+)
+_ALLOCATION = Body(
+    "",
+    optional={
+        "default": _RESOURCES,
+        "jobSpecific": array_of(
+            Body("", required={"jobType": one_of(*_JOB_TYPES), "resourceRequirements": _RESOURCES})
+        ),
+    },
+)
 
 
 def actor_response(actor: Actor, configuration: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -59,7 +95,7 @@ def actor_response(actor: Actor, configuration: dict[str, Any] | None = None) ->
         "workspaceId": actor.workspace_id,
         "configuration": masked(actor.configuration) if configuration is None else configuration,
         "createdAt": int(actor.created_at),
-        "resourceAllocation": actor.resource_allocation,
+        "resourceAllocation": without_nulls(actor.resource_allocation),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -79,12 +115,12 @@ def _router(kind: ActorKind) -> Router:
     create_body = Body(
         f"{kind}CreateRequest",
         required={"name": text, "workspaceId": uuid_text, "configuration": json_object},
-        optional={"definitionId": uuid_text, "secretId": text, "resourceAllocation": json_object},
+        optional={"definitionId": uuid_text, "secretId": text, "resourceAllocation": _ALLOCATION},
     )
     put_body = Body(
         f"{kind}PutRequest",
         required={"name": text, "configuration": json_object},
-        optional={"resourceAllocation": json_object},
+        optional={"resourceAllocation": _ALLOCATION},
     )
     patch_body = Body(
         f"{kind}PatchRequest",
@@ -93,7 +129,7 @@ def _router(kind: ActorKind) -> Router:
             "configuration": json_object,
             "secretId": text,
             "workspaceId": text,
-            "resourceAllocation": json_object,
+            "resourceAllocation": _ALLOCATION,
         },
     )
 

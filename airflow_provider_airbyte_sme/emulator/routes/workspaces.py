@@ -175,7 +175,7 @@ def delete_organization_oauth_credentials(call: Call) -> HttpResponse:
 def _apply(call: Call, workspace: Workspace, body: dict[str, Any]) -> None:
     if body.get("notifications") is not None:
         workspace.notifications = merged(
-            workspace.notifications, _without_nulls(body["notifications"])
+            workspace.notifications, without_nulls(body["notifications"])
         )
     if body.get("regionId") is not None:
         region = call.world.regions.get(body["regionId"])
@@ -184,7 +184,10 @@ def _apply(call: Call, workspace: Workspace, body: dict[str, Any]) -> None:
         workspace.data_residency = region.name.lower()
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """Return *value* without the nulls in its objects, which no answer has."""
     if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
     return value

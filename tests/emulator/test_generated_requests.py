@@ -1,0 +1,83 @@
+"""Requests that schemathesis makes of the contract: no crash, no undeclared answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.emulator import contract
+from tests.emulator.conftest import caller_of
+
+schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+document = contract.load()
+if document is None:
+    pytest.skip(contract.MISSING, allow_module_level=True)
+
+from hypothesis import HealthCheck, Phase, settings  # noqa: E402  after the skips
+from schemathesis.checks import not_a_server_error  # noqa: E402  after the skips
+from schemathesis.specs.openapi.checks import (  # noqa: E402  after the skips
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+schema = schemathesis.openapi.from_dict(document)
+# Not whether bad data is rejected: the real server binds leniently (Jackson), so the emulator does.
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Emulator]:
+    emulator = Emulator(time="instant", token_lifetime=10**8)
+    with emulator.serve():
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def headers(served) -> dict[str, str]:
+    return {"Authorization": f"Bearer {caller_of(served).log_in()}"}
+
+
+def known_ids(emulator: Emulator) -> dict[str, str | int]:
+    """Return ids that lead somewhere, by the names of path parameters and fields."""
+    return {
+        "workspaceId": emulator.workspace_id,
+        "sourceId": emulator.source_id,
+        "destinationId": emulator.destination_id,
+        "connectionId": emulator.connection_id,
+        "organizationId": "00000000-0000-0000-0000-000000000000",
+    }
+
+
+@schema.parametrize()  # type: ignore[untyped-decorator] # it has no types
+@settings(
+    max_examples=5,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_operation_answers_as_declared(case: Any, served: Emulator, headers: dict[str, str]):
+    # Random ids are all unknown: every second request goes to what is there.
+    if len(served.requests) % 2:
+        ids = known_ids(served)
+        for place in (case.path_parameters, case.query, case.body):
+            if isinstance(place, dict):
+                place.update({name: ids[name] for name in ids.keys() & place.keys()})
+    operation = f"{case.method.upper()} {case.operation.path}"
+
+    response = case.call(
+        base_url=f"{served.url}/api/public/v1", headers=headers, allow_redirects=False
+    )
+
+    if contract.deviates(operation, response.status_code):
+        return
+    case.validate_response(response, checks=CHECKS)
