@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Self
@@ -82,7 +82,7 @@ class Cluster:
         self._folder = folder
         self._ports = {name: free_port() for name in ADDRESSES}
         self._processes: dict[str, list[subprocess.Popen[bytes]]] = {}
-        self._running = ExitStack()
+        self._started: list[tuple[str, ...]] = []
 
     @property
     def url(self) -> str:
@@ -90,25 +90,40 @@ class Cluster:
         return f"http://127.0.0.1:{self._ports['api-server']}"
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._running = stack
+        try:
             self._lay_out_files()
             order = TopologicalSorter(
-                {name: each.depends_on for name, each in self._services.items()}
+                {name: service.depends_on for name, service in self._services.items()}
             )
             order.prepare()
             while order.is_active():
                 ready = order.get_ready()
+                self._started.append(ready)
                 for name in ready:
                     self._start(self._services[name])
-                for name in ready:
+                for name in sorted(ready, key=self._check_is_costly):
                     self._await_condition(self._services[name])
                 order.done(*ready)
-            self._running = stack.pop_all()
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._running.close()
+        self._stop()
+
+    def _stop(self) -> None:
+        """Stop what was started, and what others depend on after those."""
+        for names in reversed(self._started):
+            processes = [each for name in names for each in self._processes.get(name, [])]
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                await_end(process)
+
+    def _check_is_costly(self, name: str) -> bool:
+        """Whether a health check starts a Python of its own: better done when the rest is up."""
+        return self._services[name].health_check[:1] != ["curl"]
 
     def _lay_out_files(self) -> None:
         for name, content in self._configs.items():
@@ -152,7 +167,6 @@ class Cluster:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            self._running.callback(stop, process)
             self._processes.setdefault(service.name, []).append(process)
 
     def _await_condition(self, service: Service) -> None:
@@ -257,9 +271,8 @@ class Cluster:
         return f"{service.name} {what}. Last lines of its log:\n{log_tail(self._log(service))}"
 
 
-def stop(process: subprocess.Popen[Any]) -> None:
-    """Stop a process, and kill what is left of its group."""
-    process.terminate()
+def await_end(process: subprocess.Popen[Any]) -> None:
+    """Wait for the end of a process that was told to stop, and kill what is left of its group."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_TIMEOUT)
     with suppress(ProcessLookupError):
