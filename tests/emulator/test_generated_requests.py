@@ -59,7 +59,7 @@ def known_ids(emulator: Emulator) -> dict[str, str | int]:
 
 @schema.parametrize()  # type: ignore[untyped-decorator] # it has no types
 @settings(
-    max_examples=5,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
