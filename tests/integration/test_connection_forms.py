@@ -21,6 +21,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteUrls,
 )
 from airflow_provider_airbyte_sme.emulator import Emulator
+from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.servers import RawServer, answer
@@ -273,6 +274,18 @@ def test_the_form_of_airflow_3_leaves_nothings_that_mean_the_defaults(connect):
     nothings = dict.fromkeys((*names, "request_timeout", "verify_tls", "config_api"))
 
     assert connect(host="airbyte", extra=nothings).settings == connect(host="airbyte").settings
+
+
+def test_the_fields_of_older_forms_are_texts_with_the_same_defaults(connect):
+    pytest.importorskip("flask_appbuilder", reason="only the forms before Airflow 3.2 need it")
+    widgets = AirbyteHook.get_connection_form_widgets()
+
+    assert {name: field.kwargs["description"] for name, field in widgets.items()} == {
+        name: conn_field["description"] for name, conn_field in CONN_FIELDS.items()
+    }
+    assert {field.field_class.__name__ for field in widgets.values()} == {"StringField"}
+    untouched = {name: field.kwargs["default"] for name, field in widgets.items()}
+    assert connect(host="airbyte", extra=untouched).settings == connect(host="airbyte").settings
 
 
 def test_what_a_paste_brings_along_does_no_harm(connect):
