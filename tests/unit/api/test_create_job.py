@@ -10,6 +10,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteNotFoundError,
     AirbytePermissionError,
     AirbyteRateLimitError,
+    AirbyteServerError,
     AirbyteTransportError,
     HttpResponse,
 )
@@ -220,6 +221,14 @@ def test_waiting_for_a_free_server_does_not_make_a_job_someone_elses(client, emu
     assert requests_to(emulator, POST) == [429, 429, 429, 200]
 
 
+def test_a_server_that_takes_its_time_to_answer_does_not_make_a_job_someone_elses(
+    client, emulator, run
+):
+    emulator.hang_next(POST, seconds=120)
+
+    assert not run(client.create_job(emulator.connection_id)).adopted
+
+
 def test_a_sync_that_runs_is_a_conflict_at_once(client, emulator, wire, run):
     running = emulator.start_sync()
 
@@ -328,6 +337,16 @@ def test_wrong_credentials_leave_nothing_to_look_for(emulator, wire, run):
         run(client_for(emulator, wire, settings=settings).create_job(emulator.connection_id))
 
     assert requests_to(emulator, POST) == requests_to(emulator, "GET /jobs") == []
+
+
+def test_a_sign_in_that_does_not_work_leaves_nothing_to_look_for(client, emulator, wire, run):
+    emulator.fail_next("POST /applications/token", 503, times=None)
+
+    with pytest.raises(AirbyteServerError):
+        run(client.create_job(emulator.connection_id))
+
+    assert wire.calls == []
+    assert wire.slept == [1.0, 2.0, 4.0, 8.0]
 
 
 def test_an_airbyte_that_is_not_there_leaves_nothing_to_look_for(client, emulator, run):

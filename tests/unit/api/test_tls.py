@@ -144,7 +144,7 @@ def test_a_key_that_does_not_belong_to_its_certificate_is_named_with_its_field(
         )
 
 
-def test_nobody_is_asked_for_the_pass_phrase_of_an_encrypted_key(ask, certificates, encrypted_key):
+def test_an_encrypted_key_is_refused_by_its_field(ask, certificates, encrypted_key):
     with pytest.raises(AirbyteConfigError, match="unencrypted"):
         ask(
             "https://airbyte.invalid",
