@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +22,11 @@ def start_sync(emulator: Emulator, configuration: Mapping[str, Any]) -> int:
 
 
 def connector_runs(landing: ConnectorToDuckDB) -> bool:
-    children = psutil.Process().children()
-    return any(str(landing.connector) in child.cmdline() for child in children)
+    return any(
+        process.info["ppid"] == os.getpid()
+        and str(landing.connector) in (process.info["cmdline"] or ())
+        for process in psutil.process_iter(["ppid", "cmdline"])
+    )
 
 
 def test_a_connector_that_refuses_its_configuration_fails_the_job_in_its_own_words(

@@ -14,7 +14,7 @@ for dag_id, deferrable in (("waits_in_triggerer", True), ("waits_on_worker", Fal
             task_id="sync",
             connection_id="{{ dag_run.conf['connection_id'] }}",
             deferrable=deferrable,
-            poll_interval=1,
+            poll_interval=2,
             retries=1,
             retry_delay=timedelta(seconds=1),
         )
