@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: The exit status: 0, or 2 when it cannot start.
     """
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger(__package__).setLevel(logging.DEBUG)  # one line per request
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             }
             print(json.dumps(ready), flush=True)
             stop.wait()
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         print(f"The emulator cannot start: {error}", file=sys.stderr)
         return 2
     return 0

@@ -82,8 +82,8 @@ class Settings:
     @property
     def is_legacy(self) -> bool:
         """Whether the version is v2.0.0 or older."""
-        numbers = [int(part) for part in self.version.split(".")[:2] if part.isdigit()]
-        return numbers <= [2, 0]
+        numbers = [int(part) for part in self.version.split(".")[:2] if part.isdecimal()]
+        return bool(numbers) and numbers <= [2, 0]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -118,6 +117,7 @@ class Emulator:
         retry_policy: RetryPolicy | None = None,
         start: datetime | None = None,
     ) -> None:
+        _check_settings(sync_duration, rows, token_lifetime, latency, threads)
         self.latency = latency
         self.threads = threads
         self.clock = make_clock(time, start)
@@ -153,6 +153,9 @@ class Emulator:
                 on_attempt=partial(self._start_attempt, world, on_sync) if on_sync else None,
             )
             self._save()
+            # Everybody may have deleted their applications; somebody has to be able to log in.
+            if not world.applications:
+                seeding.add_application(world, role, now=self.clock.time())
         self._application = next(iter(world.applications.values()))
         self.workspace_id = next(iter(world.workspaces), "")
         self.source_id = next(iter(world.sources), "")
@@ -234,7 +237,7 @@ class Emulator:
             if not reads_only or self._core.jobs.revision != revision:
                 self._save()
         self._notify()
-        logger.info("%s %s %s", recorded.method, recorded.path, status or "dropped")
+        logger.debug("%s %s %s", recorded.method, recorded.path, status or "dropped")
         return answer
 
     def _answer(
@@ -320,22 +323,26 @@ class Emulator:
     def jobs(self) -> Mapping[int, Job]:
         """Every job by its number, as it is now; for looking at, not for changing."""
         self.settle()
-        return MappingProxyType(self._core.world.jobs)
+        with self._lock:
+            return dict(self._core.world.jobs)
 
     @property
     def connections(self) -> Mapping[str, Connection]:
         """Every connection by its id; for looking at, not for changing."""
-        return MappingProxyType(self._core.world.connections)
+        with self._lock:
+            return dict(self._core.world.connections)
 
     @property
     def sources(self) -> Mapping[str, Actor]:
         """Every source by its id, with its secrets; for looking at, not for changing."""
-        return MappingProxyType(self._core.world.sources)
+        with self._lock:
+            return dict(self._core.world.sources)
 
     @property
     def destinations(self) -> Mapping[str, Actor]:
         """Every destination by its id, with its secrets; for looking at, not for changing."""
-        return MappingProxyType(self._core.world.destinations)
+        with self._lock:
+            return dict(self._core.world.destinations)
 
     def add_workspace(self, name: str = "Workspace", **fields: Any) -> str:
         """Add a workspace and return its id; *fields* as in :func:`seeding.add_workspace`."""
@@ -609,3 +616,17 @@ class Emulator:
         outcome = outcome_of(on_sync, context)
         with self._change():
             self._core.jobs.complete_attempt(context.job_id, context.attempt_number, outcome)
+
+
+def _check_settings(
+    sync_duration: float, rows: int, token_lifetime: float, latency: float, threads: int | None
+) -> None:
+    for name, value, lowest in (
+        ("sync_duration", sync_duration, 0),
+        ("rows", rows, 0),
+        ("token_lifetime", token_lifetime, 1),
+        ("latency", latency, 0),
+        ("threads", 1 if threads is None else threads, 1),
+    ):
+        if not value >= lowest:
+            raise ValueError(f"{name} must be {lowest} or more, not {value}")

@@ -12,6 +12,7 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     OpaqueError,
     gateway_page,
     json_response,
+    request_timeout,
 )
 
 EVERY_ROUTE = "*"
@@ -104,6 +105,8 @@ def _typical(status: int) -> HttpResponse:
         return gateway_page(status)
     if status == 429:  # airbyte-platform PublicApiLoadShedFilter.kt
         return json_response(status, {"message": "You are being rate limited."})
+    if status == 408:
+        return request_timeout().response("/")
     if status >= 500:
         return OpaqueError(status).response("/")
     if status >= 400:

@@ -270,6 +270,17 @@ def resource_not_found(detail: str) -> ProblemError:
     return ProblemError(404, "resource-not-found", detail, None, kind="#resource-not-found")
 
 
+def request_timeout() -> ProblemError:
+    """Give up on an identity provider that is slow: ``RequestTimeoutInterceptor.kt``."""
+    return ProblemError(
+        408,
+        "Request timeout exceeded",
+        "The request exceeded the timeout.",  # [inf] text
+        {"timeout": "PT1S"},
+        kind="error:request-timeout-exceeded",
+    )
+
+
 def license_entitlement() -> ProblemError:
     """Refuse what the licence does not cover."""
     return ProblemError(

@@ -110,10 +110,19 @@ class TestClocks:
 class TestFaults:
     @pytest.mark.parametrize(
         ("status", "kind"),
-        [(502, "html"), (503, "html"), (504, "html"), (500, "errorId"), (429, "message"),
-         (401, "_links"),
-            (499, "_links"), (404, "_links"), (200, "")],
-    )  # fmt: skip
+        [
+            (502, "html"),
+            (503, "html"),
+            (504, "html"),
+            (500, "errorId"),
+            (429, "message"),
+            (408, "type"),
+            (401, "_links"),
+            (499, "_links"),
+            (404, "_links"),
+            (200, ""),
+        ],
+    )
     def test_a_failure_looks_like_what_sends_it(self, emulator, caller, status, kind):
         emulator.fail_next("GET /workspaces", status)
 

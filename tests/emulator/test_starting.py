@@ -92,6 +92,26 @@ class TestSeed:
         with pytest.raises(ValueError, match=r"seed\.json"):
             Emulator(seed=str(file))
 
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"sync_duration": -1},
+            {"rows": -1},
+            {"token_lifetime": 0},
+            {"latency": float("nan")},
+            {"threads": 0},
+        ],
+    )
+    def test_a_setting_that_means_nothing_is_told(self, settings):
+        (name,) = settings
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            Emulator(**settings)
+
+    def test_a_version_that_is_none_is_a_new_one(self):
+        caller = caller_of(Emulator(time="manual", version="dev"))
+
+        assert ok(caller.sync())["status"] == "pending"
+
 
 class TestStateFile:
     def test_everything_survives(self, tmp_path):
@@ -118,6 +138,13 @@ class TestStateFile:
         assert ok(caller.sync(other))["jobId"] == 2
         second.advance(60)
         assert caller.job(2)["status"] == "failed"
+
+    def test_somebody_can_always_log_in(self, tmp_path):
+        file = tmp_path / "state.json"
+        caller = caller_of(Emulator(time="manual", state_file=file))
+        ok(caller.delete(f"/applications/{caller.client_id}"))
+
+        ok(caller_of(Emulator(time="manual", state_file=file)).get("/workspaces"))
 
     def test_a_reading_writes_nothing(self, tmp_path):
         file = tmp_path / "state.json"
@@ -224,7 +251,8 @@ class TestCommandLine:
 
         assert cli.main(["--seed-file", str(tmp_path / "seed.json")]) == 2
 
-        assert "The emulator cannot start: " in capsys.readouterr().err
+        assert cli.main(["--port", "99999"]) == 2
+        assert capsys.readouterr().err.count("The emulator cannot start: ") == 2
 
     def test_every_option_is_explained(self, capsys):
         with pytest.raises(SystemExit):
