@@ -203,9 +203,9 @@ class LocalAirflow:
             if component.exit_code is not None:
                 raise AirflowProcessError(component.explain(f"ended with {component.exit_code}"))
 
-    def start(self, name: str) -> None:
-        """Start a component that was stopped or killed; returns when it is healthy."""
-        self._start([name])
+    def start(self, *names: str) -> None:
+        """Start components that were stopped or killed; returns when they are healthy."""
+        self._start(names)
 
     def stop(self, name: str) -> None:
         """Stop a component as a deployment does."""

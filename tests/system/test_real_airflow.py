@@ -149,11 +149,10 @@ def test_the_death_of_scheduler_and_triggerer_costs_time_and_no_second_job(
 ) -> None:
     sync = start_sync("waits_in_triggerer")
     job_id = sync.watched_job()
-    for name in ("triggerer", "scheduler"):
-        sync.airflow.kill(name)
+    sync.airflow.kill("triggerer")
+    sync.airflow.kill("scheduler")
     sync.emulator.finish_job(job_id)
-    for name in ("triggerer", "scheduler"):
-        sync.airflow.start(name)
+    sync.airflow.start("triggerer", "scheduler")
     sync.wait("success")
     assert sync.jobs == {job_id: "succeeded"}
     assert sync.synced_job_id == job_id
