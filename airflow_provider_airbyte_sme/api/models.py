@@ -11,22 +11,18 @@ Field by field: airbyte-platform ``JobResponseMapper.kt``, ``ConnectionReadMappe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
+import pendulum
+
 from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, one_line
 
 T = TypeVar("T")
-
-# What Java's Duration.toString writes; days it counts as hours.
-_DURATION = re.compile(
-    r"PT(?=.)(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?"
-    r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?)S)?"
-)
 
 
 class JobStatus(StrEnum):
@@ -313,20 +309,26 @@ def _inner(value: Any, name: str) -> Any:
 
 def _instant(text: str, name: str) -> datetime:
     # Java drops the seconds when they are zero: 2026-03-25T01:30Z.
-    try:
-        parsed = datetime.fromisoformat(text)
-        if parsed.tzinfo is not None:
+    parsed = _parsed(text)
+    if isinstance(parsed, datetime):
+        with suppress(OverflowError):
             return parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
     raise AirbyteDecodeError(f"field {name!r} is no instant: {one_line(text)!r}")
 
 
 def _duration(text: str) -> timedelta:
-    parts = _DURATION.fullmatch(text)
-    try:
-        if parts is not None:
-            return timedelta(**{unit: float(n) for unit, n in parts.groupdict("0").items()})
-    except OverflowError:
-        pass
+    # Java counts days as hours: PT49H.
+    parsed = _parsed(text)
+    if isinstance(parsed, pendulum.Duration) and not isinstance(parsed, pendulum.Interval):
+        return timedelta(seconds=parsed.total_seconds())
     raise AirbyteDecodeError(f"field 'duration' is no duration: {one_line(text)!r}")
+
+
+def _parsed(text: str) -> object:
+    """Read ISO-8601 as what it is; ``None`` where it is none."""
+    if text == "now":  # a word of pendulum's own
+        return None
+    try:
+        return pendulum.parse(text, exact=True)
+    except (ValueError, TypeError, OverflowError):
+        return None
