@@ -1,11 +1,8 @@
 """
-Sync, then build, then check: dbt gets the result of the sync as variables.
+Sync, then build, then check: dbt starts when the data has arrived, and knows of which job it is.
 
-The sync waits in the triggerer, so an hour of Airbyte costs no worker slot. dbt starts when the
-data has arrived, and its audit model says which Airbyte job it was built from.
-
-Needs the Airflow connection ``airbyte_sme_default``, the variable ``airbyte_connection_id`` (the
-UUID of a connection in Airbyte), ``dbt`` on the path, and ``DUCKDB_PATH`` for dbt's profile.
+The sync waits in the triggerer, so an hour of Airbyte costs no worker slot. Needs the variable
+``airbyte_connection_id`` (a UUID), ``dbt`` on the path, and ``DUCKDB_PATH`` for its profile.
 """
 
 from __future__ import annotations
