@@ -44,8 +44,8 @@ class Sync:
         """
         Wait until Airflow, worker or triggerer, asks for the running job; return its id.
 
-        Until then a deferred task is nothing but a row in the database: when it is cleared or
-        marked, Airflow 3.3.2 calls no ``on_kill``.
+        Seen on Airflow 3.3.2: of tasks marked failed within half a second of their deferral, before
+        the trigger's first read, most left their job running. Later ones never did.
         """
 
         def job_id() -> int | None:
