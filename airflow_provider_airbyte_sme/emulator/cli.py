@@ -77,8 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=5, help="public API requests at once; 0: any number")
     add("--seed-file", help="JSON file with the world to begin with")
     add("--state-file", help="JSON file that keeps the world over restarts")
-    add("--auth-mode", choices=("oidc", "generic-oidc", "simple", "none"), default="oidc",
-        help="how people log in, which decides how wrong credentials are refused")  # fmt: skip
+    add(
+        "--auth-mode",
+        choices=("oidc", "generic-oidc", "simple", "none"),
+        default="oidc",
+        help="how people log in, which decides how wrong credentials are refused",
+    )
     add("--instance-admin", action="store_true", help="unknown ids are 404 instead of 403")
     add(
         "--airbyte-version", default="2.1.0", help="2.0.0 and older start and list jobs differently"

@@ -368,8 +368,10 @@ class Core:
         if request.method.upper() in ("POST", "PUT", "PATCH"):
             content_type = headers.get("content-type", "application/json").partition(";")[0]
             if content_type.strip().lower() not in match.route.consumes:
-                raise HateoasError(415, f"Content Type [{content_type}] not allowed. "
-                                        f"Allowed types: {list(match.route.consumes)}")  # fmt: skip
+                allowed = list(match.route.consumes)
+                raise HateoasError(
+                    415, f"Content Type [{content_type}] not allowed. Allowed types: {allowed}"
+                )
         return match.route.handler(
             Call(
                 core=self,
@@ -397,9 +399,10 @@ class Core:
 def too_large(size: int) -> HateoasError:
     """Refuse a body of *size* bytes; [inf] micronaut ``ContentLengthExceededException``."""
     return HateoasError(
-        413, f"The content length [{size}] exceeds the maximum allowed content length "
-        f"[{MAX_BODY_BYTES}]"
-    )  # fmt: skip
+        413,
+        f"The content length [{size}] exceeds the maximum allowed content length "
+        f"[{MAX_BODY_BYTES}]",
+    )
 
 
 def _acceptable(refusal: RefusalError, request: HttpRequest, path: str) -> HttpResponse:

@@ -311,19 +311,17 @@ class JobEngine:
         """
         if failure is None:
             failure = Failure("Something went wrong in the connector.")
-        if rows is None:
-            rows = self._rows if statuses is not None or outcome == SUCCEEDED else 0
-        if size is None:
-            size = rows * _BYTES_PER_ROW
         if statuses is None:
-            statuses = self._statuses_to(
-                outcome, failure, attempts, self._sync_duration if duration is None else duration
-            )
+            lasting = self._sync_duration if duration is None else duration
+            statuses = self._statuses_to(outcome, failure, attempts, lasting)
         elif attempts is not None or duration is not None:
             raise ValueError("statuses say how often and how long: leave attempts and duration out")
-        return JobPlan(
-            plan_from_statuses(statuses), rows=rows, bytes=size, failure=failure, scripted=True
-        )
+        phases = plan_from_statuses(statuses)
+        if rows is None:
+            rows = 0 if phases[-1].status in (FAILED, CANCELLED) else self._rows
+        if size is None:
+            size = rows * _BYTES_PER_ROW
+        return JobPlan(phases, rows=rows, bytes=size, failure=failure, scripted=True)
 
     def _statuses_to(
         self, outcome: str, failure: Failure, attempts: int | None, duration: float

@@ -388,6 +388,14 @@ class TestScripts:
         with pytest.raises(ValueError, match=r".+"):
             emulator.script_job(**settings)
 
+    @pytest.mark.parametrize(("end", "rows"), [("succeeded", 100), ("failed", 0), ("cancelled", 0)])
+    def test_only_a_success_brings_rows_by_itself(self, emulator, end, rows):
+        emulator.script_job(statuses=[("running", 1), (end, None)])
+        job_id = emulator.start_sync()
+        emulator.advance(1)
+
+        assert (emulator.jobs[job_id].status, emulator.jobs[job_id].rows) == (end, rows)
+
     def test_a_failure_of_another_shape_is_refused(self, emulator):
         with pytest.raises(TypeError, match="reason"):
             emulator.script_job(outcome="failed", failure={"reason": "x"})

@@ -166,5 +166,5 @@ class Jobs(RuleBasedStateMachine):
 
 def test_jobs_keep_their_invariants():
     run_state_machine_as_test(
-        Jobs, settings=settings(max_examples=60, stateful_step_count=25, deadline=None)
+        Jobs, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
     )
