@@ -154,7 +154,6 @@ def test_an_instant_that_is_none_is_refused_by_its_field(name, text):
         "2026-03-25T01:30:50Z",
         "2026-03-25T01:30Z/PT1H",
         "-PT5S",
-        f"PT{'9' * 400}S",
     ],
 )
 def test_a_duration_that_is_none_is_refused_by_its_field(text):
