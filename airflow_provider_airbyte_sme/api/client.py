@@ -586,8 +586,8 @@ class AirbyteClient:
                 error = no_answer
             if authorize and token is None and _asks_for_sign_in(error):
                 raise AirbyteConfigError(
-                    "Login and Password of the Airflow connection are empty, but this Airbyte asks "
-                    "for a sign-in: enter the client id and client secret of an application "
+                    "Login (Client ID) and Password (Client secret) of the Airflow connection are "
+                    "empty, but this Airbyte asks for a sign-in: enter those of an application "
                     "(User settings > Applications in Airbyte)."
                 ) from error
             # A call with a bad token was not executed, so even a POST is sent again, once.
@@ -654,7 +654,7 @@ class AirbyteClient:
                 raise refusal
         raise AirbyteConfigError(
             f"This Airbyte has no token endpoint ({refusals[0]}). If it runs without sign-in, "
-            f"empty Login and Password of the Airflow connection."
+            f"empty Login (Client ID) and Password (Client secret) of the Airflow connection."
         )
 
 
@@ -682,7 +682,10 @@ def _as_credentials_error(error: AirbyteError) -> AirbyteError:
     (airbyte-platform ``ApplicationServiceDataImpl.kt``), so the reason stays open.
     """
     if isinstance(error, AirbyteServerError) and error.status == 500:
-        said = f"{error.problem.text}; or client id and secret are wrong: check Login and Password"
+        said = (
+            f"{error.problem.text}; or the credentials are wrong: check Login (Client ID) and "
+            f"Password (Client secret)"
+        )
         return AirbyteServerError(
             method=error.method,
             url=error.url,
@@ -731,8 +734,8 @@ def _told(request: HttpRequest, response: HttpResponse) -> str:
 
 def _web_page(request: HttpRequest, response: HttpResponse) -> AirbyteDecodeError:
     return AirbyteDecodeError(
-        f"{_told(request, response)} and a web page, where the API never does. Check Host of the "
-        f"Airflow connection: is it the URL of Airbyte, and does no proxy ask for a login?",
+        f"{_told(request, response)} and a web page, where the API never does. Check Host "
+        f"(Airbyte URL) of the Airflow connection: is it right, and does no proxy ask for a login?",
         is_html=True,
     )
 

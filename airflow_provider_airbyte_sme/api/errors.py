@@ -159,7 +159,10 @@ class AirbyteApiError(AirbyteError):
         ingress or a gateway may.
     """
 
-    advice = "Check Host of the Airflow connection: is it the URL under which people open Airbyte?"
+    advice = (
+        "Check Host (Airbyte URL) of the Airflow connection: is it the URL under which people open "
+        "Airbyte?"
+    )
 
     def __init__(
         self,
@@ -201,7 +204,7 @@ class AirbyteCredentialsError(AirbyteAuthenticationError):
     """The token endpoint refused the client id and secret: 400 or 401, by kind of sign-in."""
 
     advice = (
-        "Check Login (client id) and Password (client secret) of the Airflow connection against "
+        "Check Login (Client ID) and Password (Client secret) of the Airflow connection against "
         "User settings > Applications in Airbyte."
     )
 
@@ -219,7 +222,10 @@ class AirbytePermissionError(AirbyteApiError):
 class AirbyteNotFoundError(AirbyteApiError):
     """There is no such thing: 404."""
 
-    advice = "Check the id, and that the Airflow connection points to the right Airbyte."
+    advice = (
+        "Check the id, and that Host (Airbyte URL) of the Airflow connection leads to the right "
+        "Airbyte."
+    )
 
 
 class AirbyteConflictError(AirbyteApiError):

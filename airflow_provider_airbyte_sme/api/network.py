@@ -112,15 +112,15 @@ def no_answer(kind: type[E], request: HttpRequest, error: Exception, *, request_
         )
     elif "[SSL" in reason:
         advice = (
-            "TLS failed: does Host of the Airflow connection name a port that speaks https, and "
-            "does Airbyte ask for a client certificate (client_cert)?"
+            "TLS failed: does Host (Airbyte URL) of the Airflow connection name a port that speaks "
+            "https, and does Airbyte ask for a client certificate (client_cert)?"
         )
     elif request_sent:
         advice = f"Is Airbyte overloaded or restarting? It had {request.timeout:g} s to answer."
     else:
         advice = (
-            "Check Host and Port of the Airflow connection, and that this machine can reach it "
-            "(DNS, firewall, proxy)."
+            "Check Host (Airbyte URL) and Port of the Airflow connection, and that this machine "
+            "can reach it (DNS, firewall, proxy)."
         )
     return kind(
         f"No answer to {request.method} {request.url}: {reason}. {advice}",

@@ -56,8 +56,8 @@ class AirbyteUrls:
         text = url.strip()
         if not text:
             raise AirbyteConfigError(
-                "Host of the Airflow connection is empty: enter the URL under which people open "
-                "Airbyte, as https://airbyte.example.com."
+                "Host (Airbyte URL) of the Airflow connection is empty: enter the URL under which "
+                "people open Airbyte, as https://airbyte.example.com."
             )
         try:
             parts = urlsplit(text if "://" in text else f"https://{text}")
@@ -68,8 +68,8 @@ class AirbyteUrls:
             raise _no_url()
         if "@" in parts.netloc:
             raise AirbyteConfigError(
-                "Host of the Airflow connection carries credentials: move them to Login and "
-                "Password."
+                "Host (Airbyte URL) of the Airflow connection carries credentials: move them to "
+                "Login (Client ID) and Password (Client secret)."
             )
         if host == _CLOUD_API_HOST:
             return cls(public=f"https://{host}/v1", config=None, web=_CLOUD_WEB_URL)
@@ -96,7 +96,7 @@ class AirbyteUrls:
 
 def _no_url() -> AirbyteConfigError:
     return AirbyteConfigError(
-        "Host of the Airflow connection is no URL of an Airbyte: it should look like "
+        "Host (Airbyte URL) of the Airflow connection is no URL of an Airbyte: it should look like "
         "https://airbyte.example.com."
     )
 
@@ -138,13 +138,13 @@ class AirbyteSettings:
     def __post_init__(self) -> None:
         if self.client_id and not self.client_secret:
             raise AirbyteConfigError(
-                "Password of the Airflow connection is empty: enter the client secret that belongs "
-                "to the client id in Login, or empty both if this Airbyte runs without sign-in."
+                "Password (Client secret) of the Airflow connection is empty: enter the one that "
+                "belongs to Login (Client ID), or empty both if this Airbyte has no sign-in."
             )
         if self.client_secret and not self.client_id:
             raise AirbyteConfigError(
-                "Login of the Airflow connection is empty: enter the client id that belongs to the "
-                "client secret in Password, or empty both if this Airbyte runs without sign-in."
+                "Login (Client ID) of the Airflow connection is empty: enter the one that belongs "
+                "to Password (Client secret), or empty both if this Airbyte has no sign-in."
             )
         if not self.request_timeout > 0:
             raise AirbyteConfigError(
@@ -165,7 +165,7 @@ class AirbyteSettings:
             if self.client_id and name.lower() == "authorization":
                 raise AirbyteConfigError(
                     "headers of the Airflow connection hold an Authorization, which carries "
-                    "Airbyte's token: take it out, or empty Login and Password."
+                    "Airbyte's token: take it out, or empty Login (Client ID) and Password."
                 )
         object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
 

@@ -428,9 +428,9 @@ def test_a_test_of_an_encrypted_connection_warns_of_nothing(connect, tmp_path):
 @pytest.mark.parametrize(
     ("auth_mode", "came_back", "what_to_do"),
     [
-        ("oidc", "with 401", "Check Login (client id) and Password (client secret)"),
-        ("simple", "with 400", "Check Login (client id) and Password (client secret)"),
-        ("generic-oidc", "with 500", "client id and secret are wrong: check Login and Password"),
+        ("oidc", "with 401", "Check Login (Client ID) and Password (Client secret)"),
+        ("simple", "with 400", "Check Login (Client ID) and Password (Client secret)"),
+        ("generic-oidc", "with 500", "or the credentials are wrong: check Login (Client ID)"),
     ],
 )
 def test_a_wrong_secret_is_told_however_airbyte_signs_in(
@@ -512,7 +512,7 @@ def test_a_port_where_nobody_listens_is_told(connect, closed_port):
         f"Airbyte cannot be reached. No answer to GET http://127.0.0.1:{closed_port}/"
     )
     assert "refused" in said
-    assert "Check Host and Port" in said
+    assert "Check Host (Airbyte URL) and Port" in said
 
 
 def test_a_certificate_that_is_not_trusted_is_told(connect, tmp_path):
@@ -532,14 +532,14 @@ def test_an_airbyte_without_sign_in_wants_neither_client_id_nor_secret(connect):
         works, said = connect(host=emulator.url, login="an-id", password=SECRET).test_connection()
 
     assert not works
-    assert "If it runs without sign-in, empty Login and Password" in said
+    assert "If it runs without sign-in, empty Login (Client ID)" in said
 
 
 def test_an_airbyte_with_sign_in_wants_both(emulator, connect):
     works, said = connect(host=emulator.url).test_connection()
 
     assert not works
-    assert "enter the client id and client secret of an application" in said
+    assert "enter those of an application" in said
 
 
 def test_no_secret_is_told_written_down_or_logged(emulator, connect_to, closed_port, caplog, capfd):

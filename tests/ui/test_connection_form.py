@@ -227,4 +227,4 @@ def test_a_url_where_nobody_answers_is_told_in_plain_words(connections_page, mad
 def test_a_client_id_without_secret_is_told_in_plain_words(connections_page, made):
     said = connections_page.test(made(password=None))
 
-    assert "Password of the Airflow connection is empty: enter the client secret" in said
+    assert "Password (Client secret) of the Airflow connection is empty" in said

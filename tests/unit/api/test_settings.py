@@ -107,7 +107,9 @@ def test_an_empty_host_is_told_as_such(url):
     ],
 )
 def test_what_is_no_url_of_an_airbyte_is_refused_by_its_field(url):
-    with pytest.raises(AirbyteConfigError, match=r"^Host of the Airflow connection"):
+    with pytest.raises(
+        AirbyteConfigError, match=r"^Host \(Airbyte URL\) of the Airflow connection"
+    ):
         AirbyteUrls.parse(url)
 
 

@@ -175,7 +175,7 @@ def test_where_wrong_credentials_look_like_trouble_of_the_server_both_are_told(r
         emulator, Wire(emulator), settings=settings_for(emulator, client_secret="another")
     )
 
-    with pytest.raises(AirbyteServerError, match=r"errorId .* check Login and Password"):
+    with pytest.raises(AirbyteServerError, match=r"errorId .* check Login \(Client ID\)"):
         run(client.list_jobs())
 
     assert requests_to(emulator, PUBLIC) == [500] * 5
@@ -228,7 +228,7 @@ def test_without_credentials_nothing_is_exchanged_and_nothing_sent_along(run):
 def test_an_airbyte_that_asks_for_a_sign_in_says_which_fields_are_empty(emulator, wire, run):
     settings = settings_for(emulator, client_id="", client_secret="")
 
-    with pytest.raises(AirbyteConfigError, match=r"Login and Password .* are empty"):
+    with pytest.raises(AirbyteConfigError, match=r"Login .* and Password .* are empty"):
         run(client_for(emulator, wire, settings=settings).list_jobs())
 
 

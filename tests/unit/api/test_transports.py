@@ -109,7 +109,7 @@ def test_a_refused_connection_tells_that_nothing_was_sent(ask):
     with socket.create_server((LOOPBACK, 0)) as listener:
         url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
-    with pytest.raises(AirbyteTransportError, match="Check Host and Port") as failure:
+    with pytest.raises(AirbyteTransportError, match=r"Check Host .* and Port") as failure:
         ask(url)
 
     assert not failure.value.request_sent
@@ -117,7 +117,7 @@ def test_a_refused_connection_tells_that_nothing_was_sent(ask):
 
 
 def test_a_host_without_an_address_tells_that_nothing_was_sent(ask):
-    with pytest.raises(AirbyteTransportError, match="Check Host and Port") as failure:
+    with pytest.raises(AirbyteTransportError, match=r"Check Host .* and Port") as failure:
         ask("http://airbyte.invalid")
 
     assert not failure.value.request_sent
