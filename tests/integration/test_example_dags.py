@@ -84,11 +84,11 @@ def test_attach_to_running_sync_reports_the_job_that_was_there(
     real_time = Emulator()
     real_time.script_job(statuses=[("running", None)])
 
-    def a_second_sync_is_refused() -> bool:
-        return any(request.status == 409 for request in real_time.requests)
+    def the_running_sync_is_watched() -> bool:
+        return any(request.route == "GET /jobs/{jobId}" for request in real_time.requests)
 
     def end_once_attached(job_id: int) -> None:
-        poll(a_second_sync_is_refused, timeout=30, what="a refused POST /jobs", interval=0.05)
+        poll(the_running_sync_is_watched, timeout=60, what="a wait for it", interval=0.05)
         real_time.finish_job(job_id)
 
     with real_time.serve(), ThreadPoolExecutor() as background:
