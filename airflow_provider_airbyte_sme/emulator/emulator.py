@@ -8,8 +8,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,12 +53,10 @@ class Answer:
     What a face has to do about a request.
 
     :param response: ``None``: close the connection without an answer.
-    :param executed: Whether the request was carried out.
     :param delay: Seconds until the answer goes out.
     """
 
     response: HttpResponse | None
-    executed: bool
     delay: float
 
 
@@ -244,14 +243,18 @@ class Emulator:
         self, request: HttpRequest, match: Match, route: str | None, fault: Fault | None
     ) -> Answer:
         if fault is not None and not fault.executes:
-            return Answer(fault.response, executed=False, delay=0.0)
-        response = self._core.respond(request, match)
+            return Answer(fault.response and self._dated(fault.response), delay=0.0)
+        response = self._dated(self._core.respond(request, match))
         if fault is not None:
-            shown = None if fault.kind == "drop_after" else response
-            return Answer(shown, executed=True, delay=fault.seconds)
+            return Answer(None if fault.kind == "drop_after" else response, delay=fault.seconds)
         for observer in self.observers:
             observer(request, response, route)
-        return Answer(response, executed=True, delay=0.0)
+        return Answer(response, delay=0.0)
+
+    def _dated(self, response: HttpResponse) -> HttpResponse:
+        """Add the server's time, as Micronaut does by default [inf: ``date-header``]."""
+        date = format_datetime(datetime.fromtimestamp(self.clock.time(), UTC), usegmt=True)
+        return replace(response, headers={"date": date, **response.headers})
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """
@@ -261,9 +264,7 @@ class Emulator:
         """
         answer = self.answer(request)
         if answer.response is None:
-            raise AirbyteTransportError(
-                "The emulator closed the connection.", request_sent=answer.executed
-            )
+            raise AirbyteTransportError("The emulator closed the connection.", request_sent=True)
         return answer.response
 
     def transport(self) -> MemoryTransport:

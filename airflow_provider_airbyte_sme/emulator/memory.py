@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from airflow_provider_airbyte_sme.api.errors import (
@@ -46,7 +45,7 @@ class MemoryTransport:
                 )
         if answer.response is None:
             raise AirbyteTransportError(
-                "The connection was closed without an answer.", request_sent=answer.executed
+                "The connection was closed without an answer.", request_sent=True
             )
         return answer.response
 
@@ -58,12 +57,7 @@ class MemoryTransport:
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         """Return a lock that is always free: nothing on this transport ever waits."""
-        return _always_free()
+        return nullcontext()
 
     async def close(self) -> None:
         """There is nothing to give back."""
-
-
-@asynccontextmanager
-async def _always_free() -> AsyncIterator[None]:
-    yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from email.utils import format_datetime
 from typing import Any, TypeVar
 
 from airflow_provider_airbyte_sme.api import (
@@ -27,8 +26,6 @@ AIRBYTE = "https://airbyte.example.com"
 class Wire:
     """
     Leads to an emulator in memory as a network would, whose sleeps move the emulator's clock.
-
-    Answers carry the server's time, as those of the real server do.
 
     :param requests: Every request, as it was sent.
     :param slept: Every sleep, in seconds.
@@ -72,9 +69,10 @@ class Wire:
         if happens := _take(self._before, method):
             happens()
         answered = await self._inner.send(request)
-        response = _take(self._spoilt, method) or answered
-        date = format_datetime(self._emulator.now, usegmt=True)
-        return replace(response, headers={"date": date, **response.headers})
+        spoilt = _take(self._spoilt, method)
+        if spoilt is None:
+            return answered
+        return replace(spoilt, headers={"date": answered.headers["date"], **spoilt.headers})
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -204,10 +204,9 @@ def test_what_a_repetition_cannot_cure_is_told_at_once(client, emulator, wire, r
 def test_an_airbyte_that_is_not_there_is_told_after_some_attempts(client, emulator, wire, run):
     emulator.drop_next("*", times=None, after=False)
 
-    with pytest.raises(AirbyteTransportError) as failure:
+    with pytest.raises(AirbyteTransportError):
         run(client.list_jobs())
 
-    assert not failure.value.request_sent
     assert len(wire.slept) == 4
 
 
