@@ -106,21 +106,24 @@ class TestManyWaits:
             job_ids.append(emulator.start_sync(connection_id))
         return job_ids
 
-    def test_the_loop_is_never_blocked(self, emulator, trigger, job_ids):
-        emulator.latency, emulator.threads = 0.3, None
+    def test_the_loop_goes_on_while_airbyte_takes_its_time(self, emulator, trigger, job_ids):
+        """A client that blocks would stop the loop for each of its answers."""
+        emulator.latency, emulator.threads = ANSWER_TIME, None
+        emulator.clear_requests()
 
-        async def wait_for_all() -> tuple[list[dict[str, Any]], float]:
+        async def wait_for_all() -> tuple[list[dict[str, Any]], list[float]]:
             gaps: list[float] = []
             ticker = asyncio.create_task(_tick(gaps))
             waits = (first_event(trigger(job_id, poll_interval=1.0)) for job_id in job_ids)
             events = await asyncio.gather(*waits)
             ticker.cancel()
-            return events, max(gaps)
+            return events, gaps
 
-        events, largest_gap = asyncio.run(wait_for_all())
+        events, gaps = asyncio.run(wait_for_all())
 
         assert [event["outcome"] for event in events] == ["finished"] * 50
-        assert largest_gap < LARGEST_GAP
+        stops = [gap for gap in gaps if gap >= ANSWER_TIME]
+        assert len(stops) < len(emulator.requests) / 10
 
     def test_all_of_them_share_one_token(self, emulator, trigger, job_ids):
         emulator.clear_requests()
@@ -151,9 +154,8 @@ class TestManyWaits:
         assert "Password" in wrong_event["message"]
 
 
-# Seconds that other triggers may have to wait; the machine that runs the tests may be busy, so
-# this is no benchmark: a blocking client would show seconds here (50 answers of 300 ms).
-LARGEST_GAP = 0.3
+# Seconds. The machine may stop the loop as well, now and then: `make bench` measures gaps.
+ANSWER_TIME = 0.3
 
 
 async def _tick(gaps: list[float]) -> None:
