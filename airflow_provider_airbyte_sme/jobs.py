@@ -26,6 +26,20 @@ DEFAULT_POLL_INTERVAL = 10.0
 DEFAULT_TIMEOUT = 24 * 60 * 60.0
 
 
+def is_deferrable(given: bool | None) -> bool:
+    """
+    Return *given*, or Airflow's ``[operators] default_deferrable``.
+
+    Not as a default in a signature: to import this package would read all of Airflow's
+    configuration, which takes longer than everything else in it.
+    """
+    if given is not None:
+        return given
+    from airflow.providers.common.compat.sdk import conf
+
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
 @contextmanager
 def failing_fast() -> Iterator[None]:
     """

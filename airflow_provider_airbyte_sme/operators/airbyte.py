@@ -14,7 +14,6 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
     BaseOperatorLink,
     XCom,
-    conf,
 )
 
 from airflow_provider_airbyte_sme.api import (
@@ -42,6 +41,7 @@ from airflow_provider_airbyte_sme.jobs import (
     checked_seconds,
     checked_uuid,
     failing_fast,
+    is_deferrable,
     job_result,
 )
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, JobEvent
@@ -93,7 +93,8 @@ class AirbyteTriggerSyncOperator(BaseOperator):
     :param airbyte_conn_id: Id of the Airflow connection. (templated)
     :param wait_for_completion: Whether to wait at all; without, the task succeeds once the job is
         created, and an :class:`~.sensors.airbyte.AirbyteJobSensor` can wait for it.
-    :param deferrable: Whether to wait in the triggerer instead of on a worker.
+    :param deferrable: Whether to wait in the triggerer instead of on a worker; by default what
+        Airflow's ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between two reads of the job's status.
     :param timeout: Seconds to wait at most, for a job in the way and for our own together.
     :param on_running: What to do when a job of the connection runs already: ``wait`` for it and
@@ -119,7 +120,7 @@ class AirbyteTriggerSyncOperator(BaseOperator):
         connection_id: str,
         airbyte_conn_id: str = DEFAULT_CONN_ID,
         wait_for_completion: bool = True,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool | None = None,
         poll_interval: float = DEFAULT_POLL_INTERVAL,
         timeout: float = DEFAULT_TIMEOUT,
         on_running: OnRunning = "wait",
@@ -135,7 +136,7 @@ class AirbyteTriggerSyncOperator(BaseOperator):
         self.connection_id = connection_id
         self.airbyte_conn_id = airbyte_conn_id
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.deferrable = is_deferrable(deferrable)
         self.poll_interval = checked_seconds(poll_interval, "poll_interval")
         self.timeout = checked_seconds(timeout, "timeout")
         self.on_running = on_running

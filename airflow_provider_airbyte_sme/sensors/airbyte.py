@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
-    conf,
 )
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteJobTimeoutError, Job
@@ -29,6 +28,7 @@ from airflow_provider_airbyte_sme.jobs import (
     checked_choice,
     checked_seconds,
     failing_fast,
+    is_deferrable,
     job_result,
 )
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, JobEvent
@@ -47,7 +47,8 @@ class AirbyteJobSensor(BaseSensorOperator):
 
     :param airbyte_job_id: Job number, or the result of a trigger operator that has one. (templated)
     :param airbyte_conn_id: Id of the Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer instead of on a worker.
+    :param deferrable: Whether to wait in the triggerer instead of on a worker; by default what
+        Airflow's ``[operators] default_deferrable`` says.
     :param poll_interval: Seconds between two reads of the job's status, in every mode. Where only
         Airflow's ``poke_interval`` is given, that counts.
     :param poke_interval: Seconds between two pokes when not deferrable; by default *poll_interval*.
@@ -64,7 +65,7 @@ class AirbyteJobSensor(BaseSensorOperator):
         *,
         airbyte_job_id: int | str | Mapping[str, Any],
         airbyte_conn_id: str = DEFAULT_CONN_ID,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool | None = None,
         poll_interval: float | None = None,
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float = DEFAULT_TIMEOUT,
@@ -82,7 +83,7 @@ class AirbyteJobSensor(BaseSensorOperator):
         checked_choice(on_too_few_rows, "on_too_few_rows", ("fail", "skip", "warn"))
         self.airbyte_job_id = airbyte_job_id
         self.airbyte_conn_id = airbyte_conn_id
-        self.deferrable = deferrable
+        self.deferrable = is_deferrable(deferrable)
         self.poll_interval = checked_seconds(poll, "poll_interval")
         self.min_rows = min_rows
         self.on_too_few_rows = on_too_few_rows
