@@ -34,7 +34,7 @@ class TaskRun:
     deferrals: list[TaskDeferred] = field(default_factory=list)
 
     @property
-    def context(self) -> dict[str, Any]:
+    def context(self) -> Any:
         return {"ti": self.ti, "task_instance": self.ti}
 
     def start(self) -> Any:

@@ -144,7 +144,7 @@ class TestManyWaits:
         right_one, wrong_one = trigger(job_ids[0]), trigger(job_ids[1])
         wrong_one.airbyte_conn_id = "wrong"
 
-        async def wait_for_both() -> list[dict[str, Any]]:
+        async def wait_for_both() -> tuple[dict[str, Any], dict[str, Any]]:
             return await asyncio.gather(first_event(right_one), first_event(wrong_one))
 
         right_event, wrong_event = asyncio.run(wait_for_both())

@@ -375,7 +375,12 @@ def _when_read(emulator: Any, act: Callable[[], object]) -> Any:
 def _when(emulator: Any, route: str, act: Callable[[], object]) -> Iterator[None]:
     """Call *act*, in a thread of its own, once *route* has been asked for."""
     asked_for = threading.Event()
-    stop = emulator.watch(lambda: asked(emulator, route) and asked_for.set())
+
+    def look() -> None:
+        if asked(emulator, route):
+            asked_for.set()
+
+    stop = emulator.watch(look)
 
     def wait_and_act() -> None:
         asked_for.wait(PATIENCE)

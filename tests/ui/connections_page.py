@@ -85,8 +85,10 @@ class ConnectionsPage:
     def test(self, connection_id: str) -> str:
         """Press Test Connection and return what the page then says."""
         self._row(connection_id).get_by_role("button", name="Test Connection").click()
-        said = self._page.locator("[data-scope=toast][data-part=root]").last
-        said.get_by_text("Test Connection").wait_for()
+        # That a connection was saved may be told later than what its test has found.
+        told = self._page.locator("[data-scope=toast][data-part=root]")
+        said = told.filter(has_text="Test Connection").last
+        said.wait_for()
         return " ".join(said.inner_text().split())
 
     def _row(self, connection_id: str) -> Any:
