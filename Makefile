@@ -61,6 +61,10 @@ test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowes
 test-ui: $(NEWEST)/.installed-ui ## Run the browser test; needs Chromium
 	$(NEWEST)/bin/pytest tests/ui $(PYTEST_ARGS)
 
+.PHONY: bench
+bench: $(NEWEST)/.installed ## Measure import time, calls per second and the triggers' event loop; on a quiet machine
+	@$(NEWEST)/bin/python benchmarks/measure.py 2>/dev/null
+
 .PHONY: coverage
 coverage: $(NEWEST)/.installed ## Measure branch coverage: 100 % of api/, 95 % of all
 	$(NEWEST)/bin/coverage run -m pytest tests/unit tests/integration tests/emulator $(PYTEST_ARGS)

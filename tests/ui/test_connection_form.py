@@ -203,7 +203,7 @@ def test_a_wrong_secret_is_told_in_plain_words(connections_page, made):
         "POST "
     )
     assert "with 401" in said
-    assert "client secret" in said
+    assert "(Client secret)" in said
     assert "User settings > Applications in Airbyte" in said
     assert "not the secret" not in said
 
