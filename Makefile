@@ -1,12 +1,14 @@
 # `make help` lists the targets. Each sets up what it needs, from the package index alone.
 
 PYTHON ?= python3
-TESTS ?= tests/unit tests/integration tests/emulator tests/packaging tests/compose tests/system
+TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
 PYTEST_ARGS ?=
 
 NEWEST := .venv/airflow-3.3
 LOWEST := .venv/airflow-2.11
 FAKER := .venv/faker
+
+ON_EVERY_CORE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -50,12 +52,20 @@ demo: $(NEWEST)/.installed $(FAKER)/.installed ## Sync, wait and gate dbt on a r
 	@$(NEWEST)/bin/python scripts/demo.py
 
 .PHONY: test
-test: $(NEWEST)/.installed $(FAKER)/.installed ## Run all tests but the browser's and the lowest Airflow's
-	$(NEWEST)/bin/pytest $(TESTS) $(PYTEST_ARGS)
+test: test-quick test-system ## Run all tests but the browser's and the lowest Airflow's
+
+.PHONY: test-quick
+test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit narrows it
+	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) $(TESTS) $(PYTEST_ARGS)
+
+# One after the other: each of them starts more processes than there are cores.
+.PHONY: test-system
+test-system: $(NEWEST)/.installed $(FAKER)/.installed ## Run the tests that start a whole Airflow
+	$(NEWEST)/bin/pytest tests/system tests/compose $(PYTEST_ARGS)
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest Airflow and dependencies
-	$(LOWEST)/bin/pytest tests/unit tests/integration $(PYTEST_ARGS)
+	$(LOWEST)/bin/pytest $(ON_EVERY_CORE) tests/unit tests/integration $(PYTEST_ARGS)
 
 .PHONY: test-ui
 test-ui: $(NEWEST)/.installed-ui ## Run the browser test; needs Chromium
