@@ -264,6 +264,12 @@ class AirflowApi:
                 raise
             return None
 
+    def extra_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
+        """Read the buttons that the UI shows beside a task, and where each leads."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/links"
+        links: dict[str, str | None] = self.request("GET", path)["extra_links"]
+        return links
+
     def clear(self, dag_id: str, run_id: str, task_ids: Collection[str]) -> None:
         """Clear tasks of a run, so that they run once more."""
         body = {

@@ -130,6 +130,21 @@ def test_a_deferred_task_ends_soon_after_its_job(
     assert median(latencies) <= POLL_INTERVAL + RESUME_ALLOWANCE
 
 
+def test_the_link_to_the_job_is_there_while_the_task_waits(
+    start_sync: Callable[[str], Sync],
+) -> None:
+    sync = start_sync("waits_in_triggerer")
+    job_id = sync.watched_job()
+    assert sync.airflow.api.extra_links(sync.dag_id, sync.run_id, "sync") == {
+        "Airbyte job": (
+            f"{sync.emulator.url}/workspaces/{sync.emulator.workspace_id}"
+            f"/connections/{sync.connection_id}/timeline?jobId={job_id}&openLogs=true"
+        )
+    }
+    sync.emulator.finish_job(job_id)
+    sync.wait("success")
+
+
 def test_a_triggerer_restart_neither_cancels_the_job_nor_starts_another(
     start_sync: Callable[[str], Sync],
 ) -> None:
