@@ -182,7 +182,7 @@ class AirbyteClient:
             offset=offset,
             orderBy=order_by,
         )
-        return _decode(request, await self._call(request), _jobs)
+        return _decode(request, await self._call(request), _each(Job.from_json))
 
     async def create_job(self, connection_id: str, job_type: str = JobType.SYNC) -> Job:
         """
@@ -249,7 +249,7 @@ class AirbyteClient:
             response = await self._insist(lambda: self._call(request), pause=3.0)
             begun = self._server_time(response) - timedelta(seconds=self._monotonic() - since)
             # The oldest one since then is the likeliest to be ours.
-            for job in reversed(_decode(request, response, _jobs)):
+            for job in reversed(_decode(request, response, _each(Job.from_json))):
                 if job.is_of_type(job_type) and job.started_at >= begun - _CLOCK_MARGIN:
                     return job
         return None
@@ -399,7 +399,7 @@ class AirbyteClient:
         root = self.settings.urls.config
         if root is None or not self.settings.config_api:
             return None
-        request = self._request("POST", f"{root}/jobs/get_without_logs", json={"id": job.job_id})
+        request = self._request("POST", f"{root}/jobs/get_without_logs", payload={"id": job.job_id})
         try:
             response = await self._call(request, repeatable=True)
             return _decode(request, response, JobFailure.from_json)
@@ -433,7 +433,7 @@ class AirbyteClient:
             page = _decode(
                 request,
                 await self._call(request),
-                lambda payload: [Workspace.from_json(one) for one in _data(payload)],
+                _each(Workspace.from_json),
             )
             workspaces += page
             if len(page) < LONGEST_PAGE:
@@ -477,13 +477,9 @@ class AirbyteClient:
         """Say so if the connection runs no sync: Airbyte's own answer keeps the reason back."""
         connection = await self.get_airbyte_connection(connection_id)
         if connection.status != "active":
-            raise AirbyteConnectionNotActiveError(
-                method=conflict.method,
-                url=conflict.url,
-                status=conflict.status,
-                problem=replace(
-                    conflict.problem, text=f"connection {connection} is {connection.status}"
-                ),
+            raise conflict.retold_as(
+                AirbyteConnectionNotActiveError,
+                f"connection {connection} is {connection.status}",
             ) from conflict
 
     async def _post_job(self, connection_id: str, job_type: str) -> Job:
@@ -491,7 +487,7 @@ class AirbyteClient:
         request = self._request(
             "POST",
             f"{self.settings.urls.public}/jobs",
-            json={"connectionId": connection_id, "jobType": job_type},
+            payload={"connectionId": connection_id, "jobType": job_type},
             timeout=HELD_OPEN_TIMEOUT,
         )
         response = await self._call(request, repeatable=False)
@@ -515,13 +511,13 @@ class AirbyteClient:
         method: str,
         url: str,
         *,
-        json: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
         timeout: float = 0.0,
     ) -> HttpRequest:
         headers, body = self._headers, None
-        if json is not None:
+        if payload is not None:
             headers = {**headers, "Content-Type": "application/json"}
-            body = _encode(json)
+            body = json.dumps(payload).encode()
         return HttpRequest(
             method, url, headers, body, timeout=max(timeout, self.settings.request_timeout)
         )
@@ -635,7 +631,7 @@ class AirbyteClient:
         requested_at, wall_clock = self._monotonic(), self._wall_clock()
         refusals: list[AirbyteError] = []
         for url in self.settings.urls.tokens:
-            request = self._request("POST", url, json=secrets)
+            request = self._request("POST", url, payload=secrets)
             try:
                 response = await self._call(request, repeatable=True, authorize=False)
                 return _decode(
@@ -682,31 +678,20 @@ def _as_credentials_error(error: AirbyteError) -> AirbyteError:
     (airbyte-platform ``ApplicationServiceDataImpl.kt``), so the reason stays open.
     """
     if isinstance(error, AirbyteServerError) and error.status == 500:
-        said = (
+        return error.retold_as(
+            AirbyteServerError,
             f"{error.problem.text}; or the credentials are wrong: check Login (Client ID) and "
-            f"Password (Client secret)"
+            f"Password (Client secret)",
         )
-        return AirbyteServerError(
-            method=error.method,
-            url=error.url,
-            status=error.status,
-            problem=replace(error.problem, text=said),
-        )
-    if not isinstance(error, AirbyteAuthenticationError | AirbyteBadRequestError):
-        return error
-    return AirbyteCredentialsError(
-        method=error.method, url=error.url, status=error.status, problem=error.problem
-    )
+    if isinstance(error, AirbyteAuthenticationError | AirbyteBadRequestError):
+        return error.retold_as(AirbyteCredentialsError)
+    return error
 
 
 def _authorized(request: HttpRequest, token: Token | None) -> HttpRequest:
     if token is None:
         return request
     return replace(request, headers={**request.headers, "Authorization": f"Bearer {token.value}"})
-
-
-def _encode(payload: Mapping[str, Any]) -> bytes:
-    return json.dumps(payload).encode()
 
 
 def _decode(request: HttpRequest, response: HttpResponse, build: Callable[[Any], T]) -> T:
@@ -740,15 +725,16 @@ def _web_page(request: HttpRequest, response: HttpResponse) -> AirbyteDecodeErro
     )
 
 
-def _data(payload: Any) -> list[Any]:
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    if not isinstance(data, list):
-        raise AirbyteDecodeError("field 'data' is missing or is no list")
-    return data
+def _each(build: Callable[[Any], T]) -> Callable[[Any], list[T]]:
+    """Read the page of a list by reading each of its entries."""
 
+    def read(payload: Any) -> list[T]:
+        data = payload.get("data") if isinstance(payload, Mapping) else None
+        if not isinstance(data, list):
+            raise AirbyteDecodeError("field 'data' is missing or is no list")
+        return [build(one) for one in data]
 
-def _jobs(payload: Any) -> list[Job]:
-    return [Job.from_json(one) for one in _data(payload)]
+    return read
 
 
 def _in_words(seconds: float) -> str:

@@ -30,13 +30,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
     from airflow_provider_airbyte_sme.api.models import Job
+
+ApiError = TypeVar("ApiError", bound="AirbyteApiError")
 
 _LONGEST_EXCERPT = 400
 
@@ -183,6 +185,19 @@ class AirbyteApiError(AirbyteError):
         misled = status < 500 and not problem.from_airbyte
         advice = AirbyteApiError.advice if misled else self.advice
         super().__init__(f"Airbyte answered {method} {url} with {status}: {said}. {advice}")
+
+    def retold_as(self, kind: type[ApiError], text: str | None = None) -> ApiError:
+        """
+        Tell of the same answer by another *kind* of error.
+
+        :param text: The reason in words, where more is known than the answer says.
+        """
+        return kind(
+            method=self.method,
+            url=self.url,
+            status=self.status,
+            problem=self.problem if text is None else replace(self.problem, text=text),
+        )
 
 
 class AirbyteBadRequestError(AirbyteApiError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
@@ -131,8 +131,8 @@ class AirbyteTriggerSyncOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        checked_choice(on_running, "on_running", ("wait", "attach", "skip", "fail"))
-        checked_choice(on_too_few_rows, "on_too_few_rows", ("fail", "skip", "warn"))
+        checked_choice(on_running, "on_running", get_args(OnRunning))
+        checked_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
         self.connection_id = connection_id
         self.airbyte_conn_id = airbyte_conn_id
         self.wait_for_completion = wait_for_completion

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -80,7 +80,7 @@ class AirbyteJobSensor(BaseSensorOperator):
             given for given in (poll_interval, poke, DEFAULT_POLL_INTERVAL) if given is not None
         )
         super().__init__(poke_interval=poll if poke is None else poke, timeout=timeout, **kwargs)
-        checked_choice(on_too_few_rows, "on_too_few_rows", ("fail", "skip", "warn"))
+        checked_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
         self.airbyte_job_id = airbyte_job_id
         self.airbyte_conn_id = airbyte_conn_id
         self.deferrable = is_deferrable(deferrable)
@@ -118,22 +118,24 @@ class AirbyteJobSensor(BaseSensorOperator):
     ) -> dict[str, Any]:
         """Resume when the job has ended."""
         with self._obeying_soft_fail(), failing_fast():
+            ended = JobEvent.from_payload(event)
             try:
-                job = JobEvent.from_payload(event).terminal_job()
+                job = ended.terminal_job()
             except AirbyteJobTimeoutError as late:
                 raise AirflowSensorTimeout(f"{late} It is left running.") from None
-            return self._finish(job)
+            return self._finish(job, ended.job_url)
 
     def _read_job(self) -> Job:
         return self.hook.read_job_patiently(_job_number(self.airbyte_job_id))
 
     def _defer_until_terminal(self, job: Job) -> NoReturn:
+        job_url = self.hook.get_job_url(job)
         self.log.info(
             "Job %s of connection %s is %s: waiting for it. %s",
             job.job_id,
             job.connection_id,
             job.status,
-            self.hook.get_job_url(job),
+            job_url,
         )
         self.defer(
             trigger=AirbyteJobTrigger(
@@ -142,13 +144,15 @@ class AirbyteJobSensor(BaseSensorOperator):
                 connection_id=job.connection_id,
                 poll_interval=self.poll_interval,
                 deadline=time.time() + self.timeout,
+                job_url=job_url,
+                adopted=True,
             ),
             method_name="execute_complete",
         )
 
-    def _finish(self, job: Job) -> dict[str, Any]:
+    def _finish(self, job: Job, job_url: str = "") -> dict[str, Any]:
         check_rows(self.hook.ensure_succeeded(job), self.min_rows, self.on_too_few_rows)
-        return job_result(replace(job, adopted=True), self.hook.get_job_url(job))
+        return job_result(replace(job, adopted=True), job_url or self.hook.get_job_url(job))
 
     @contextmanager
     def _obeying_soft_fail(self) -> Iterator[None]:

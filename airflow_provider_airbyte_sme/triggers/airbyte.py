@@ -28,6 +28,8 @@ from airflow_provider_airbyte_sme.triggers.clients import shared_client
 
 log = logging.getLogger(__name__)
 
+Outcome = Literal["finished", "timeout", "error"]
+
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
@@ -45,7 +47,7 @@ class JobEvent:
     :param permanent: Whether a repeated task would fail the same way.
     """
 
-    outcome: Literal["finished", "timeout", "error"]
+    outcome: Outcome
     deadline: float
     job: Job | None = None
     job_url: str = ""
@@ -195,7 +197,7 @@ class AirbyteJobTrigger(BaseTrigger):
 
     def _event(
         self,
-        outcome: Literal["finished", "timeout", "error"],
+        outcome: Outcome,
         *,
         job: Job | None = None,
         message: str = "",
