@@ -352,6 +352,11 @@ def _settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
         "LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
+        # Seconds, 5 by default, until Airflow notices that a task's process has ended. Where a
+        # deferral of less is resumed before that, Airflow 3.3.2 takes the end of the process for
+        # the end of the resumed task, and fails it: "finished with state success, but the task
+        # instance's state attribute is queued".
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
     return {
         "AIRFLOW_HOME": str(home),

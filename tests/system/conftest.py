@@ -49,7 +49,6 @@ def airflow(
         # By what a dead triggerer and a killed task are noticed; the defaults are minutes.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
     with LocalAirflow(
         home=home,
