@@ -1,7 +1,7 @@
 """
-An Airbyte to test against, without a cluster: the same answers, quirks and refusals.
+An Airbyte server to test against, without a cluster: same responses, same errors, same quirks.
 
-Start with :class:`Emulator`, the fixture ``airbyte_emulator``, or
+Use it through :class:`Emulator`, the pytest fixture ``airbyte_emulator``, or the command
 ``python -m airflow_provider_airbyte_sme.emulator``.
 """
 
@@ -29,8 +29,8 @@ __all__ = [
     "SyncResult",
 ]
 
-# pytest imports this package for its plugin in every run: what it defines loads when it is used.
-_HOME = {
+# pytest imports this package in every run, for its plugin, so each name is loaded on first use.
+_MODULES = {
     "Emulator": "emulator",
     "RecordedRequest": "recording",
     "RetryPolicy": "jobs",
@@ -41,6 +41,6 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_airbyte_sme.emulator``."""
+"""Entry point of ``python -m airflow_provider_airbyte_sme.emulator``."""
 
 from __future__ import annotations
 

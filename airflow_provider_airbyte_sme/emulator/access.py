@@ -1,9 +1,9 @@
 """
-Who is calling, and what they may do.
+Access tokens, permissions and roles: ``docs/airbyte-api.md`` §2.
 
-Tokens are JWTs with the claims that Airbyte puts into them. Whatever the mode, they are signed
-with a key of this instance (HS256), so that nothing but the standard library is needed; a client
-has to take them as opaque anyway, apart from ``exp``.
+Tokens are JWTs with Airbyte's claims (§2.4). In every mode they are signed with a key of this
+instance (HS256), so that the standard library is enough: apart from ``exp``, a token is opaque to
+clients anyway.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from airflow_provider_airbyte_sme.emulator.world import (
     DEFAULT_ORGANIZATION_ID,
+    ActorKind,
     Application,
     Permission,
     User,
@@ -36,6 +37,14 @@ ORGANIZATION_READER = "ORGANIZATION_READER"
 ORGANIZATION_EDITOR = "ORGANIZATION_EDITOR"
 ORGANIZATION_ADMIN = "ORGANIZATION_ADMIN"
 
+# Roles of which one is enough to change connections and tags: §2.7.
+ANY_EDITOR = (EDITOR, SOURCE_EDITOR, DESTINATION_EDITOR)
+# Roles of which one is enough to change sources, or destinations.
+ACTOR_EDITORS: Mapping[ActorKind, tuple[str, ...]] = {
+    "source": (EDITOR, SOURCE_EDITOR),
+    "destination": (EDITOR, DESTINATION_EDITOR),
+}
+
 _WORKSPACE_READER = frozenset({READER})
 _WORKSPACE_RUNNER = _WORKSPACE_READER | {RUNNER}
 _WORKSPACE_EDITOR = _WORKSPACE_RUNNER | {SOURCE_EDITOR, DESTINATION_EDITOR, EDITOR}
@@ -44,8 +53,7 @@ _ORGANIZATION_READER = frozenset({ORGANIZATION_MEMBER, ORGANIZATION_READER})
 _ORGANIZATION_EDITOR = _ORGANIZATION_READER | {ORGANIZATION_EDITOR}
 _ORGANIZATION_ADMIN = _ORGANIZATION_EDITOR | {ORGANIZATION_ADMIN}
 
-# What each permission implies, airbyte-platform PermissionHelper.kt. [inf] for the two newest
-# ones, workspace_source_editor and workspace_destination_editor.
+# The roles that each permission implies: docs/airbyte-api.md §2.7.
 _IN_WORKSPACE: Mapping[str, frozenset[str]] = {
     "workspace_reader": _WORKSPACE_READER,
     "workspace_runner": _WORKSPACE_RUNNER,
@@ -74,14 +82,18 @@ INSTANCE_ADMIN = "instance_admin"
 
 
 def scope_of(permission_type: str) -> Literal["workspace", "organization", "none"]:
-    """Return what kind of thing a permission of this type is given in."""
+    """Return the kind of resource that a permission of this type is granted on."""
     if permission_type.startswith("workspace_"):
         return "workspace"
     return "organization" if permission_type.startswith("organization_") else "none"
 
 
 class Access:
-    """The users' rights and tokens in one world."""
+    """
+    The applications, tokens and roles of the users in one world.
+
+    :param token_lifetime: How long an access token is valid, in seconds.
+    """
 
     def __init__(self, world: World, *, auth_mode: AuthMode, token_lifetime: float) -> None:
         self._world = world
@@ -89,7 +101,7 @@ class Access:
         self.token_lifetime = token_lifetime
 
     def application(self, client_id: str, client_secret: str) -> Application | None:
-        """Return the application with these credentials."""
+        """Return the application with these credentials, or ``None``."""
         for application in self._world.applications.values():
             if application.client_id == client_id and hmac.compare_digest(
                 application.client_secret.encode(), client_secret.encode("utf-8", "replace")
@@ -98,7 +110,7 @@ class Access:
         return None
 
     def issue_token(self, application: Application, *, now: float, airbyte_url: str) -> str:
-        """Return a token that acts as the user who made *application*."""
+        """Return a token that acts as the user who created *application*."""
         claims: dict[str, Any] = {"sub": application.user_id, "exp": int(now + self.token_lifetime)}
         if self.auth_mode == "oidc":
             claims["iss"] = f"{airbyte_url}/auth/realms/airbyte"
@@ -109,7 +121,7 @@ class Access:
             claims["aud"] = "airbyte-server"
             if self.auth_mode == "simple":
                 claims["roles"] = ["INSTANCE_ADMIN"]
-        # Two exchanges in the same second give two tokens.
+        # With a fraction, two exchanges in the same second give different tokens.
         claims["iat"] = round(now, 6)
         head = _encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
         body = _encode(json.dumps(claims).encode())
@@ -117,9 +129,10 @@ class Access:
 
     def user_of(self, authorization: str | None, *, now: float) -> tuple[User | None, bool]:
         """
-        Return the user whose token an ``Authorization`` header carries, and whether it is valid.
+        Find the user of the token in an ``Authorization`` header.
 
-        A valid token of a user who is gone gives ``None`` and true.
+        :return: The user, and whether the token is valid. The user of a valid token is ``None``
+            if they no longer exist.
         """
         scheme, _, token = (authorization or "").partition(" ")
         signed, _, signature = token.strip().rpartition(".")
@@ -128,14 +141,14 @@ class Access:
         if not hmac.compare_digest(signature, self._signature(signed)):
             return None, False
         claims = json.loads(_decode(signed.partition(".")[2]))
-        # [inf] Keycloak knows no token of a deleted application: KeycloakTokenValidator.kt
+        # [inf] Keycloak rejects the tokens of a deleted application: §2.4
         client_id = claims.get("azp")
         if claims["exp"] <= now or client_id not in (None, *self._world.applications):
             return None, False
         return self._world.users.get(claims["sub"]), True
 
     def workspace_roles(self, user: User, workspace_id: str) -> frozenset[str]:
-        """Return the roles that *user* has in a workspace, by whatever permission."""
+        """Return the roles that *user* has in a workspace, through any permission."""
         workspace = self._world.workspaces.get(workspace_id)
         if workspace is None:
             return frozenset()
@@ -160,11 +173,11 @@ class Access:
         return roles
 
     def is_instance_admin(self, user: User) -> bool:
-        """Whether *user* may do everything, and is told the truth about unknown ids."""
+        """Whether *user* has every role, and gets 404 instead of 403 for unknown ids (§4.1)."""
         return any(permission.type == INSTANCE_ADMIN for permission in self.permissions_of(user))
 
     def permissions_of(self, user: User) -> list[Permission]:
-        """Return what *user* may do, in person or as a member of a group."""
+        """Return the permissions of *user*, granted directly or through a group."""
         groups = {g.id for g in self._world.groups.values() if user.id in g.members}
         return [
             permission

@@ -1,4 +1,4 @@
-"""The command line of the emulator."""
+"""The emulator's command line."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from airflow_provider_airbyte_sme.emulator.emulator import Emulator
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Serve an emulator until SIGTERM or Ctrl-C.
+    Run an emulator server until SIGTERM or Ctrl-C.
 
-    Standard output gets one line of JSON when it is ready, standard error one line per request.
+    Writes one line of JSON to standard output when it is ready, and one line per request to
+    standard error.
 
-    :return: The exit status: 0, or 2 when it cannot start.
+    :param arguments: Command-line arguments; the default is ``sys.argv[1:]``.
+    :return: The exit status: 0, or 2 if the emulator cannot start.
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger(__package__).setLevel(logging.DEBUG)  # one line per request
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
     try:
         emulator = Emulator(
             time=options.time,
@@ -63,29 +65,95 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_airbyte_sme.emulator",
-        description="An Airbyte to test against. Prints one line of JSON when it is ready.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Run an emulated Airbyte server for tests and development. When it is ready, "
+        "it prints one line of JSON with its URL, client id, client secret and the ids of its "
+        "first workspace, source, destination and connection. It runs until SIGTERM or Ctrl-C.",
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
-    add("--time", choices=("real", "instant"), default="real", help="whether jobs take time")
-    add("--sync-duration", type=float, default=5.0, help="seconds that a sync runs")
-    add("--rows", type=int, default=100, help="records that a sync commits")
-    add("--token-lifetime", type=float, default=900.0, help="seconds that a token is good for")
-    add("--latency", type=float, default=0.0, help="seconds that each answer takes")
-    add("--threads", type=int, default=5, help="public API requests at once; 0: any number")
-    add("--seed-file", help="JSON file with the world to begin with")
-    add("--state-file", help="JSON file that keeps the world over restarts")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add(
+        "--port",
+        type=int,
+        default=8000,
+        help="port to listen on; 0 picks a free port (default: %(default)s)",
+    )
+    add(
+        "--time",
+        choices=("real", "instant"),
+        default="real",
+        help="real: jobs take time; instant: a job has finished when it is first read "
+        "(default: %(default)s)",
+    )
+    add(
+        "--sync-duration",
+        type=float,
+        metavar="SECONDS",
+        default=5.0,
+        help="how long a sync runs (default: %(default)g)",
+    )
+    add(
+        "--rows",
+        type=int,
+        default=100,
+        help="number of records that a sync commits (default: %(default)s)",
+    )
+    add(
+        "--token-lifetime",
+        type=float,
+        metavar="SECONDS",
+        default=900.0,
+        help="how long an access token is valid (default: %(default)g)",
+    )
+    add(
+        "--latency",
+        type=float,
+        metavar="SECONDS",
+        default=0.0,
+        help="delay before each response (default: %(default)g)",
+    )
+    add(
+        "--threads",
+        type=int,
+        default=5,
+        help="number of public API requests handled at the same time; 0 means no limit "
+        "(default: %(default)s)",
+    )
+    add(
+        "--seed-file",
+        metavar="FILE",
+        help="JSON file with the initial workspaces, sources, destinations, connections and "
+        "application (default: one of each)",
+    )
+    add(
+        "--state-file",
+        metavar="FILE",
+        help="JSON file that keeps the state across restarts; if it exists, the seed is ignored "
+        "(default: none, a restart loses the state)",
+    )
     add(
         "--auth-mode",
         choices=("oidc", "generic-oidc", "simple", "none"),
         default="oidc",
-        help="how people log in, which decides how wrong credentials are refused",
+        help="how Airbyte authenticates, which decides how it rejects wrong credentials; "
+        "none: no token is needed (default: %(default)s)",
     )
-    add("--instance-admin", action="store_true", help="unknown ids are 404 instead of 403")
     add(
-        "--airbyte-version", default="2.1.0", help="2.0.0 and older start and list jobs differently"
+        "--instance-admin",
+        action="store_true",
+        help="give the application the role of an instance administrator, who gets 404 instead "
+        "of 403 for an unknown id",
     )
-    add("--airbyte-url", help="address that pagination links carry; the default is as requested")
+    add(
+        "--airbyte-version",
+        metavar="VERSION",
+        default="2.1.0",
+        help="Airbyte version to emulate; 2.0 and older start and list jobs differently "
+        "(default: %(default)s)",
+    )
+    add(
+        "--airbyte-url",
+        metavar="URL",
+        help="the server's own base URL, used in links and tokens (default: the address that "
+        "each request was sent to)",
+    )
     return parser

@@ -1,4 +1,4 @@
-"""The three kinds of time that an emulated Airbyte can live in."""
+"""The emulator's clocks: real, manual and instant."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ TimeMode = Literal["real", "manual", "instant"]
 
 
 class Clock(Protocol):
-    """Where the emulator gets its time from."""
+    """The emulator's source of time."""
 
     def time(self) -> float:
-        """Return the current instant, in seconds since the epoch."""
+        """Return the current time, in seconds since the epoch."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass for the caller."""
+        """Wait for *seconds*."""
         ...
 
     def advance(self, seconds: float) -> None:
         """
         Move the clock forward.
 
-        :raises RuntimeError: It moves by itself.
-        :raises ValueError: *seconds* is below 0.
+        :raises RuntimeError: The clock follows real time and cannot be moved.
+        :raises ValueError: *seconds* is negative.
         """
         ...
 
-    def lasting(self, seconds: float) -> float:
-        """Return how long a phase of a job that is meant to last *seconds* does last."""
+    def phase_duration(self, seconds: float) -> float:
+        """Return how long a job phase planned for *seconds* really takes, in seconds."""
         ...
 
 
 class RealClock:
-    """The computer's own time."""
+    """Real time: the system clock."""
 
     def time(self) -> float:
-        """Return the current instant, in seconds since the epoch."""
+        """Return the current time, in seconds since the epoch."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
@@ -46,68 +46,75 @@ class RealClock:
         time.sleep(max(0.0, seconds))
 
     def advance(self, seconds: float) -> None:
-        """Refuse: this clock moves by itself."""
-        raise RuntimeError(f'only an Emulator(time="manual") can be advanced by {seconds} s')
+        """Raise an error: real time cannot be moved."""
+        raise RuntimeError(
+            f"cannot advance the clock by {seconds} s: only a manual clock can be advanced "
+            '(Emulator(time="manual"))'
+        )
 
-    def lasting(self, seconds: float) -> float:
-        """Return *seconds*: a phase lasts as long as it says."""
+    def phase_duration(self, seconds: float) -> float:
+        """Return *seconds*: a phase takes as long as planned."""
         return seconds
 
 
 class ManualClock:
-    """A clock that stands still until somebody moves it."""
+    """
+    A clock that stands still until it is moved.
+
+    :param start: Initial time, in seconds since the epoch.
+    """
 
     def __init__(self, start: float) -> None:
         self._now = start
 
     def time(self) -> float:
-        """Return the instant that the clock was moved to."""
+        """Return the time that the clock was moved to, in seconds since the epoch."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock by *seconds* at once: whoever waits is who moves the time."""
+        """Move the clock forward by *seconds* and return at once."""
         self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
         """
         Move the clock forward.
 
-        :raises ValueError: *seconds* is below 0.
+        :raises ValueError: *seconds* is negative.
         """
         if seconds < 0:
-            raise ValueError(f"a clock cannot be moved by {seconds} s: time goes forward only")
+            raise ValueError(f"cannot advance the clock by {seconds} s: time goes forward only")
         self._now += seconds
 
-    def lasting(self, seconds: float) -> float:
-        """Return *seconds*: a phase lasts as long as it says."""
+    def phase_duration(self, seconds: float) -> float:
+        """Return *seconds*: a phase takes as long as planned."""
         return seconds
 
 
 class InstantClock(RealClock):
-    """The computer's own time, but no job takes any: it is over when first read."""
+    """Real time, but jobs take none: a job has finished when it is first read."""
 
     def sleep(self, seconds: float) -> None:
-        """Only yield to other threads, such as one that moves a job's data."""
+        """Yield to other threads, such as one that runs ``on_sync``, instead of waiting."""
         time.sleep(0.001 if seconds > 0 else 0.0)
 
-    def lasting(self, seconds: float) -> float:
-        """Return 0: no phase of a job takes time."""
+    def phase_duration(self, seconds: float) -> float:
+        """Return 0: no phase of a job takes any time."""
         del seconds
         return 0.0
 
 
 def make_clock(mode: TimeMode, start: datetime | None = None) -> Clock:
     """
-    Make the clock for *mode*.
+    Create the clock for *mode*.
 
-    :param start: Where a manual clock begins; the default is now, in whole seconds.
-    :raises ValueError: *mode* is unknown, or *start* is given for a clock that cannot be set.
+    :param start: Initial time of a manual clock; the default is now, in whole seconds.
+    :raises ValueError: *mode* is unknown, or *start* is given for a clock that is not manual.
     """
     if mode == "manual":
         begin = start or datetime.now(UTC).replace(microsecond=0)
         return ManualClock(begin.timestamp())
     if start is not None:
-        raise ValueError(f"only a manual clock can be set, not a {mode} one")
+        raise ValueError(f"start must be None with time={mode!r}: only a manual clock can be set")
     if mode == "real":
         return RealClock()
     if mode == "instant":

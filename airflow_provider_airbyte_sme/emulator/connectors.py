@@ -1,9 +1,9 @@
 """
-The connectors that the emulator knows: their definitions and their specs.
+The emulator's built-in connectors: definitions and specs.
 
-A definition's id and name are Airbyte's own (``NameToDefinitionMapper.kt``); the ones people use
-most are here, any other can be had as a custom definition. Of each spec there is as much as a
-mistake in a test would run into: what is required, and of which type.
+Definition ids and names are Airbyte's own (``docs/airbyte-api.md §4.2``). Only the most common
+connectors are listed; any other can be added as a custom definition. Specs cover what a mistake in
+a test is likely to hit: required properties and their types.
 """
 
 from __future__ import annotations
@@ -124,33 +124,34 @@ _NAMES: Mapping[ActorKind, Mapping[str, str]] = {
 @dataclass(frozen=True)
 class Spec:
     """
-    The part of a connector's spec that is checked.
+    The part of a connector's spec that the emulator validates.
 
-    :param types: JSON type of each property that is named.
+    :param required: Names of the required properties.
+    :param types: JSON type by property name; a property that is not listed can have any type.
     """
 
     required: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
 
     def violations(self, configuration: Mapping[str, Any]) -> list[str]:
-        """Return what is wrong with *configuration*, in the words of Airbyte's validator."""
+        """Return the errors in *configuration*, worded as Airbyte's JSON schema validator does."""
         missing = [
             f"$: required property '{name}' not found"
             for name in self.required
             if name not in configuration
         ]
         mistyped = [
-            f"$.{name}: {_json_type(configuration[name])} found, {wanted} expected"
-            for name, wanted in self.types.items()
-            if name in configuration and _json_type(configuration[name]) != wanted
+            f"$.{name}: {_json_type(configuration[name])} found, {expected} expected"
+            for name, expected in self.types.items()
+            if name in configuration and _json_type(configuration[name]) != expected
         ]
         return missing + mistyped
 
 
-def _server(*required: str, **types: str) -> Spec:
-    """Return the spec of something that is reached by host and port."""
-    usual = {"host": "string", "port": "integer", "database": "string", "username": "string"}
-    return Spec(required, {**usual, "password": "string", **types})
+def _database_spec(*required: str, **types: str) -> Spec:
+    """Return the spec of a database reached by host and port."""
+    common = {"host": "string", "port": "integer", "database": "string", "username": "string"}
+    return Spec(required, {**common, "password": "string", **types})
 
 
 _SPECS: Mapping[tuple[ActorKind, str], Spec] = {
@@ -177,9 +178,11 @@ _SPECS: Mapping[tuple[ActorKind, str], Spec] = {
     ("source", "google-sheets"): Spec(
         ("spreadsheet_id", "credentials"), {"spreadsheet_id": "string", "credentials": "object"}
     ),
-    ("source", "mssql"): _server("host", "port", "database", "username", "password"),
-    ("source", "mysql"): _server("host", "port", "database", "username", "replication_method"),
-    ("source", "postgres"): _server("host", "port", "database", "username", schemas="array"),
+    ("source", "mssql"): _database_spec("host", "port", "database", "username", "password"),
+    ("source", "mysql"): _database_spec(
+        "host", "port", "database", "username", "replication_method"
+    ),
+    ("source", "postgres"): _database_spec("host", "port", "database", "username", schemas="array"),
     ("source", "s3"): Spec(("bucket", "streams"), {"bucket": "string", "streams": "array"}),
     ("source", "snowflake"): Spec(
         ("host", "role", "warehouse", "database"),
@@ -201,10 +204,10 @@ _SPECS: Mapping[tuple[ActorKind, str], Spec] = {
         ("destination_path",), {"destination_path": "string", "schema": "string"}
     ),
     ("destination", "local-json"): Spec(("destination_path",), {"destination_path": "string"}),
-    ("destination", "postgres"): _server(
+    ("destination", "postgres"): _database_spec(
         "host", "port", "username", "database", "schema", schema="string"
     ),
-    ("destination", "redshift"): _server(
+    ("destination", "redshift"): _database_spec(
         "host", "port", "username", "password", "database", "schema", schema="string"
     ),
     ("destination", "s3"): Spec(
@@ -219,19 +222,19 @@ _SPECS: Mapping[tuple[ActorKind, str], Spec] = {
 
 
 def definition_id_of(kind: ActorKind, name: str) -> str | None:
-    """Return the definition of the built-in connector *name*."""
+    """Return the definition id of the built-in connector *name*, or ``None`` if there is none."""
     return DEFINITIONS[kind].get(name)
 
 
 def connector_name(kind: ActorKind, definition_id: str) -> str:
-    """Return the name of a built-in connector; any other has an empty one."""
+    """Return the name of a built-in connector, or an empty string for any other."""
     return _NAMES[kind].get(definition_id, "")
 
 
 def spec_violations(
     kind: ActorKind, definition_id: str, configuration: Mapping[str, Any]
 ) -> list[str]:
-    """Return what is wrong with a configuration; what has no spec here may be anything."""
+    """Return the errors in *configuration*; a connector without a spec accepts anything."""
     spec = _SPECS.get((kind, connector_name(kind, definition_id)), Spec())
     return spec.violations(configuration)
 

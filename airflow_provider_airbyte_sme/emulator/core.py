@@ -1,281 +1,53 @@
 """
-The whole server as a function: state and time in, response out.
+The server as a function: state, time and a request in, a response out.
 
-The order of things is the real one: web pages for what is no API, then the security filter (401
-before anything else), then the binding of parameters and body (400), then the roles (403), then
-the handler.
+The steps are those of the real server, in its order (``docs/airbyte-api.md`` §1, §2, §6):
+
+1. a path outside the API: the web application's page
+2. the security filter: 401
+3. an unknown route (403) or method (405), a body that is too large (413) or of the wrong type (415)
+4. the handler: it binds parameters and body (400), checks the role (403), and does the work
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
-from airflow_provider_airbyte_sme.emulator import access as roles
-from airflow_provider_airbyte_sme.emulator.access import Access, AuthMode
-from airflow_provider_airbyte_sme.emulator.binding import (
-    Body,
-    Query,
-    Reader,
-    UnreadableError,
-    parse_json,
-    path_value,
-    uuid_text,
-)
+from airflow_provider_airbyte_sme.emulator.access import Access
+from airflow_provider_airbyte_sme.emulator.binding import Query
 from airflow_provider_airbyte_sme.emulator.clock import Clock
-from airflow_provider_airbyte_sme.emulator.jobs import JobEngine, RetryPolicy
-from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.jobs import JobEngine
 from airflow_provider_airbyte_sme.emulator.problems import (
     HateoasError,
-    KnownError,
     OpaqueError,
-    RefusalError,
-    forbidden,
+    RejectionError,
     html_response,
-    not_found,
 )
-from airflow_provider_airbyte_sme.emulator.routing import Match, RouteTable
+from airflow_provider_airbyte_sme.emulator.routing import Match, Route, RouteTable
+from airflow_provider_airbyte_sme.emulator.settings import Settings
 from airflow_provider_airbyte_sme.emulator.webhooks import disabled_notification, job_notification
-from airflow_provider_airbyte_sme.emulator.world import (
-    Actor,
-    ActorKind,
-    Connection,
-    Job,
-    User,
-    Workspace,
-    World,
-)
+from airflow_provider_airbyte_sme.emulator.world import Connection, Job, User, World
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 10 * 1024 * 1024  # airbyte-platform application.yml, max-request-size
+MAX_BODY_BYTES = 10 * 1024 * 1024  # §1
 
-# airbyte-platform WebappFilter.kt: everything else is a page of the web application.
-_NO_PAGES = ("/api", "/assets", "/fonts", "/routes", "/scim")
-
-_TABLE = RouteTable(OPERATIONS)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """
-    What an operator of Airbyte could have set otherwise.
-
-    :param airbyte_url: The server's idea of its own address, without a trailing slash; ``None``:
-        the address that the request came to. Pagination links and tokens carry it.
-    :param version: Older ones behave like v2.0.0 where that differs.
-    """
-
-    auth_mode: AuthMode = "oidc"
-    edition: Literal["community", "pro", "enterprise", "trial"] = "enterprise"
-    version: str = "2.1.0"
-    airbyte_url: str | None = None
-    token_lifetime: float = 900.0
-    sync_duration: float = 5.0
-    rows: int = 100
-    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-
-    @property
-    def is_legacy(self) -> bool:
-        """Whether the version is v2.0.0 or older."""
-        numbers = [int(part) for part in self.version.split(".")[:2] if part.isdecimal()]
-        return bool(numbers) and numbers <= [2, 0]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request on its way through a handler."""
-
-    core: Core
-    method: str
-    path: str
-    parameters: Mapping[str, str]
-    query: Query
-    headers: Mapping[str, str]
-    raw_body: bytes
-    caller: User | None
-
-    @property
-    def world(self) -> World:
-        """Everything that this Airbyte knows."""
-        return self.core.world
-
-    @property
-    def user(self) -> User:
-        """
-        Return who is calling.
-
-        :raises KnownError: 401: the token is good, but its user is gone.
-        """
-        if self.caller is None:
-            raise KnownError(
-                401, "Could not get the current Airbyte user due to an internal error."
-            )
-        return self.caller
-
-    @property
-    def now(self) -> float:
-        """The current instant, in seconds since the epoch."""
-        return self.core.clock.time()
-
-    @property
-    def airbyte_url(self) -> str:
-        """The server's idea of its own address."""
-        return self.core.airbyte_url
-
-    @property
-    def is_instance_admin(self) -> bool:
-        """Whether the caller may do everything."""
-        return self.core.access.is_instance_admin(self.user)
-
-    def public_url(self, resource: str) -> str:
-        """Return the URL of a list, as pagination links carry it (``AIRBYTE_API_HOST``)."""
-        return f"{self.airbyte_url}/api/public/v1/{resource}"
-
-    def body(self, model: Body) -> dict[str, Any]:
-        """
-        Read the request's JSON body.
-
-        :raises HateoasError: 400: it does not fit *model*.
-        """
-        return model.read(self.raw_body)
-
-    def unbound(self, name: str) -> Any:
-        """
-        Return a field of the body before the body is bound, as the security filter sees it.
-
-        :return: ``None``: there is none. airbyte-platform AuthorizationServerHandler.kt
-        """
-        try:
-            fields = parse_json(self.raw_body)
-        except ValueError:
-            return None
-        return fields.get(name) if isinstance(fields, dict) else None
-
-    def unbound_id(self, name: str) -> str:
-        """Return the id in a field of the unbound body, or an empty text."""
-        value = self.unbound(name)
-        return value.lower() if isinstance(value, str) else ""
-
-    def path_value(self, name: str, reader: Reader) -> Any:
-        """
-        Return a part of the path as *reader* reads it.
-
-        :raises HateoasError: 400: it is of another kind. [inf]
-        """
-        return path_value(name, self.parameters[name], reader)
-
-    def secure(self, workspace_id: str | None, *wanted: str) -> None:
-        """
-        Let the call pass if the caller has one of the *wanted* roles: ``@Secured`` on a method.
-
-        :param workspace_id: ``None`` or unknown: it cannot be resolved.
-        :raises HateoasError: 403, before the body is bound.
-        """
-        if workspace_id in self.world.workspaces:
-            if not self.has_role(workspace_id, *wanted):
-                raise HateoasError(403)
-        elif not self.is_instance_admin:
-            raise HateoasError(403)
-
-    def require_in_organization(self, organization_id: str, wanted: str) -> None:
-        """
-        Let the call pass if the caller has the *wanted* role in the organization.
-
-        :raises ProblemError: 403.
-        """
-        held = self.core.access.organization_roles(self.user, organization_id.lower())
-        if wanted not in held:
-            raise forbidden(wanted)
-
-    def has_role(self, workspace_id: str, *wanted: str) -> bool:
-        """Whether the caller has one of the *wanted* roles in a workspace."""
-        return not self.core.access.workspace_roles(self.user, workspace_id).isdisjoint(wanted)
-
-    def require(self, workspace_id: str | None, *wanted: str, name: str | None = None) -> None:
-        """
-        Let the call pass if the caller has one of the *wanted* roles in the workspace.
-
-        :param workspace_id: ``None`` when it cannot be resolved, which only an instance
-            administrator survives. airbyte-platform RoleResolver.kt.
-        :param name: The role that the refusal names.
-        :raises ProblemError: 403.
-        """
-        if workspace_id is None:
-            if not self.is_instance_admin:
-                raise forbidden(name)
-        elif not self.has_role(workspace_id, *wanted):
-            raise forbidden(name)
-
-    def connection(self, connection_id: str, *wanted: str, name: str | None = None) -> Connection:
-        """
-        Return a connection that the caller may use.
-
-        :raises ProblemError: 403, or 404 for an instance administrator.
-        """
-        found = self.world.connections.get(connection_id.lower())
-        self.require(found.workspace_id if found else None, *wanted, name=name)
-        if found is None:
-            raise _unknown("STANDARD_SYNC", connection_id)
-        return found
-
-    def actor(self, kind: ActorKind, actor_id: str, *wanted: str, name: str | None = None) -> Actor:
-        """
-        Return a source or destination that the caller may use.
-
-        :raises ProblemError: 403, or 404 for an instance administrator.
-        """
-        found = self.world.actors(kind).get(actor_id.lower())
-        self.require(found.workspace_id if found else None, *wanted, name=name)
-        if found is None:
-            raise _unknown(f"{kind.upper()}_CONNECTION", actor_id)
-        return found
-
-    def workspace(self, workspace_id: str, *wanted: str, name: str | None = None) -> Workspace:
-        """
-        Return a workspace that the caller may use.
-
-        :raises ProblemError: 403, or 404 for an instance administrator.
-        """
-        found = self.world.workspaces.get(workspace_id.lower())
-        self.require(found.id if found else None, *wanted, name=name)
-        if found is None:
-            raise _unknown("STANDARD_WORKSPACE", workspace_id)
-        return found
-
-    def readable_workspaces(self) -> list[str]:
-        """
-        Return the ids that a list covers: those asked for, or all that the caller may read.
-
-        :raises ProblemError: 403: one of those asked for may not be read.
-        """
-        asked = self.query.uuids("workspaceIds")
-        if asked:
-            for workspace_id in asked:
-                known = self.world.workspaces.get(workspace_id)
-                self.require(known.id if known else None, roles.READER)
-            return asked
-        return [w for w in self.world.workspaces if self.has_role(w, roles.READER)]
-
-
-def _unknown(resource_type: str, resource_id: str) -> RefusalError:
-    try:
-        return not_found(resource_type, uuid_text(resource_id))
-    except UnreadableError:
-        # [inf] only instance administrators come here: the conversion's exception is uncaught.
-        return OpaqueError(500)
+# Every path without one of these prefixes is a page of the web application: §1.
+_NON_PAGE_PREFIXES = ("/api", "/assets", "/fonts", "/routes", "/scim")
 
 
 class Core:
     """
-    One Airbyte.
+    One emulated server, without sockets and threads.
 
-    :param send_webhook: Takes each notification, with the URL that it is for.
-    :param on_attempt: Told of each attempt whose data something else moves.
+    :param routes: Every operation that it serves.
+    :param send_webhook: Called with the URL and the body of each notification.
+    :param on_attempt: As for :class:`~airflow_provider_airbyte_sme.emulator.jobs.JobEngine`.
     """
 
     def __init__(
@@ -284,6 +56,7 @@ class Core:
         clock: Clock,
         settings: Settings,
         *,
+        routes: Iterable[Route],
         send_webhook: Callable[[str, Mapping[str, Any]], None],
         on_attempt: Callable[[Job], None] | None = None,
     ) -> None:
@@ -292,6 +65,7 @@ class Core:
         self.settings = settings
         self.send_webhook = send_webhook
         self.last_origin = ""
+        self._routes = RouteTable(routes)
         self.access = Access(
             world, auth_mode=settings.auth_mode, token_lifetime=settings.token_lifetime
         )
@@ -301,65 +75,59 @@ class Core:
             sync_duration=settings.sync_duration,
             rows=settings.rows,
             retry_policy=settings.retry_policy,
-            on_terminal=self._announce_end,
-            on_disabled=self._announce_disabled,
+            on_terminal=self._notify_of_end,
+            on_disabled=self._notify_of_disabling,
             on_attempt=on_attempt,
         )
 
-    def end_connection(self, connection: Connection) -> None:
-        """Delete a connection: its row stays, what runs on it ends ([inf] cancelled)."""
-        connection.status = "deprecated"
-        if self.jobs.active_job(connection.id) is not None:
-            self.jobs.cancel(connection.id)
-
-    def _announce_end(self, job: Job) -> None:
+    def _notify_of_end(self, job: Job) -> None:
         if notification := job_notification(self.world, job, self.airbyte_url):
             self.send_webhook(*notification)
 
-    def _announce_disabled(self, connection: Connection) -> None:
+    def _notify_of_disabling(self, connection: Connection) -> None:
         if notification := disabled_notification(self.world, connection):
             self.send_webhook(*notification)
 
     @property
     def airbyte_url(self) -> str:
-        """The server's idea of its own address: set, or learnt from the last request."""
+        """The server's own base URL: the setting, or else the origin of the last request."""
         return self.settings.airbyte_url or self.last_origin
 
     def match(self, request: HttpRequest) -> Match:
         """Find the operation that *request* is for."""
-        return _TABLE.match(request.method.upper(), urlsplit(request.url).path)
+        return self._routes.match(request.method.upper(), urlsplit(request.url).path)
 
     def respond(self, request: HttpRequest, match: Match) -> HttpResponse:
-        """Answer *request*; whatever it is, there is an answer."""
+        """Handle *request* and return its response; errors become responses too."""
         url = urlsplit(request.url)
         path = url.path or "/"
         try:
             self.jobs.settle()
             self.last_origin = f"{url.scheme}://{url.netloc}"
             response = self._respond(request, path, url.query, match)
-            # What the request started begins now, after its answer was written down.
+            # A job that the request created starts only now, so the response says `pending`.
             self.jobs.settle()
-        except RefusalError as refusal:
-            return _acceptable(refusal, request, path)
+        except RejectionError as rejection:
+            return _rejection_response(rejection, request, path)
         except Exception:
-            # Airbyte's UncaughtExceptionHandler: the text goes to the server's log only.
-            logger.exception("Uncaught exception in %s %s", request.method, path)
+            # As Airbyte does: the message goes to the server's log, never to the client (§6.3).
+            log.exception("Uncaught exception in %s %s", request.method, path)
             return OpaqueError(500).response(path)
         return response
 
     def _respond(self, request: HttpRequest, path: str, query: str, match: Match) -> HttpResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        if not _is_below(path, _NO_PAGES):
-            # [inf] the web application is a static resource: nothing but GET and HEAD.
+        if not path.startswith(_NON_PAGE_PREFIXES):
+            # [inf] the web application is a static resource: only GET and HEAD are allowed
             if request.method.upper() in ("GET", "HEAD"):
                 return html_response(200)
             raise HateoasError(405, _not_allowed(request.method, path))
-        caller = self._security_filter(headers, match)
+        caller = self._authenticate(headers, match)
         if match.route is None:
             if match.known_path:
                 raise HateoasError(405, _not_allowed(request.method, path))
             if self.settings.auth_mode == "none":
-                # airbyte-platform NotFoundController.kt: bare text that calls itself JSON.
+                # Plain text with a JSON content type: §1.
                 return HttpResponse(404, {"content-type": "application/json"}, b"Object not found.")
             raise HateoasError(403)
         body = request.body or b""
@@ -373,19 +141,29 @@ class Core:
                     415, f"Content Type [{content_type}] not allowed. Allowed types: {allowed}"
                 )
         return match.route.handler(
-            Call(
-                core=self,
-                method=request.method.upper(),
-                path=path,
+            RequestContext(
                 parameters=match.parameters,
                 query=Query(query),
                 headers=headers,
                 raw_body=body,
                 caller=caller,
+                world=self.world,
+                clock=self.clock,
+                settings=self.settings,
+                access=self.access,
+                jobs=self.jobs,
+                airbyte_url=self.airbyte_url,
+                send_webhook=self.send_webhook,
             )
         )
 
-    def _security_filter(self, headers: Mapping[str, str], match: Match) -> User | None:
+    def _authenticate(self, headers: Mapping[str, str], match: Match) -> User | None:
+        """
+        Return the calling user, as the security filter does.
+
+        :return: ``None``: the route needs no token, or the token's user no longer exists.
+        :raises HateoasError: 401: the token is missing or invalid.
+        """
         if self.settings.auth_mode == "none":
             return next(u for u in self.world.users.values() if self.access.is_instance_admin(u))
         if match.route is not None and not match.route.needs_token:
@@ -397,7 +175,7 @@ class Core:
 
 
 def too_large(size: int) -> HateoasError:
-    """Refuse a body of *size* bytes; [inf] micronaut ``ContentLengthExceededException``."""
+    """Reject a body of *size* bytes; [inf] micronaut-http ``ContentLengthExceededException``."""
     return HateoasError(
         413,
         f"The content length [{size}] exceeds the maximum allowed content length "
@@ -405,17 +183,13 @@ def too_large(size: int) -> HateoasError:
     )
 
 
-def _acceptable(refusal: RefusalError, request: HttpRequest, path: str) -> HttpResponse:
+def _rejection_response(rejection: RejectionError, request: HttpRequest, path: str) -> HttpResponse:
     accept = next((v for k, v in request.headers.items() if k.lower() == "accept"), "")
-    # micronaut-security DefaultAuthorizationExceptionHandler: a page for whoever wants only pages.
-    if isinstance(refusal, HateoasError) and "text/html" in accept and "json" not in accept:
-        page = f"<!doctype html><title>{refusal.message}</title>".encode()
-        return html_response(refusal.status, page)
-    return refusal.response(path)
-
-
-def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path.startswith(prefix) for prefix in prefixes)
+    # The framework's own errors are HTML for a client that accepts HTML but not JSON: §2.6.
+    if isinstance(rejection, HateoasError) and "text/html" in accept and "json" not in accept:
+        page = f"<!doctype html><title>{rejection.message}</title>".encode()
+        return html_response(rejection.status, page)
+    return rejection.response(path)
 
 
 def _not_allowed(method: str, path: str) -> str:

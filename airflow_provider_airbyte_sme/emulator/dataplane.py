@@ -1,4 +1,4 @@
-"""The seam to whatever moves real data when a sync runs."""
+"""The data plane interface: the ``on_sync`` callable that moves real data during a sync."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import Any
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
 from airflow_provider_airbyte_sme.emulator.world import Failure, Job, World
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncContext:
     """
-    One attempt of a sync, as the data plane sees it.
+    One attempt of a sync, as passed to ``on_sync``.
 
-    :param attempt_number: From 0.
-    :param source_configuration: With its secrets in clear, so kept out of ``repr``.
-    :param streams: The selected streams, as ``StreamConfiguration``.
-    :param is_cancelled: Whether somebody cancelled the job meanwhile; a long copy should ask.
+    :param attempt_number: Number of the attempt, starting at 0.
+    :param job_type: ``sync`` or ``refresh``.
+    :param source_type: Name of the built-in connector, such as ``postgres``; empty for any other.
+    :param source_configuration: Contains plain-text secrets, so it is kept out of ``repr``; the
+        same holds for *destination_configuration*.
+    :param destination_type: As *source_type*.
+    :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API.
+    :param is_cancelled: Returns whether the job has ended, for example because it was cancelled;
+        a long copy should check it now and then.
     """
 
     job_id: int
@@ -49,8 +54,8 @@ class SyncResult:
     """
     What an attempt committed.
 
-    :param records: Records, all streams together.
-    :param bytes: Their size.
+    :param records: Number of records in all streams.
+    :param bytes: Size of the records, in bytes.
     """
 
     records: int
@@ -59,12 +64,15 @@ class SyncResult:
 
 class SyncFailedError(Exception):
     """
-    An attempt failed, and why.
+    Raised by ``on_sync`` to fail the attempt with a reason.
 
-    Any other exception counts as a ``system_error`` of the replication, which is tried again.
+    Any other exception fails the attempt as a ``system_error`` with origin ``replication``, which
+    is retried.
 
-    :param origin: ``source``, ``destination``, ``replication`` and the like.
-    :param failure_type: A ``config_error`` is not tried again.
+    :param message: Message for users (``externalMessage``).
+    :param origin: ``failureOrigin``, such as ``source``, ``destination`` or ``replication``.
+    :param failure_type: ``failureType``; ``config_error`` is not retried, every other type is.
+    :param internal_message: ``internalMessage``, with technical details.
     """
 
     def __init__(
@@ -86,7 +94,7 @@ DataPlane = Callable[[SyncContext], SyncResult]
 
 
 def sync_context(world: World, job: Job) -> SyncContext:
-    """Describe the last attempt of *job* to the data plane."""
+    """Return the context of the last attempt of *job*."""
     connection = world.connections[job.connection_id]
     source = world.sources[connection.source_id]
     destination = world.destinations[connection.destination_id]
@@ -112,14 +120,18 @@ def sync_context(world: World, job: Job) -> SyncContext:
     )
 
 
-def outcome_of(on_sync: DataPlane, context: SyncContext) -> tuple[int, int] | Failure:
-    """Let *on_sync* move the data and return records and bytes, or why the attempt failed."""
+def run_attempt(on_sync: DataPlane, context: SyncContext) -> tuple[int, int] | Failure:
+    """
+    Call *on_sync* for one attempt.
+
+    :return: Committed records and bytes, or why the attempt failed.
+    """
     try:
         result = on_sync(context)
     except SyncFailedError as error:
         return Failure(error.message, error.origin, error.failure_type, error.internal_message)
     except Exception as error:
-        # Whatever a data plane raises, the attempt has failed and the server lives on.
-        logger.exception("on_sync failed for job %s", context.job_id)
+        # Any exception fails the attempt only; the emulator keeps running.
+        log.exception("on_sync failed for job %s", context.job_id)
         return Failure(str(error) or repr(error), "replication", "system_error")
     return result.records, result.bytes

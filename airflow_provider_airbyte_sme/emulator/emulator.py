@@ -1,4 +1,4 @@
-"""The emulator as tests use it: a world to prepare, faults to order, faces to serve it."""
+"""The emulator's public class: set up its state, script jobs, inject faults, serve it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
@@ -20,81 +20,72 @@ from airflow_provider_airbyte_sme.api.errors import AirbyteTransportError
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator import persistence, seeding
 from airflow_provider_airbyte_sme.emulator.access import INSTANCE_ADMIN, AuthMode
+from airflow_provider_airbyte_sme.emulator.backend import Delivery, Listener
 from airflow_provider_airbyte_sme.emulator.clock import TimeMode, make_clock
-from airflow_provider_airbyte_sme.emulator.core import Core, Settings
+from airflow_provider_airbyte_sme.emulator.core import Core
 from airflow_provider_airbyte_sme.emulator.dataplane import (
     DataPlane,
     SyncContext,
-    outcome_of,
+    run_attempt,
     sync_context,
 )
 from airflow_provider_airbyte_sme.emulator.faults import Fault, Faults, fault_response
 from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
+from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
 from airflow_provider_airbyte_sme.emulator.problems import WEBAPP_PAGE, html_response
 from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
 from airflow_provider_airbyte_sme.emulator.routing import Match
+from airflow_provider_airbyte_sme.emulator.settings import Settings
 from airflow_provider_airbyte_sme.emulator.webhooks import deliver
 from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, Failure, Job, World
 
 if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
     from airflow_provider_airbyte_sme.emulator.server import Server
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _ROUTE_NAMES = frozenset(route.name for route in OPERATIONS)
-_LONGEST_LOG = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """
-    What a face has to do about a request.
-
-    :param response: ``None``: close the connection without an answer.
-    :param delay: Seconds until the answer goes out.
-    """
-
-    response: HttpResponse | None
-    delay: float
+_MAX_RECORDED_REQUESTS = 10_000
 
 
 class Emulator:
     """
-    One Airbyte, without its cluster.
+    An emulated Airbyte server.
 
     All methods can be called from any thread.
 
-    :param time: ``real``: jobs take their time. ``manual``: the clock stands still until
-        :meth:`advance`, or a sleep on :meth:`transport`, moves it. ``instant``: nothing takes
-        time, so a job is over when it is first read.
-    :param sync_duration: Seconds that a sync runs.
-    :param rows: Records that a sync commits.
-    :param token_lifetime: Seconds that a token is good for.
-    :param latency: Seconds that each answer takes over HTTP.
-    :param threads: How many requests to the public API are served at once over HTTP, as
-        ``PUBLIC_API_EXECUTOR_THREADS`` of airbyte-server; ``None``: any number.
-    :param on_sync: Moves real data: called in a thread of its own with a :class:`SyncContext` for
-        each attempt of a job that no script is for. The job runs until it returns a
-        :class:`SyncResult`, or raises: then the attempt has failed.
-    :param state_file: Where the world is kept over restarts; read if it is there.
-    :param seed: The world to begin with, or the path of a JSON file with it: see
+    :param time: ``real``: jobs take time. ``manual``: the clock stands still until :meth:`advance`
+        or a sleep on :meth:`transport` moves it. ``instant``: jobs take no time, so a job has
+        finished when it is first read.
+    :param sync_duration: How long a sync runs, in seconds.
+    :param rows: Number of records that a sync commits.
+    :param token_lifetime: How long an access token is valid, in seconds.
+    :param latency: Delay before each response over HTTP, in seconds.
+    :param threads: Number of public API requests handled at the same time over HTTP, like
+        airbyte-server's ``PUBLIC_API_EXECUTOR_THREADS`` (``docs/airbyte-api.md §4.6``); ``None``:
+        no limit.
+    :param on_sync: Moves real data: called in its own thread with a :class:`SyncContext` for each
+        attempt of a job that has no script. The attempt runs until it returns a
+        :class:`SyncResult`; if it raises, the attempt has failed.
+    :param state_file: File that keeps the state across restarts; loaded if it exists.
+    :param seed: Initial state, or the path of a JSON file with it: see
         :func:`~airflow_provider_airbyte_sme.emulator.seeding.new_world`.
     :param instance_admin: Whether the first application belongs to an instance administrator, who
-        is told of unknown ids what others are not (404 instead of 403).
-    :param auth_mode: ``oidc`` (Keycloak), ``generic-oidc`` (database), ``simple`` or ``none``:
-        they refuse wrong credentials in different ways.
-    :param version: Airbyte's version; v2.0.0 and older start jobs and list them differently.
-    :param airbyte_url: What the server believes its address to be; pagination links carry it. The
-        default is the address that the request came to.
-    :param retry_policy: When failed attempts are made again, and after how long.
-    :param start: Where a manual clock begins; the default is now.
-    :raises ValueError: A setting means nothing, or a file cannot be read.
+        gets 404 for an unknown id where other users get 403.
+    :param auth_mode: ``oidc`` (Keycloak), ``generic-oidc`` (database), ``simple`` or ``none``. Each
+        mode rejects wrong credentials in its own way.
+    :param version: Airbyte version to emulate; 2.0 and older start and list jobs differently.
+    :param airbyte_url: The server's own base URL, used in links and tokens; the default is the
+        address that each request was sent to.
+    :param retry_policy: When a failed attempt is retried, and after how long.
+    :param start: Initial time of a manual clock; the default is now.
+    :raises OSError: The state file cannot be written.
+    :raises ValueError: A setting is invalid, or a file cannot be read.
     """
 
-    #: Called with every request, its answer and the route's name, whichever emulator gave it; for
-    #: test suites that check answers against the published contract. Injected faults are left out.
+    #: Called with every request to any emulator, its response and the name of its route, except
+    #: when a fault was injected. For test suites that check responses against the OpenAPI file.
     observers: ClassVar[list[Callable[[HttpRequest, HttpResponse, str | None], None]]] = []
 
     def __init__(
@@ -116,25 +107,27 @@ class Emulator:
         retry_policy: RetryPolicy | None = None,
         start: datetime | None = None,
     ) -> None:
-        _check_settings(sync_duration, rows, token_lifetime, latency, threads)
+        _validate_settings(sync_duration, rows, token_lifetime, latency, threads)
         self.latency = latency
         self.threads = threads
         self.clock = make_clock(time, start)
         self._lock = threading.RLock()
         self._faults = Faults()
-        self._log: deque[RecordedRequest] = deque(maxlen=_LONGEST_LOG)
+        self._recorded: deque[RecordedRequest] = deque(maxlen=_MAX_RECORDED_REQUESTS)
         self._watchers: list[Callable[[], None]] = []
-        self._server: Server | None = None
+        self._server: Listener | None = None
         self._state_file = None if state_file is None else Path(state_file)
         if isinstance(seed, str | Path):
             seed = persistence.read_json_object(Path(seed))
-        # The one application of simple mode, and the nobody of no authentication, may do anything.
-        may_do_anything = instance_admin or auth_mode in ("simple", "none")
-        role = INSTANCE_ADMIN if may_do_anything else "organization_admin"
+        # Simple mode's only application, and every caller without authentication, is an instance
+        # administrator (docs/airbyte-api.md §2.1).
+        is_admin = instance_admin or auth_mode in ("simple", "none")
+        role = INSTANCE_ADMIN if is_admin else "organization_admin"
         world = None if self._state_file is None else persistence.load(self._state_file)
         if world is None:
             world = seeding.new_world(seed or {}, role=role, now=self.clock.time())
-        # Attempts of an earlier process go on in threads, which have to wait until all is there.
+        # Attempts of an earlier process resume in threads, which must not use the emulator before
+        # it is complete.
         with self._lock:
             self._core = Core(
                 world,
@@ -148,11 +141,12 @@ class Emulator:
                     rows=rows,
                     retry_policy=retry_policy or RetryPolicy(),
                 ),
+                routes=OPERATIONS,
                 send_webhook=self._send_webhook,
                 on_attempt=partial(self._start_attempt, world, on_sync) if on_sync else None,
             )
             self._save()
-            # Everybody may have deleted their applications; somebody has to be able to log in.
+            # The API can delete every application, but somebody must be able to log in.
             if not world.applications:
                 seeding.add_application(world, role, now=self.clock.time())
         self._application = next(iter(world.applications.values()))
@@ -163,36 +157,36 @@ class Emulator:
 
     @property
     def client_id(self) -> str:
-        """Client id of the first application."""
+        """The first application's client id."""
         return self._application.client_id
 
     @property
     def client_secret(self) -> str:
-        """Client secret of the first application, as it is now."""
+        """The first application's current client secret."""
         return self._application.client_secret
 
     @property
     def now(self) -> datetime:
-        """The current instant, in UTC."""
+        """The current time of the emulator's clock, in UTC."""
         return datetime.fromtimestamp(self.clock.time(), UTC)
 
     @property
     def url(self) -> str:
         """
-        Where it is served.
+        Base URL of the running server.
 
-        :raises RuntimeError: It is not served.
+        :raises RuntimeError: The emulator is not being served.
         """
         if self._server is None:
-            raise RuntimeError("the emulator has an address only inside `with emulator.serve():`")
+            raise RuntimeError("the emulator has a URL only inside `with emulator.serve():`")
         return self._server.url
 
     @property
     def connection_uri(self) -> str:
         """
-        Value for ``AIRFLOW_CONN_AIRBYTE_SME_DEFAULT`` that leads to the served emulator.
+        Airflow connection URI of the running server, for ``AIRFLOW_CONN_AIRBYTE_SME_DEFAULT``.
 
-        :raises RuntimeError: It is not served.
+        :raises RuntimeError: The emulator is not being served.
         """
         return self.connection_uri_for(self.url)
 
@@ -205,26 +199,27 @@ class Emulator:
         **extra: str,
     ) -> str:
         """
-        Return an Airflow connection as a URI.
+        Return an Airflow connection URI.
 
-        :param url: Where the emulator is reached.
-        :param extra: Further fields, as ``request_timeout="5"``.
+        :param url: Base URL of the emulator.
+        :param client_id: The default is the first application's; likewise *client_secret*.
+        :param extra: Extra fields of the connection, such as ``request_timeout="5"``.
         """
         login = quote(client_id or self.client_id, safe="")
         password = quote(client_secret or self.client_secret, safe="")
         query = f"/?{urlencode(extra)}" if extra else ""
         return f"airbyte-sme://{login}:{password}@{quote(url, safe='')}{query}"
 
-    def answer(self, request: HttpRequest) -> Answer:
-        """Carry *request* out, or let happen to it what was ordered; for the faces."""
+    def handle(self, request: HttpRequest) -> Delivery:
+        """Handle *request*, or apply the injected fault. Used by the server and the transport."""
         reads_only = request.method.upper() in ("GET", "HEAD")
         with self._lock:
             revision = self._core.jobs.revision
             match = self._core.match(request)
             route = None if match.route is None else match.route.name
             fault = self._faults.take(route)
-            answer = self._answer(request, match, route, fault)
-            status = None if answer.response is None else answer.response.status
+            delivery = self._deliver(request, match, route, fault)
+            status = None if delivery.response is None else delivery.response.status
             recorded = record(
                 request,
                 route=route,
@@ -232,52 +227,51 @@ class Emulator:
                 at=self.clock.time(),
                 fault=None if fault is None else fault.kind,
             )
-            self._log.append(recorded)
+            self._recorded.append(recorded)
             if not reads_only or self._core.jobs.revision != revision:
                 self._save()
         self._notify()
-        logger.debug("%s %s %s", recorded.method, recorded.path, status or "dropped")
-        return answer
+        log.debug("%s %s %s", recorded.method, recorded.path, status or "dropped")
+        return delivery
 
-    def _answer(
+    def _deliver(
         self, request: HttpRequest, match: Match, route: str | None, fault: Fault | None
-    ) -> Answer:
+    ) -> Delivery:
         if fault is not None and not fault.executes:
-            return Answer(fault.response and self._dated(fault.response), delay=0.0)
-        response = self._dated(self._core.respond(request, match))
+            return Delivery(fault.response and self._with_date(fault.response), delay=0.0)
+        response = self._with_date(self._core.respond(request, match))
         if fault is not None:
-            return Answer(None if fault.kind == "drop_after" else response, delay=fault.seconds)
+            return Delivery(None if fault.kind == "drop_after" else response, delay=fault.seconds)
         for observer in self.observers:
             observer(request, response, route)
-        return Answer(response, delay=0.0)
+        return Delivery(response, delay=0.0)
 
-    def _dated(self, response: HttpResponse) -> HttpResponse:
-        """Add the server's time, as Micronaut does by default [inf: ``date-header``]."""
+    def _with_date(self, response: HttpResponse) -> HttpResponse:
+        """Add a ``Date`` header, as Micronaut does by default ([inf] setting ``date-header``)."""
         date = format_datetime(datetime.fromtimestamp(self.clock.time(), UTC), usegmt=True)
         return replace(response, headers={"date": date, **response.headers})
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """
-        Answer *request* at once: state and clock in, response out.
+        Handle *request* and return its response at once, without any delay.
 
-        :raises AirbyteTransportError: The answer was ordered to be lost (:meth:`drop_next`).
+        :raises AirbyteTransportError: A fault dropped the connection (:meth:`drop_next`).
         """
-        answer = self.answer(request)
-        if answer.response is None:
+        delivery = self.handle(request)
+        if delivery.response is None:
             raise AirbyteTransportError("The emulator closed the connection.", request_sent=True)
-        return answer.response
+        return delivery.response
 
     def transport(self) -> MemoryTransport:
-        """Return a transport for the client that reaches this emulator without any network."""
-        from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
-
+        """Return a client transport that calls this emulator directly, without sockets."""
         return MemoryTransport(self)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
         """
-        Return a server for a ``with`` statement: real sockets, in a thread of its own.
+        Return an HTTP server that runs in its own thread; use it in a ``with`` statement.
 
-        :param port: 0: any that is free.
+        :param host: Address to listen on.
+        :param port: Port to listen on; 0 picks a free port.
         """
         from airflow_provider_airbyte_sme.emulator.server import Server
 
@@ -285,16 +279,18 @@ class Emulator:
 
     def advance(self, seconds: float) -> None:
         """
-        Move a manual clock forward, and everything that happens meanwhile with it.
+        Move a manual clock forward and make every status change that is due by then.
 
-        :raises RuntimeError: Time is not manual, so it cannot be moved.
+        :param seconds: How far to move it, in seconds; 0 or more.
+        :raises RuntimeError: The clock is not manual.
+        :raises ValueError: *seconds* is negative.
         """
         with self._lock:
             self.clock.advance(seconds)
         self.settle()
 
     def settle(self) -> None:
-        """Let everything happen that is due by now."""
+        """Make every status change that is due by now."""
         with self._lock:
             revision = self._core.jobs.revision
             self._core.jobs.settle()
@@ -305,53 +301,53 @@ class Emulator:
 
     @property
     def next_due(self) -> float | None:
-        """When the next thing happens by the clock, in seconds since the epoch."""
+        """When the next status change is due, in seconds since the epoch, if any."""
         with self._lock:
             return self._core.jobs.next_due
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What was asked so far, the oldest first (the last 10,000)."""
+        """The last 10,000 requests, oldest first."""
         with self._lock:
-            return list(self._log)
+            return list(self._recorded)
 
     def clear_requests(self) -> None:
-        """Forget what was asked so far."""
+        """Forget all recorded requests."""
         with self._lock:
-            self._log.clear()
+            self._recorded.clear()
 
     @property
     def jobs(self) -> Mapping[int, Job]:
-        """Every job by its number, as it is now; for looking at, not for changing."""
+        """All jobs by id, in their current state. Do not modify them."""
         self.settle()
         with self._lock:
             return dict(self._core.world.jobs)
 
     @property
     def connections(self) -> Mapping[str, Connection]:
-        """Every connection by its id; for looking at, not for changing."""
+        """All connections by id. Do not modify them."""
         with self._lock:
             return dict(self._core.world.connections)
 
     @property
     def sources(self) -> Mapping[str, Actor]:
-        """Every source by its id, with its secrets; for looking at, not for changing."""
+        """All sources by id, with their secrets in plain text. Do not modify them."""
         with self._lock:
             return dict(self._core.world.sources)
 
     @property
     def destinations(self) -> Mapping[str, Actor]:
-        """Every destination by its id, with its secrets; for looking at, not for changing."""
+        """All destinations by id, with their secrets in plain text. Do not modify them."""
         with self._lock:
             return dict(self._core.world.destinations)
 
     def add_workspace(self, name: str = "Workspace", **fields: Any) -> str:
-        """Add a workspace and return its id; *fields* as in :func:`seeding.add_workspace`."""
+        """Add a workspace and return its id; for *fields* see :func:`seeding.add_workspace`."""
         with self._change():
             return seeding.add_workspace(self._core.world, name, **fields).id
 
     def add_source(self, name: str = "Source", **fields: Any) -> str:
-        """Add a source and return its id; *fields* as in :func:`seeding.add_actor`."""
+        """Add a source and return its id; for *fields* see :func:`seeding.add_actor`."""
         with self._change():
             return seeding.add_actor(
                 self._core.world,
@@ -362,7 +358,7 @@ class Emulator:
             ).id
 
     def add_destination(self, name: str = "Destination", **fields: Any) -> str:
-        """Add a destination and return its id; *fields* as in :func:`seeding.add_actor`."""
+        """Add a destination and return its id; for *fields* see :func:`seeding.add_actor`."""
         with self._change():
             return seeding.add_actor(
                 self._core.world,
@@ -376,11 +372,12 @@ class Emulator:
         self, name: str = "Connection", *, status: str = "active", **fields: Any
     ) -> str:
         """
-        Add a connection and return its id.
+        Add a connection between a source and a destination.
 
         :param status: ``active``, ``inactive``, ``deprecated`` or ``locked``.
-        :param fields: As in :func:`seeding.add_connection`: without ``source_id`` and
-            ``destination_id``, between the first source and the first destination.
+        :param fields: See :func:`seeding.add_connection`. The defaults of ``source_id`` and
+            ``destination_id`` are the first source and the first destination.
+        :return: Id of the connection.
         """
         with self._change():
             return seeding.add_connection(
@@ -389,12 +386,12 @@ class Emulator:
 
     def set_connection_status(self, connection_id: str, status: str) -> None:
         """
-        Change what somebody in the UI, or Airbyte itself, would change.
+        Change the status of a connection, as a user in the UI or Airbyte itself would.
 
-        :raises ValueError: There is no such connection or status.
+        :raises ValueError: The connection or the status is unknown.
         """
         if status not in seeding.CONNECTION_STATUSES:
-            raise ValueError(f"status must be one of {seeding.CONNECTION_STATUSES}")
+            raise ValueError(f"status must be one of {seeding.CONNECTION_STATUSES}, not {status!r}")
         with self._change():
             self._connection(connection_id).status = status
 
@@ -404,10 +401,12 @@ class Emulator:
         """
         Add a user with one role and an application of that user.
 
-        :param role: A permission type: ``workspace_reader``, ``workspace_runner``,
-            ``organization_editor``, ``instance_admin`` and so on.
-        :param workspace_id: Where a workspace role is given; the default is the first workspace.
+        :param role: A permission type, such as ``workspace_reader``, ``workspace_runner``,
+            ``organization_editor`` or ``instance_admin``.
+        :param workspace_id: Workspace of a workspace role; the default is the first workspace.
+        :param name: Name of the application.
         :return: Client id and client secret.
+        :raises ValueError: The role or the workspace is unknown.
         """
         with self._change():
             application = seeding.add_application(
@@ -426,27 +425,32 @@ class Emulator:
         statuses: Iterable[tuple[str, float | None]] | None = None,
         outcome: str = "succeeded",
         rows: int | None = None,
-        bytes: int | None = None,  # noqa: A002  Airbyte's own word
+        bytes: int | None = None,  # noqa: A002  Airbyte's name for it
         failure: Mapping[str, Any] | None = None,
         attempts: int | None = None,
         duration: float | None = None,
     ) -> None:
         """
-        Say how the next job of a connection goes; several calls are for several jobs.
+        Script the next job of a connection. Several calls script several jobs, in order.
 
         :param connection_id: The default is the first connection.
-        :param statuses: Each status with its seconds, as ``[("queued", 30), ("running", 60),
-            ("succeeded", None)]``. ``None`` is for ever: a job whose last status is not terminal
-            stays there until it is cancelled or :meth:`finish_job` ends it. A status that Airbyte
-            does not know may be among them.
-        :param outcome: Instead of *statuses*: ``succeeded``, ``failed`` or ``cancelled``.
-        :param rows: Records that it commits; the default is the emulator's for a success.
-        :param bytes: Their size; the default is 128 each.
-        :param failure: What failed attempts fail with: ``message``, ``origin``, ``type``,
-            ``internal_message``. The default type, ``config_error``, is not tried again.
-        :param attempts: How many there are; the default is what the retry policy makes of it.
-        :param duration: Seconds that each attempt runs; the default is the emulator's.
-        :raises ValueError: Airbyte would never go that way; the message says where.
+        :param statuses: Statuses with their durations in seconds, such as ``[("queued", 30),
+            ("running", 60), ("succeeded", None)]``. ``None`` means forever: a job whose last status
+            is not terminal keeps it until the job is cancelled or :meth:`finish_job` ends it. A
+            status that Airbyte does not have is allowed.
+        :param outcome: Final status, if *statuses* is not given: ``succeeded``, ``failed`` or
+            ``cancelled``.
+        :param rows: Number of records that the job commits; the default is the emulator's *rows*,
+            or 0 if the job fails or is cancelled.
+        :param bytes: Size of the records, in bytes; the default is 128 per record.
+        :param failure: Failure of the failed attempts: ``message``, ``origin``, ``type`` and
+            ``internal_message``, all optional. The default type, ``config_error``, is not retried.
+        :param attempts: Number of attempts; the default follows from the retry policy. Not with
+            *statuses*.
+        :param duration: How long each attempt runs, in seconds; the default is the emulator's
+            *sync_duration*. Not with *statuses*.
+        :raises TypeError: *failure* has an unknown key.
+        :raises ValueError: The connection is unknown, or no Airbyte job can follow the script.
         """
         with self._change():
             connection = self._connection(connection_id)
@@ -463,10 +467,13 @@ class Emulator:
 
     def start_sync(self, connection_id: str | None = None) -> int:
         """
-        Start a sync as somebody else would: a schedule, a person in the UI.
+        Start a sync as Airbyte's scheduler or a user in the UI would.
 
-        :return: The new job's number.
+        :param connection_id: The default is the first connection.
+        :return: Id of the new job.
+        :raises NotActiveError: The connection is not active.
         :raises RuntimeError: The connection has a job that has not ended.
+        :raises ValueError: The connection is unknown.
         """
         with self._change():
             connection = self._connection(connection_id)
@@ -482,20 +489,24 @@ class Emulator:
         status: str = "succeeded",
         *,
         rows: int | None = None,
-        bytes: int | None = None,  # noqa: A002  Airbyte's own word
+        bytes: int | None = None,  # noqa: A002  Airbyte's name for it
     ) -> None:
         """
         End a job now.
 
-        :raises KeyError: There is no such job.
-        :raises ValueError: It has ended already, or *status* is not terminal.
+        :param status: Final status: ``succeeded``, ``failed`` or ``cancelled``.
+        :param rows: Number of records that the job commits; the default is the scripted number.
+        :param bytes: Size of the records, in bytes; the default is 128 per record if *rows* is
+            given, otherwise the scripted size.
+        :raises KeyError: The job is unknown.
+        :raises ValueError: The job has already ended, or *status* is not terminal.
         """
         with self._change():
             self._core.jobs.settle()
             self._core.jobs.finish(self._core.world.jobs[job_id], status, rows, bytes)
 
     def cancel_job(self, job_id: int) -> None:
-        """Cancel a job as somebody in the UI would; errors as in :meth:`finish_job`."""
+        """Cancel a job, as a user in the UI would; raises the same errors as :meth:`finish_job`."""
         self.finish_job(job_id, "cancelled")
 
     def fail_next(
@@ -507,52 +518,58 @@ class Emulator:
         body: bytes | str | Mapping[str, object] | None = None,
     ) -> None:
         """
-        Answer the next requests with an error instead of doing what they ask for.
+        Return an error for the next requests without handling them.
 
-        :param route: As ``GET /jobs/{jobId}``, the internal API's with its full path, or ``*``.
-        :param times: How many requests; ``None``: all until :meth:`clear_faults`.
-        :param body: The default is what Airbyte, or an ingress, sends with *status*.
-        :raises ValueError: There is no such route.
+        :param route: Route such as ``GET /jobs/{jobId}``, a config API route with its full path
+            such as ``POST /api/v1/jobs/get``, or ``*`` for every request.
+        :param status: Status of the response.
+        :param times: Number of requests; ``None``: all, until :meth:`clear_faults`.
+        :param headers: Extra headers of the response.
+        :param body: Body of the response; the default is the body that Airbyte or its ingress sends
+            with *status*.
+        :raises ValueError: The route is unknown, or *times* is below 1.
         """
         response = fault_response(status, headers or {}, body)
-        self._order(Fault(route, "answer", times, response=response))
+        self._add_fault(Fault(route, "answer", times, response=response))
 
     def html_next(self, route: str, times: int | None = 1, status: int = 200) -> None:
-        """Answer the next requests with a web page; parameters as in :meth:`fail_next`."""
+        """Return an HTML page for the next requests; for the parameters see :meth:`fail_next`."""
         response = html_response(status, WEBAPP_PAGE)
-        self._order(Fault(route, "answer", times, response=response))
+        self._add_fault(Fault(route, "answer", times, response=response))
 
     def hang_next(self, route: str, seconds: float, times: int | None = 1) -> None:
         """
-        Carry the next requests out at once, but answer only after *seconds*.
+        Handle the next requests at once, but send their responses only after *seconds*.
 
-        In memory, a request whose time-out is shorter fails with it.
+        On the in-memory transport, a request with a shorter timeout fails with a timeout error. For
+        the other parameters see :meth:`fail_next`.
         """
-        self._order(Fault(route, "delay", times, seconds=seconds))
+        self._add_fault(Fault(route, "delay", times, seconds=seconds))
 
     def drop_next(self, route: str, times: int | None = 1, *, after: bool = True) -> None:
         """
-        Close the connection of the next requests without an answer.
+        Close the connection of the next requests without a response.
 
-        :param after: Whether the request is carried out before.
+        :param after: Whether to handle the request first. For the other parameters see
+            :meth:`fail_next`.
         """
-        self._order(Fault(route, "drop_after" if after else "drop_before", times))
+        self._add_fault(Fault(route, "drop_after" if after else "drop_before", times))
 
     def clear_faults(self) -> None:
-        """Forget what was to go wrong and has not yet."""
+        """Remove all pending faults."""
         with self._lock:
             self._faults.clear()
 
     def revoke_tokens(self) -> None:
-        """Make every token that is out there invalid."""
+        """Invalidate all access tokens issued so far."""
         with self._change():
             self._core.world.signing_key = secrets.token_hex(32)
 
     def rotate_secret(self) -> str:
         """
-        Give the first application another secret.
+        Replace the first application's client secret. Access tokens stay valid.
 
-        :return: The new secret. Tokens that are out there stay valid.
+        :return: The new secret.
         """
         with self._change():
             self._application.client_secret = secrets.token_urlsafe(24)
@@ -560,26 +577,26 @@ class Emulator:
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """
-        Call *watcher* after every request and every change, in the thread that brought it.
+        Call *watcher* after every request and every change of the state, in the same thread.
 
-        :return: A function that ends that.
+        :return: A function that removes *watcher*.
         """
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
-    def served_by(self, server: Server | None) -> None:
-        """Take note of who serves it; for the server."""
+    def served_by(self, server: Listener | None) -> None:
+        """Remember the running server, or ``None`` when it stops. Called by the server."""
         self._server = server
         if server is not None:
             self._core.last_origin = server.url
 
-    def _order(self, fault: Fault) -> None:
+    def _add_fault(self, fault: Fault) -> None:
         with self._lock:
             self._faults.add(fault, _ROUTE_NAMES)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Hold the lock, and say afterwards that something is different."""
+        """Hold the lock during a change, then save the state and notify the watchers."""
         with self._lock:
             yield
             self._save()
@@ -594,10 +611,11 @@ class Emulator:
             watcher()
 
     def _connection(self, connection_id: str | None) -> Connection:
-        wanted = self.connection_id if connection_id is None else connection_id
-        connection = self._core.world.connections.get(wanted)
+        if connection_id is None:
+            connection_id = self.connection_id
+        connection = self._core.world.connections.get(connection_id)
         if connection is None:
-            raise ValueError(f"there is no connection {wanted!r}")
+            raise ValueError(f"there is no connection {connection_id!r}")
         return connection
 
     def _send_webhook(self, url: str, body: Mapping[str, Any]) -> None:
@@ -614,20 +632,20 @@ class Emulator:
         ).start()
 
     def _move_data(self, on_sync: DataPlane, context: SyncContext) -> None:
-        outcome = outcome_of(on_sync, context)
+        outcome = run_attempt(on_sync, context)
         with self._change():
             self._core.jobs.complete_attempt(context.job_id, context.attempt_number, outcome)
 
 
-def _check_settings(
+def _validate_settings(
     sync_duration: float, rows: int, token_lifetime: float, latency: float, threads: int | None
 ) -> None:
-    for name, value, lowest in (
+    for name, value, minimum in (
         ("sync_duration", sync_duration, 0),
         ("rows", rows, 0),
         ("token_lifetime", token_lifetime, 1),
         ("latency", latency, 0),
         ("threads", 1 if threads is None else threads, 1),
     ):
-        if not value >= lowest:
-            raise ValueError(f"{name} must be {lowest} or more, not {value}")
+        if not value >= minimum:  # rejects NaN too
+            raise ValueError(f"{name} must be {minimum} or more, not {value}")

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: the next answers that are refused, late, lost, or a web page."""
+"""Injected faults: error responses, HTML pages, delays and dropped connections."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ _GATEWAY_STATUSES = (502, 503, 504)
 @dataclass(slots=True)
 class Fault:
     """
-    One thing that goes wrong.
+    An injected fault.
 
-    :param route: ``GET /jobs/{jobId}``, or ``*`` for whatever comes.
-    :param times: How often it is still to happen; ``None``: until the faults are cleared.
-    :param kind: ``answer``: *response* instead of doing what was asked. ``delay``: it is done, and
-        answered *seconds* later. ``drop_after``: it is done, and the answer is lost.
-        ``drop_before``: the connection is closed before anything is done.
+    :param route: Route to apply it to, such as ``GET /jobs/{jobId}``, or ``*`` for every request.
+    :param kind: ``answer``: return *response* without handling the request. ``delay``: handle the
+        request and send the response *seconds* later. ``drop_before``: close the connection without
+        handling the request. ``drop_after``: handle the request, then close the connection without
+        a response.
+    :param times: How many more requests it applies to; ``None``: all, until faults are cleared.
+    :param response: The response of an ``answer`` fault.
+    :param seconds: The delay of a ``delay`` fault.
     """
 
     route: str
@@ -40,58 +43,62 @@ class Fault:
 
     @property
     def executes(self) -> bool:
-        """Whether the request is carried out all the same."""
+        """Whether the request is handled in spite of the fault."""
         return self.kind in ("delay", "drop_after")
 
 
 class Faults:
-    """The faults that wait for their request, in the order in which they were asked for."""
+    """The faults that are still to be applied, oldest first."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._pending: list[Fault] = []
 
     def add(self, fault: Fault, known_routes: frozenset[str]) -> None:
         """
-        Let *fault* wait for its request.
+        Add a fault.
 
-        :raises ValueError: No route has that name, or the fault would never happen.
+        :param known_routes: Names of all routes.
+        :raises ValueError: The route is unknown, or *times* is below 1.
         """
         if fault.route != EVERY_ROUTE and fault.route not in known_routes:
             raise ValueError(
-                f"there is no route {fault.route!r}; routes are named like 'GET /jobs/{{jobId}}', "
-                "or '*' for all"
+                f"there is no route {fault.route!r}: use a name such as 'GET /jobs/{{jobId}}', "
+                "or '*' for every request"
             )
         if fault.times is not None and fault.times < 1:
-            raise ValueError(f"a fault happens once or more, not {fault.times} times")
-        self._waiting.append(fault)
+            raise ValueError(
+                f"times must be 1 or more, or None for every request, not {fault.times}"
+            )
+        self._pending.append(fault)
 
     def take(self, route: str | None) -> Fault | None:
-        """Return the first fault that waits for *route*, and count it."""
-        for fault in self._waiting:
+        """Return the oldest fault for *route*, if any, and count the use."""
+        for fault in self._pending:
             if fault.route in (EVERY_ROUTE, route):
                 if fault.times is not None:
                     fault.times -= 1
                     if not fault.times:
-                        self._waiting.remove(fault)
+                        self._pending.remove(fault)
                 return fault
         return None
 
     def clear(self) -> None:
-        """Forget what has not gone wrong yet."""
-        self._waiting.clear()
+        """Remove all faults."""
+        self._pending.clear()
 
 
 def fault_response(
     status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, object] | None
 ) -> HttpResponse:
     """
-    Make the answer of a fault.
+    Return the response of an injected error.
 
-    :param body: ``None``: what Airbyte, or the ingress before it, sends with such a status.
+    :param body: Response body; ``None``: the default body that Airbyte or its ingress sends with
+        *status*.
     """
     extra = {name.lower(): value for name, value in headers.items()}
     if body is None:
-        base = _typical(status)
+        base = _default_response(status)
     elif isinstance(body, Mapping):
         base = json_response(status, body)
     else:
@@ -100,10 +107,10 @@ def fault_response(
     return HttpResponse(status, {**base.headers, **extra}, base.body)
 
 
-def _typical(status: int) -> HttpResponse:
+def _default_response(status: int) -> HttpResponse:
     if status in _GATEWAY_STATUSES:
         return gateway_page(status)
-    if status == 429:  # airbyte-platform PublicApiLoadShedFilter.kt
+    if status == 429:  # docs/airbyte-api.md §6.3
         return json_response(status, {"message": "You are being rate limited."})
     if status == 408:
         return request_timeout().response("/")

@@ -1,5 +1,5 @@
 """
-The life of a job: which status follows which, when, and what may be asked of it meanwhile.
+The job state machine: statuses, their timing, retries, and starting and cancelling jobs.
 
 ::
 
@@ -10,8 +10,7 @@ The life of a job: which status follows which, when, and what may be asked of it
        │        incomplete (attempt failed, backing off) ──▶ failed
        └──────────▶ cancelled / failed   (from any status that is not terminal)
 
-Sources: airbyte-platform ``JobStatus.kt``, ``ConnectionManagerWorkflowImpl.kt``,
-``DefaultJobPersistence.kt``, ``SchedulerHandler.kt``.
+See ``docs/airbyte-api.md §3.6``, for starting and cancelling §3.2 and §3.4.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ FAILED = JobStatus.FAILED.value
 SUCCEEDED = JobStatus.SUCCEEDED.value
 CANCELLED = JobStatus.CANCELLED.value
 
-# airbyte-platform JobStatus.kt, validStatusChanges.
+# The statuses that may follow each status (§3.6).
 ALLOWED: Mapping[str, frozenset[str]] = {
     PENDING: frozenset({QUEUED, RUNNING, FAILED, CANCELLED, INCOMPLETE}),
     QUEUED: frozenset({PENDING, RUNNING, CANCELLED, FAILED}),
@@ -51,10 +50,10 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     CANCELLED: frozenset(),
 }
 
-# airbyte-platform application.yml, airbyte.server.connection.limits.
-_MAX_FAILED_JOBS_IN_A_ROW = 30
+# Airbyte disables a connection whose jobs keep failing (§3.6).
+_MAX_SUCCESSIVE_FAILED_JOBS = 30
 _MAX_DAYS_OF_ONLY_FAILED_JOBS = 7
-_DAY = 86_400.0
+_DAY = 86_400.0  # seconds
 
 _BYTES_PER_ROW = 128
 
@@ -64,22 +63,26 @@ class NothingRunningError(Exception):
 
 
 class AlreadyRunningError(Exception):
-    """The connection has an attempt under way, or waits to make the next."""
+    """The connection has a job with a running attempt, or one that is waiting to retry."""
 
 
 class NotActiveError(Exception):
-    """The connection may not be synced as it is."""
+    """The connection is not active, so it cannot be synced."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
-    When a failed attempt is made again.
+    When a failed attempt is retried, and after how long (``docs/airbyte-api.md §3.6``).
 
-    An attempt that committed nothing is a complete failure, any other a partial one.
-    Source: airbyte-platform ``AirbyteWorkerRetryConfig.kt``, ``BackoffPolicy.kt``.
+    A failed attempt that committed no records is a complete failure, any other a partial failure.
 
-    :param backoff: Seconds before the second attempt; three times as long before each next one.
+    :param backoff: Delay after the first successive complete failure, in seconds.
+    :param backoff_factor: The delay is multiplied by this for each further one.
+    :param max_backoff: Longest delay, in seconds.
+    :param successive_complete_failures: Give up after this many complete failures in a row.
+    :param total_complete_failures: Give up after this many complete failures.
+    :param total_partial_failures: Give up after this many partial failures.
     """
 
     backoff: float = 10.0
@@ -91,9 +94,10 @@ class RetryPolicy:
 
     def delay(self, attempts: Sequence[Attempt]) -> float | None:
         """
-        Return the seconds to wait before the attempt after the failed *attempts*.
+        Return how long to wait before the next attempt.
 
-        :return: ``None`` when there is no further attempt.
+        :param attempts: The attempts so far, all failed.
+        :return: Delay in seconds, or ``None`` if there is no further attempt.
         """
         if attempts[-1].failure and attempts[-1].failure.type == "config_error":
             return None
@@ -110,21 +114,22 @@ class RetryPolicy:
         ):
             return None
         if not successive:
-            return 0.0  # [inf] a partial failure resets the back-off: RetryManager.kt
+            return 0.0  # a partial failure resets the backoff: §3.6
         delay = self.backoff * self.backoff_factor ** (successive - 1)
         return min(delay, self.max_backoff)
 
 
-def plan_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Phase]:
+def phases_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Phase]:
     """
-    Check a script of statuses and complete it.
+    Validate and complete a script of statuses.
 
-    Between ``running`` and ``failed`` goes ``incomplete``: the server fails the attempt first, and
-    then the job. A status that the server does not know is allowed anywhere: it stands for one
-    that a newer server may add.
+    Between ``running`` and ``failed``, ``incomplete`` is inserted: the server fails the attempt
+    first, then the job. An unknown status is allowed anywhere: it stands for one that a newer
+    server may add.
 
-    :param statuses: In order, each with its seconds; the last is terminal or lasts for ever.
-    :raises ValueError: The server would never go that way.
+    :param statuses: Statuses in order with their durations in seconds; the last one is terminal or
+        lasts forever.
+    :raises ValueError: The server never takes this sequence of statuses.
     """
     phases: list[Phase] = []
     previous = PENDING
@@ -133,7 +138,7 @@ def plan_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Pha
             raise ValueError(f"{status!r} cannot last {seconds} s")
         if phases and phases[-1].seconds is None:
             raise ValueError(
-                f"{previous!r} has no duration, so {status!r} would never come: give it seconds"
+                f"{previous!r} has no duration, so {status!r} is never reached: give it seconds"
             )
         if status == previous == PENDING and not phases:
             phases.append(Phase(PENDING, seconds))
@@ -142,7 +147,7 @@ def plan_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Pha
         if allowed is not None and status in ALLOWED and status not in allowed:
             raise ValueError(
                 f"a job does not go from {previous!r} to {status!r}, only to "
-                f"{', '.join(sorted(allowed)) or 'nothing: it is over'}"
+                f"{', '.join(sorted(allowed)) or 'no other: it has ended'}"
             )
         if previous == RUNNING and status == FAILED:
             phases.append(Phase(INCOMPLETE, 0.0))
@@ -156,12 +161,14 @@ def plan_from_statuses(statuses: Iterable[tuple[str, float | None]]) -> list[Pha
 
 class JobEngine:
     """
-    Moves jobs through their statuses by the clock.
+    Starts and cancels jobs, and moves them through their statuses as time passes.
 
-    :param on_terminal: Told of every job that ended, after its row says so.
-    :param on_attempt: Told of every attempt whose data something else moves; that something then
-        calls :meth:`complete_attempt`. ``None``: every job follows the clock.
-    :param on_disabled: Told of a connection that failed too often.
+    :param sync_duration: How long a sync runs by default, in seconds.
+    :param rows: Number of records that a sync commits by default.
+    :param on_terminal: Called with every job that has ended, after its status has changed.
+    :param on_disabled: Called with a connection that was disabled because its jobs keep failing.
+    :param on_attempt: Called with a job when an attempt starts that moves real data; the callee
+        reports its end with :meth:`complete_attempt`. ``None``: every job follows the clock.
     """
 
     def __init__(
@@ -184,7 +191,7 @@ class JobEngine:
         self._on_terminal = on_terminal
         self._on_disabled = on_disabled
         self._on_attempt = on_attempt
-        #: Grows with every change of any job.
+        #: Incremented with every change of any job.
         self.revision = 0
         self._active = {
             job.connection_id: job for job in world.jobs.values() if not job.is_terminal
@@ -194,17 +201,17 @@ class JobEngine:
 
     @property
     def next_due(self) -> float | None:
-        """When the next status change by the clock is due, if any."""
+        """When the next status change is due, in seconds since the epoch, if any."""
         return min(
             (job.ends_at for job in self._active.values() if job.ends_at is not None), default=None
         )
 
     def active_job(self, connection_id: str) -> Job | None:
-        """Return the job of the connection that has not ended."""
+        """Return the connection's job that has not ended, if any."""
         return self._active.get(connection_id)
 
     def settle(self) -> None:
-        """Make every status change that is due by now, the earliest first."""
+        """Make every status change that is due by now, earliest first."""
         now = self._clock.time()
         while due := self._due(now):
             at, _, job = min(due)
@@ -212,12 +219,12 @@ class JobEngine:
 
     def start_sync(self, connection: Connection, *, waits_for_attempt: bool = False) -> Job:
         """
-        Start a sync by hand.
+        Start a manual sync (§3.2).
 
-        :param waits_for_attempt: Whether the server is one that answers when the attempt runs, so
-            that a job without an attempt counts as running (v2.0.0 and before).
-        :return: The new job, or the one that is there and has no attempt yet.
-        :raises AlreadyRunningError: An attempt runs, or the next one is waited for.
+        :param waits_for_attempt: Whether the server responds only once the attempt runs, as 2.0 and
+            older do (§9.2); a job without an attempt then counts as running.
+        :return: The new job, or the existing job if it has no attempt yet.
+        :raises AlreadyRunningError: An attempt is running, or the job is waiting to retry.
         :raises NotActiveError: The connection is inactive, locked or deleted.
         """
         if connection.status != "active":
@@ -230,20 +237,20 @@ class JobEngine:
         return active
 
     def start_reset(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
-        """Clear *streams*; a job that runs is cancelled first, whatever the connection's status."""
+        """Clear *streams*, after cancelling any running job. Ignores the connection's status."""
         self._cancel_active(connection)
         return self._create(connection, "reset_connection", streams)
 
     def start_refresh(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
-        """Read *streams* again from the beginning; a job that runs is cancelled first."""
+        """Read *streams* again from the beginning, after cancelling any running job."""
         self._cancel_active(connection)
         return self._create(connection, "refresh", streams)
 
     def cancel(self, connection_id: str) -> Job:
         """
-        Cancel whatever runs on the connection.
+        Cancel the job that is running on the connection.
 
-        :raises NothingRunningError: Nothing does.
+        :raises NothingRunningError: No job is running.
         """
         job = self._active.get(connection_id)
         if job is None:
@@ -253,9 +260,11 @@ class JobEngine:
 
     def finish(self, job: Job, status: str, rows: int | None, size: int | None) -> None:
         """
-        End *job* now, whatever its plan.
+        End *job* now, regardless of its plan.
 
-        :raises ValueError: It has ended already, or *status* is not terminal.
+        :param rows: Number of records that the job commits; ``None``: as planned.
+        :param size: Size of the records, in bytes; ``None``: from *rows*, or as planned.
+        :raises ValueError: The job has already ended, or *status* is not terminal.
         """
         if job.is_terminal:
             raise ValueError(f"job {job.id} has ended already: {job.status}")
@@ -277,10 +286,12 @@ class JobEngine:
         self, job_id: int, attempt_number: int, outcome: tuple[int, int] | Failure
     ) -> None:
         """
-        Take the outcome of an attempt whose data something else moved.
+        End an attempt that moved real data.
 
-        :param outcome: Rows and bytes, or why it failed. It comes too late, and is dropped, when
-            the job was cancelled meanwhile.
+        Does nothing if the attempt is no longer running, for example because the job was cancelled.
+
+        :param attempt_number: Number of the attempt, starting at 0.
+        :param outcome: Committed records and bytes, or why the attempt failed.
         """
         job = self._world.jobs.get(job_id)
         if job is None or job.status != RUNNING or len(job.attempts) != attempt_number + 1:
@@ -305,25 +316,34 @@ class JobEngine:
         duration: float | None,
     ) -> JobPlan:
         """
-        Write the script of a job.
+        Create the plan of a scripted job.
 
-        :raises ValueError: The server would never go that way.
+        :param statuses: See :func:`phases_from_statuses`; ``None``: derived from the parameters
+            below.
+        :param outcome: Final status.
+        :param rows: Number of records that the job commits.
+        :param size: Size of the records, in bytes.
+        :param failure: Failure of each failed attempt.
+        :param attempts: Number of attempts; the default follows from the retry policy.
+        :param duration: How long each attempt runs, in seconds.
+        :raises ValueError: No job can follow the script, or the parameters contradict each other.
         """
         if failure is None:
             failure = Failure("Something went wrong in the connector.")
         if statuses is None:
-            lasting = self._sync_duration if duration is None else duration
-            statuses = self._statuses_to(outcome, failure, attempts, lasting)
+            if duration is None:
+                duration = self._sync_duration
+            statuses = self._default_statuses(outcome, failure, attempts, duration)
         elif attempts is not None or duration is not None:
-            raise ValueError("statuses say how often and how long: leave attempts and duration out")
-        phases = plan_from_statuses(statuses)
+            raise ValueError("attempts and duration cannot be combined with statuses")
+        phases = phases_from_statuses(statuses)
         if rows is None:
             rows = 0 if phases[-1].status in (FAILED, CANCELLED) else self._rows
         if size is None:
             size = rows * _BYTES_PER_ROW
         return JobPlan(phases, rows=rows, bytes=size, failure=failure, scripted=True)
 
-    def _statuses_to(
+    def _default_statuses(
         self, outcome: str, failure: Failure, attempts: int | None, duration: float
     ) -> list[tuple[str, float | None]]:
         if outcome not in TERMINAL_STATUSES:
@@ -332,27 +352,27 @@ class JobEngine:
         statuses: list[tuple[str, float | None]] = []
         while True:
             statuses.append((RUNNING, duration))
-            last_wanted = attempts is not None and len(failed) + 1 >= attempts
-            if outcome != FAILED and (attempts is None or last_wanted):
+            is_last = attempts is not None and len(failed) + 1 >= attempts
+            if outcome != FAILED and (attempts is None or is_last):
                 break
             failed.append(Attempt(FAILED, 0.0, 0.0, failure=failure))
-            # A wish for more attempts than the policy grants is met with the policy's last delay.
             delay = self._retry_policy.delay(failed)
-            if last_wanted or (attempts is None and delay is None):
+            if is_last or (attempts is None and delay is None):
                 break
+            # A script may have more attempts than the retry policy allows: wait the first delay.
             statuses.append((INCOMPLETE, self._retry_policy.backoff if delay is None else delay))
         statuses.append((outcome, None))
         return statuses
 
     def _resume(self, job: Job) -> None:
-        """Go on with a job of an earlier process whose data something else was moving."""
+        """Resume a job that was moving real data when an earlier process ended."""
         if job.status != RUNNING or job.ends_at is not None or job.plan.scripted:
             return
         if self._on_attempt is not None:
             self._on_attempt(job)
         else:
             job.plan = self._default_plan(job.config_type)
-            job.ends_at = self._clock.time() + self._clock.lasting(self._sync_duration)
+            job.ends_at = self._clock.time() + self._clock.phase_duration(self._sync_duration)
             del job.plan.phases[0]
 
     def _due(self, now: float) -> list[tuple[float, int, Job]]:
@@ -385,7 +405,7 @@ class JobEngine:
         if first.status == PENDING:
             del job.plan.phases[0]
             job.ends_at = (
-                None if first.seconds is None else now + self._clock.lasting(first.seconds)
+                None if first.seconds is None else now + self._clock.phase_duration(first.seconds)
             )
         else:
             job.ends_at = now
@@ -416,14 +436,16 @@ class JobEngine:
             self._enter(job, Phase(FAILED), at)
         else:
             job.plan.phases = [Phase(RUNNING)]
-            job.ends_at = at + self._clock.lasting(delay)
+            job.ends_at = at + self._clock.phase_duration(delay)
 
     def _enter(self, job: Job, phase: Phase, at: float) -> None:
         self.revision += 1
         job.status = phase.status
         job.updated_at = at
         job.history.append((at, phase.status))
-        job.ends_at = None if phase.seconds is None else at + self._clock.lasting(phase.seconds)
+        job.ends_at = (
+            None if phase.seconds is None else at + self._clock.phase_duration(phase.seconds)
+        )
         has_open_attempt = bool(job.attempts) and job.attempts[-1].ended_at is None
         if has_open_attempt and (phase.status == INCOMPLETE or job.is_terminal):
             self._end_attempt(job, at)
@@ -432,7 +454,7 @@ class JobEngine:
         if job.is_terminal:
             del self._active[job.connection_id]
             job.plan.phases = []
-            self._disable_if_hopeless(job)
+            self._disable_if_always_failing(job)
             self._on_terminal(job)
 
     def _begin_attempt(self, job: Job, at: float) -> None:
@@ -446,7 +468,7 @@ class JobEngine:
         attempt.updated_at = attempt.ended_at = at
         attempt.status = SUCCEEDED if job.status == SUCCEEDED else FAILED
         if job.status == CANCELLED:
-            # airbyte-platform FailureHelper.kt, failureSummaryForCancellation.
+            # docs/airbyte-api.md §3.4.7
             attempt.failure = Failure(
                 "This attempt was cancelled",
                 origin=None,
@@ -456,11 +478,11 @@ class JobEngine:
             return
         if job.status == INCOMPLETE:
             attempt.failure = job.plan.failure
-        # A script's rows are those of the whole job; the attempt that ends it brings them.
+        # Scripted rows are for the whole job, so the last attempt commits all of them.
         if job.status == SUCCEEDED or not any(p.status == RUNNING for p in job.plan.phases):
             attempt.rows, attempt.bytes = job.plan.rows, job.plan.bytes
 
-    def _disable_if_hopeless(self, job: Job) -> None:
+    def _disable_if_always_failing(self, job: Job) -> None:
         connection = self._world.connections[job.connection_id]
         if job.status != FAILED or connection.status != "active":
             return
@@ -473,7 +495,7 @@ class JobEngine:
             failed.append(earlier)
         only_failed_for = failed[0].updated_at - failed[-1].created_at
         if (
-            len(failed) >= _MAX_FAILED_JOBS_IN_A_ROW
+            len(failed) >= _MAX_SUCCESSIVE_FAILED_JOBS
             or only_failed_for >= _MAX_DAYS_OF_ONLY_FAILED_JOBS * _DAY
         ):
             connection.status = "inactive"

@@ -1,4 +1,8 @@
-"""Secrets in configurations: how they are hidden, and how they survive being sent back hidden."""
+"""
+Secrets in configurations: masked in responses, restored when a client sends the mask back.
+
+``docs/airbyte-api.md`` §4.2.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ from typing import Any
 
 from airflow_provider_airbyte_sme.emulator.world import Actor
 
-MASK = "**********"  # airbyte-platform AirbyteSecretConstants.kt
+MASK = "**********"  # §4.2
 _COORDINATE_PREFIX = "secret_coordinate::"
 
-# Fields that carry ``airbyte_secret`` in Airbyte's published specs go by these names.
+# Names of the fields that have ``airbyte_secret`` in Airbyte's published connector specs.
 SECRET_NAME = re.compile(
     r"password|passphrase|secret|token$|api_?key|private_?key|ssh_key|access_key|"
     r"credentials_json|service_account_(json|info)|connection_string|sas_token|shared_key",
@@ -21,12 +25,12 @@ SECRET_NAME = re.compile(
 
 
 def masked(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy in which every secret is a row of asterisks."""
+    """Return a copy of *configuration* with every secret replaced by the mask."""
     return _with_secrets_replaced(configuration, lambda path: MASK)
 
 
 def with_coordinates(actor: Actor) -> dict[str, Any]:
-    """Return an actor's configuration in which every secret is where it is kept."""
+    """Return the configuration of *actor* with every secret replaced by its coordinate."""
 
     def coordinate(path: str) -> str:
         key = uuid.uuid5(uuid.UUID(actor.id), path)
@@ -37,9 +41,9 @@ def with_coordinates(actor: Actor) -> dict[str, Any]:
 
 def restored(new: Any, old: Any) -> Any:
     """
-    Put the stored secrets back where *new* has only their masks or coordinates.
+    Return *new* with the secrets of *old* in place of their masks and coordinates.
 
-    airbyte-platform JsonSecretsProcessor.kt, copySecrets.
+    The server does this in PUT only (``copySecrets``); in PATCH it stores the mask: §4.2.
     """
     if isinstance(new, dict):
         previous = old if isinstance(old, dict) else {}
@@ -59,7 +63,11 @@ def restored(new: Any, old: Any) -> Any:
 
 
 def merged(old: Any, new: Any) -> Any:
-    """Merge *new* into *old*, object by object: airbyte-platform ConfigurationUpdate.kt."""
+    """
+    Return *old* with *new* merged in: objects recursively, anything else is replaced.
+
+    The server ignores null and scalars in place of an object: §4.2.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         return {**old, **{name: merged(old.get(name), value) for name, value in new.items()}}
     return new

@@ -1,63 +1,61 @@
-"""The emulator as a transport of the client, without any network."""
+"""The in-memory transport: connects the client to an emulator without sockets."""
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteRequestTimeoutError,
     AirbyteTransportError,
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
-
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.emulator import Emulator
+from airflow_provider_airbyte_sme.emulator.backend import Backend
 
 
 class MemoryTransport:
     """
-    Reaches an emulator by calling it. It never suspends, so it also serves the blocking face.
+    A client transport that calls an emulator directly.
 
-    Whoever waits moves the time: with a manual clock, :meth:`sleep` and late answers advance it.
+    It never suspends, so it works for both sync and async clients. With a manual clock,
+    :meth:`sleep` and delayed responses advance the clock instead of waiting.
     """
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Backend) -> None:
         self._emulator = emulator
-        #: Every sleep so far, in seconds.
+        #: Durations of all sleeps so far, in seconds.
         self.slept: list[float] = []
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Hand *request* over and return the answer.
+        Send *request* and return the response.
 
-        :raises AirbyteRequestTimeoutError: The answer was ordered to come later than the
-            request's time-out.
-        :raises AirbyteTransportError: The answer was ordered to be lost.
+        :raises AirbyteRequestTimeoutError: A fault delays the response for longer than the
+            request's timeout.
+        :raises AirbyteTransportError: A fault dropped the connection.
         """
-        answer = self._emulator.answer(request)
-        if answer.delay:
-            self._emulator.clock.sleep(min(answer.delay, request.timeout))
+        delivery = self._emulator.handle(request)
+        if delivery.delay:
+            self._emulator.clock.sleep(min(delivery.delay, request.timeout))
             self._emulator.settle()
-            if answer.delay > request.timeout:
+            if delivery.delay > request.timeout:
                 raise AirbyteRequestTimeoutError(
-                    f"No answer within {request.timeout:g} s.", request_sent=True
+                    f"No response within {request.timeout:g} s.", request_sent=True
                 )
-        if answer.response is None:
+        if delivery.response is None:
             raise AirbyteTransportError(
-                "The connection was closed without an answer.", request_sent=True
+                "The connection was closed without a response.", request_sent=True
             )
-        return answer.response
+        return delivery.response
 
     async def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass on the emulator's clock."""
+        """Sleep for *seconds* on the emulator's clock."""
         self.slept.append(seconds)
         self._emulator.clock.sleep(seconds)
         self._emulator.settle()
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Return a lock that is always free: nothing on this transport ever waits."""
+        """Return a lock that does nothing: no call on this transport ever suspends."""
         return nullcontext()
 
     async def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing: there are no connections to close."""

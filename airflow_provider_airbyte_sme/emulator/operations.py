@@ -1,4 +1,4 @@
-"""Every operation that the emulator serves."""
+"""The route table: every operation that the emulator serves."""
 
 from __future__ import annotations
 

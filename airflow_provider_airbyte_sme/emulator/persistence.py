@@ -1,4 +1,4 @@
-"""A world in a file, so that it outlives the process."""
+"""The state file, which keeps a world across restarts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from airflow_provider_airbyte_sme.emulator.world import World
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """
-    Read a JSON file.
+    Read a JSON file that contains an object.
 
-    :raises ValueError: It cannot be read, or holds no object.
+    :raises ValueError: The file cannot be read, or does not contain a JSON object.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -21,26 +21,28 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if isinstance(content, dict):
         return content
-    raise ValueError(f"{path} should hold a JSON object")
+    raise ValueError(f"{path} does not contain a JSON object")
 
 
 def load(path: Path) -> World | None:
     """
-    Read the world that :func:`save` wrote.
+    Read a world written by :func:`save`.
 
-    :return: ``None``: there is no such file yet.
-    :raises ValueError: The file holds something else, or was written by another version.
+    :return: The world, or ``None`` if the file does not exist.
+    :raises ValueError: The file does not contain a world, or was written by another version.
     """
     if not path.exists():
         return None
     try:
         return World.from_json(read_json_object(path))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} holds no world of this version: {error!r}") from error
+        raise ValueError(
+            f"{path} is not a state file, or was written by another version: {error!r}"
+        ) from error
 
 
 def save(path: Path, world: World) -> None:
-    """Write *world* whole, or leave the file as it is."""
+    """Write *world* to *path* atomically."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(json.dumps(world.to_json()), "utf-8")
     partial.replace(path)

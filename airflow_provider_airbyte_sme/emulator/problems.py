@@ -1,16 +1,13 @@
 """
-Every way in which the server refuses, and the body that it says it with.
+Responses, and the exceptions that stand for error responses: ``docs/airbyte-api.md`` §6.
 
 ::
 
-    RefusalError
-    ├── ProblemError   raised by the public API's handlers: six keys, always all of them
-    ├── HateoasError   raised by the framework before or around a handler (Micronaut)
-    ├── OpaqueError    an identifier for the server's log, nothing else
-    └── KnownError     the internal API's own exceptions
-
-Sources: airbyte-platform ``api-problems.yaml``, ``AbstractThrowableProblemHandler.kt``,
-``KnownExceptionHandler.kt``; micronaut-core ``DefaultJsonErrorResponseBodyProvider.java``.
+    RejectionError
+    ├── ProblemError   §6.1  raised by the public API's handlers: always the same six keys
+    ├── HateoasError   §6.2  raised by the framework (Micronaut) before or around a handler
+    ├── OpaqueError    §6.3  an id for the server's log, nothing else
+    └── KnownError     §6.3  a known exception of the config API or of authentication
 """
 
 from __future__ import annotations
@@ -29,7 +26,7 @@ REFERENCE = "https://reference.airbyte.com/reference"
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 HTML_HEADERS: Mapping[str, str] = {"content-type": "text/html"}
 
-# The web application's only page, whatever the path: airbyte-platform WebappFilter.kt.
+# The web application's only page, served for every path outside the API: §1.
 WEBAPP_PAGE = (
     b'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Airbyte</title></head>'
     b'<body><div id="root"></div></body></html>'
@@ -37,29 +34,29 @@ WEBAPP_PAGE = (
 
 
 def json_response(status: int, payload: object) -> HttpResponse:
-    """Answer with *payload* as JSON, compact as the server's own encoder writes it."""
+    """Return a response with *payload* as compact JSON, as the server encodes it."""
     return HttpResponse(status, JSON_HEADERS, json.dumps(payload, separators=(",", ":")).encode())
 
 
 def no_content() -> HttpResponse:
-    """Answer that it is done, and nothing else."""
+    """Return a 204 without a body."""
     return HttpResponse(204)
 
 
 def html_response(status: int, body: bytes = WEBAPP_PAGE) -> HttpResponse:
-    """Answer with a web page."""
+    """Return a response with a web page."""
     return HttpResponse(status, HTML_HEADERS, body)
 
 
 def gateway_page(status: int) -> HttpResponse:
-    """Answer as an ingress does when the server behind it is away: a page, not JSON."""
-    title = html.escape(f"{status} {reason(status)}")
+    """Return the error page of an ingress whose backend is unavailable: HTML, not JSON (§6.3)."""
+    title = html.escape(f"{status} {reason_phrase(status)}")
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return html_response(status, page.encode())
 
 
-def reason(status: int) -> str:
-    """Return the reason phrase of *status* in the words of Micronaut's ``HttpStatus``."""
+def reason_phrase(status: int) -> str:
+    """Return the reason phrase of *status*, as in Micronaut's ``HttpStatus``."""
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return "Request Entity Too Large"
     try:
@@ -68,21 +65,22 @@ def reason(status: int) -> str:
         return "Error"
 
 
-class RefusalError(Exception, ABC):
-    """The server does not do what it was asked."""
+class RejectionError(Exception, ABC):
+    """The server rejects the request."""
 
     status: int
 
     @abstractmethod
     def response(self, path: str) -> HttpResponse:
-        """Return the answer to a request for *path*."""
+        """Return the response to a request for *path*."""
 
 
-class ProblemError(RefusalError):
+class ProblemError(RejectionError):
     """
-    A problem as the public API writes it.
+    A problem of the public API.
 
-    :param kind: ``type``; a leading ``#`` stands for the reference page's errors.
+    :param kind: The field ``type``. Empty, or with a leading ``#``: relative to the reference's
+        page of errors.
     """
 
     def __init__(
@@ -117,12 +115,12 @@ class ProblemError(RefusalError):
         )
 
 
-class HateoasError(RefusalError):
+class HateoasError(RejectionError):
     """
-    The framework's own error body.
+    An error of the framework.
 
-    :param message: The inner error; the default is the reason phrase.
-    :param argument: ``path`` of the inner error: the handler's argument that could not be bound.
+    :param message: The message of the inner error; the default is the reason phrase.
+    :param argument: The ``path`` of the inner error: the argument that could not be bound.
     """
 
     def __init__(
@@ -130,26 +128,26 @@ class HateoasError(RefusalError):
     ) -> None:
         super().__init__(status, message)
         self.status = status
-        self.message = message or reason(status)
+        self.message = message or reason_phrase(status)
         self.argument = argument
 
     def response(self, path: str) -> HttpResponse:
-        """Return the body, with the request's path in its links."""
+        """Return the two nested errors, with *path* in their links."""
         inner: dict[str, Any] = {"message": self.message, "_links": {}, "_embedded": {}}
         if self.argument is not None:
             inner["path"] = f"/{self.argument}"
         return json_response(
             self.status,
             {
-                "message": reason(self.status),
+                "message": reason_phrase(self.status),
                 "_links": {"self": {"href": path, "templated": False}},
                 "_embedded": {"errors": [inner]},
             },
         )
 
 
-class OpaqueError(RefusalError):
-    """An uncaught exception, or one that the server does not explain to clients."""
+class OpaqueError(RejectionError):
+    """An uncaught exception, or one whose message stays in the server's log."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -161,8 +159,8 @@ class OpaqueError(RefusalError):
         return json_response(self.status, {"errorId": str(uuid.uuid4())})
 
 
-class KnownError(RefusalError):
-    """A ``KnownException`` of the internal API."""
+class KnownError(RejectionError):
+    """A ``KnownException`` of the config API or of authentication."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -170,7 +168,7 @@ class KnownError(RefusalError):
         self.message = message
 
     def response(self, path: str) -> HttpResponse:
-        """Return the exception's message without its class and its stack."""
+        """Return the exception's message, without its class and its stack trace."""
         del path
         return json_response(
             self.status,
@@ -188,9 +186,9 @@ class KnownError(RefusalError):
 
 def forbidden(role: str | None = None) -> ProblemError:
     """
-    Refuse a caller that the role resolver turned away.
+    Return the error for a caller without the required role.
 
-    :param role: The one role that would have done; ``None`` when there are several.
+    :param role: The required role; ``None``: one of several is enough.
     """
     which = f"{role} " if role else ""
     message = f"Caller does not have the required {which}permissions to access the resource(s)."
@@ -201,9 +199,9 @@ def forbidden(role: str | None = None) -> ProblemError:
 
 def not_found(resource_type: str, resource_id: str) -> ProblemError:
     """
-    Say that an id is unknown, to a caller who may know that.
+    Return the error for an unknown id, for a caller who may know that it is unknown.
 
-    :param resource_type: A name of ``ConfigNotFoundType.kt``.
+    :param resource_type: As in §6.1.
     """
     return ProblemError(
         404,
@@ -215,7 +213,7 @@ def not_found(resource_type: str, resource_id: str) -> ProblemError:
 
 
 def bad_request(message: str) -> ProblemError:
-    """Refuse a value that the handler itself checks."""
+    """Return the error for a value that the handler rejects."""
     return ProblemError(
         400,
         "bad-request",
@@ -226,7 +224,7 @@ def bad_request(message: str) -> ProblemError:
 
 
 def value_not_found(value: str) -> ProblemError:
-    """Refuse a connector name that the server has no definition for."""
+    """Return the error for a connector name without a definition."""
     return ProblemError(
         400,
         "value-not-found",
@@ -237,7 +235,7 @@ def value_not_found(value: str) -> ProblemError:
 
 
 def unprocessable(message: str | None) -> ProblemError:
-    """Refuse a body that is well formed and makes no sense."""
+    """Return the error for a body that is well formed but invalid."""
     return ProblemError(
         422,
         "unprocessable-entity",
@@ -248,7 +246,7 @@ def unprocessable(message: str | None) -> ProblemError:
 
 
 def try_again_later(message: str) -> ProblemError:
-    """Refuse because something else is going on: the ``ValueConflict`` of a running sync."""
+    """Return the error for a conflict with a running sync."""
     return ProblemError(
         409,
         "try-again-later",
@@ -259,19 +257,19 @@ def try_again_later(message: str) -> ProblemError:
 
 
 def state_conflict(message: str = "Could not fulfill request") -> ProblemError:
-    """Refuse because of a state; any ``IllegalStateException`` ends here, with the default text."""
+    """Return the error for a wrong state; the default text hides the server's reason (§6.1)."""
     return ProblemError(
         409, "state-conflict", "State conflict", {"message": message}, kind="#409-state-conflict"
     )
 
 
 def resource_not_found(detail: str) -> ProblemError:
-    """Say that something is not there, without naming its type or id."""
+    """Return the error for something unknown, without its type and id."""
     return ProblemError(404, "resource-not-found", detail, None, kind="#resource-not-found")
 
 
 def request_timeout() -> ProblemError:
-    """Give up on an identity provider that is slow: ``RequestTimeoutInterceptor.kt``."""
+    """Return the error of a token exchange with a slow identity provider (§2.2)."""
     return ProblemError(
         408,
         "Request timeout exceeded",
@@ -282,18 +280,18 @@ def request_timeout() -> ProblemError:
 
 
 def license_entitlement() -> ProblemError:
-    """Refuse what the licence does not cover."""
+    """Return the error for a feature that the licence does not cover."""
     return ProblemError(
         403,
         "License Entitlement Error",
-        "The license does not include this feature.",  # [inf] text
+        "The license does not include this feature.",  # the server's text and data differ: §6.1
         None,
         kind="error:license/entitlement",
     )
 
 
 def unexpected(message: str) -> ProblemError:
-    """Report what a handler did not foresee, with the raw message."""
+    """Return the error for an unexpected exception, with its message (§6.1)."""
     return ProblemError(
         500,
         "unexpected-problem",

@@ -1,7 +1,7 @@
 """
-The pytest plugin: a running Airbyte for a test.
+The pytest plugin: the fixture and marker ``airbyte_emulator``.
 
-Loaded in every pytest run in which the package is installed, so it imports nothing that costs.
+pytest loads it in every run where the package is installed, so it imports nothing expensive.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator import Emulator
+    from airflow_provider_airbyte_sme.emulator.emulator import Emulator
 
 _MARKER = "airbyte_emulator"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
-        f'{_MARKER}(**settings): settings of the fixture airbyte_emulator, as time="manual"',
+        f"{_MARKER}(**settings): settings for the fixture airbyte_emulator, such as time='manual'",
     )
 
 
 @pytest.fixture
 def airbyte_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """
-    Serve an emulator on loopback while the test runs.
+    Run an emulator server on localhost during the test.
 
-    Jobs are over when first read, unless ``@pytest.mark.airbyte_emulator(...)`` on the test, its
-    class or its module gives other settings of
+    Jobs take no time (``time="instant"``) by default. ``@pytest.mark.airbyte_emulator(...)`` on the
+    test, its class or its module changes this and any other setting of
     :class:`~airflow_provider_airbyte_sme.emulator.Emulator`.
     """
-    from airflow_provider_airbyte_sme.emulator import Emulator
+    from airflow_provider_airbyte_sme.emulator.emulator import Emulator
 
     settings: dict[str, Any] = {"time": "instant"}
     for marker in reversed(list(request.node.iter_markers(_MARKER))):

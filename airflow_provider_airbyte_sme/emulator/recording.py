@@ -1,31 +1,33 @@
-"""What was asked of the emulator, without anybody's secrets."""
+"""Recorded requests, with secrets masked."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest
 from airflow_provider_airbyte_sme.emulator.masking import MASK, SECRET_NAME
 
-_LARGEST_LOGGED_BODY = 64 * 1024
+_MAX_RECORDED_BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
     """
-    One request and how it was answered.
+    A request and the status of its response.
 
-    :param route: Which operation it was, as ``GET /jobs/{jobId}``; ``None``: there is none.
-    :param query: Each parameter with its values.
-    :param json: The body, or ``None`` when it is no JSON or very large.
-    :param headers: Names in lower case; credentials are masked.
-    :param status: ``None``: the connection was closed without an answer.
-    :param at: Instant on the emulator's clock, in seconds since the epoch.
-    :param fault: What went wrong on demand, if anything.
+    :param route: Matched route, such as ``GET /jobs/{jobId}``; ``None``: no route matched.
+    :param query: Values of each query parameter.
+    :param json: Decoded body with secrets masked; ``None`` if it is empty, is not valid JSON or is
+        larger than 64 KiB.
+    :param headers: Headers with names in lower case and credentials masked.
+    :param status: Status of the response; ``None``: the connection was closed without one.
+    :param at: Time on the emulator's clock, in seconds since the epoch.
+    :param fault: Injected fault, if any: ``answer``, ``delay``, ``drop_before`` or ``drop_after``.
+    :param body_bytes: Size of the body, in bytes.
     """
 
     method: str
@@ -37,13 +39,13 @@ class RecordedRequest:
     status: int | None
     at: float
     fault: str | None = None
-    body_bytes: int = field(default=0)
+    body_bytes: int = 0
 
 
 def record(
     request: HttpRequest, *, route: str | None, status: int | None, at: float, fault: str | None
 ) -> RecordedRequest:
-    """Write down *request* with its secrets masked."""
+    """Return a record of *request* with its secrets masked."""
     url = urlsplit(request.url)
     return RecordedRequest(
         method=request.method.upper(),
@@ -60,7 +62,7 @@ def record(
 
 
 def _decoded(body: bytes | None) -> Any:
-    if not body or len(body) > _LARGEST_LOGGED_BODY:
+    if not body or len(body) > _MAX_RECORDED_BODY_BYTES:
         return None
     try:
         return json.loads(body)

@@ -1,18 +1,15 @@
-"""From a request's method and path to the function that answers it."""
+"""Routing: from a request's method and path to its handler."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
 
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
-
-Handler = Callable[["Call"], HttpResponse]
+Handler = Callable[[RequestContext], HttpResponse]
 
 PUBLIC_API = "/api/public/v1"
 CONFIG_API = "/api/v1"
@@ -23,9 +20,9 @@ class Route:
     """
     One operation.
 
-    :param template: The path with its parameters in braces.
-    :param needs_token: Whether the security filter stands before it.
-    :param consumes: Media types of the request's body.
+    :param template: The path, with its parameters in braces.
+    :param needs_token: Whether the security filter requires a token.
+    :param consumes: Media types that the request's body may have.
     """
 
     method: str
@@ -36,12 +33,12 @@ class Route:
 
     @property
     def name(self) -> str:
-        """How tests call it: ``GET /jobs/{jobId}``; the internal API keeps its full path."""
+        """The route's name, such as ``GET /jobs/{jobId}``; in the config API with its full path."""
         return f"{self.method} {self.template.removeprefix(PUBLIC_API)}"
 
 
 class Router:
-    """Collects the routes of one module below a prefix."""
+    """Collects routes whose paths start with *prefix*."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -69,10 +66,11 @@ class Router:
 @dataclass(frozen=True)
 class Match:
     """
-    What a path leads to.
+    The result of looking up a method and a path.
 
-    :param route: ``None`` when no operation has this path and method.
-    :param known_path: Whether another method is served here.
+    :param route: ``None``: no operation has this path and method.
+    :param parameters: The path parameters, percent-decoded.
+    :param known_path: Whether an operation has this path, with this or another method.
     """
 
     route: Route | None
@@ -81,7 +79,7 @@ class Match:
 
 
 class RouteTable:
-    """All operations, found by the number of their path's segments."""
+    """All routes, indexed by the number of segments in their paths."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_length: dict[int, list[tuple[tuple[str, ...], Route]]] = {}
@@ -89,11 +87,11 @@ class RouteTable:
             segments = tuple(route.template.strip("/").split("/"))
             self._by_length.setdefault(len(segments), []).append((segments, route))
         for candidates in self._by_length.values():
-            # A literal segment beats a parameter: /applications/token is no application.
+            # A literal segment wins over a parameter: in /applications/token, `token` is not an id.
             candidates.sort(key=lambda candidate: [s.startswith("{") for s in candidate[0]])
 
     def match(self, method: str, path: str) -> Match:
-        """Find the operation for a raw, still percent-encoded *path*."""
+        """Find the route for a *path* that is still percent-encoded."""
         segments = path.strip("/").split("/")
         known_path = False
         for template, route in self._by_length.get(len(segments), ()):

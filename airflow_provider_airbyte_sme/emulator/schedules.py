@@ -1,7 +1,7 @@
 """
-Schedules of connections: Quartz expressions, kept in UTC.
+Schedules of connections, as Quartz cron expressions in UTC: ``docs/airbyte-api.md`` §4.5.
 
-airbyte-platform AirbyteCatalogHelper.kt, validateCronConfiguration; ConnectionReadMapper.kt.
+The error messages are the server's. Minutes must be a number here; the server accepts ``*/15``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from airflow_provider_airbyte_sme.emulator.problems import bad_request
 _QUARTZ = "https://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
-# Seconds, minutes, hours, day of month, month, day of week and, if there is one, the year.
+# Name, lowest and highest value, and a pattern for other values; the year is optional.
 _FIELDS = (
     ("second", 0, 59, ""),
     ("minute", 0, 59, ""),
@@ -27,22 +27,23 @@ _FIELDS = (
 )
 
 
-def schedule_response(wanted: Mapping[str, Any]) -> dict[str, Any]:
+def schedule_response(requested: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the schedule as it is answered.
+    Return a requested schedule as responses show it.
 
-    :param wanted: ``schedule`` of a request.
-    :raises ProblemError: 400: the expression is missing, wrong, or runs more than once an hour.
+    :param requested: ``schedule`` of a request.
+    :raises ProblemError: 400: the expression is missing or invalid, or its seconds or minutes are
+        not numbers.
     """
-    if wanted["scheduleType"] == "manual":
+    if requested["scheduleType"] == "manual":
         return {"scheduleType": "manual"}
-    given = wanted.get("cronExpression")
+    given = requested.get("cronExpression")
     if given is None:
         raise bad_request("Missing cron expression in the schedule.")
     expression = given.replace("UTC", "").strip() if given.endswith("UTC") else given
-    if why := _mistake(expression):
+    if error := _find_error(expression):
         raise bad_request(
-            f"The cron expression {given} is not valid. Error: {why}. Please check the cron "
+            f"The cron expression {given} is not valid. Error: {error}. Please check the cron "
             f"expression format at {_QUARTZ}"
         )
     seconds, minutes = expression.split()[:2]
@@ -54,7 +55,7 @@ def schedule_response(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {"scheduleType": "cron", "cronExpression": f"{expression} UTC"}
 
 
-def _mistake(expression: str) -> str | None:
+def _find_error(expression: str) -> str | None:
     parts = expression.split()
     if len(parts) not in (len(_FIELDS) - 1, len(_FIELDS)):
         return f"Cron expression contains {len(parts)} parts but we expect one of [6, 7]"

@@ -1,4 +1,4 @@
-"""Putting things into a world without the API, and the world that an emulator begins with."""
+"""The initial world of an emulator, and functions that add to a world without the API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from airflow_provider_airbyte_sme.emulator.world import (
 
 CONNECTION_STATUSES = ("active", "inactive", "deprecated", "locked")
 
-# What a workspace can be notified of: NotificationsConfig of the public API.
+# Notification events of a workspace (docs/airbyte-api.md §5.1).
 EVENTS = (
     "failure",
     "success",
@@ -36,7 +36,7 @@ EVENTS = (
     "syncDisabledWarning",
 )
 
-# What a new emulator has when nobody says otherwise.
+# Defaults for the lists that a seed does not contain.
 DEFAULT_SEED: Mapping[str, Any] = {
     "workspaces": [{"name": "Analytics"}],
     "sources": [
@@ -55,17 +55,19 @@ DEFAULT_SEED: Mapping[str, Any] = {
 
 def new_world(seed: Mapping[str, Any], *, role: str, now: float) -> World:
     """
-    Return the world that *seed* describes.
+    Return the world described by *seed*.
 
-    :param seed: ``workspaces``, ``sources``, ``destinations`` and ``connections``, each a list of
-        the arguments of the function below that adds one, and ``application`` with ``client_id``,
-        ``client_secret`` and ``role``. What is missing is taken from :data:`DEFAULT_SEED`.
-    :param role: The role of the application when *seed* gives none.
-    :raises ValueError: *seed* has a key that means nothing, or a thing that cannot be.
+    :param seed: ``workspaces``, ``sources``, ``destinations`` and ``connections``: lists of keyword
+        arguments for :func:`add_workspace`, :func:`add_actor` and :func:`add_connection`.
+        ``application``: keyword arguments for :func:`add_application`, such as ``client_id``,
+        ``client_secret`` and ``role``. Missing lists are taken from :data:`DEFAULT_SEED`.
+    :param role: Default role of the application.
+    :param now: Creation time of everything, in seconds since the epoch.
+    :raises ValueError: *seed* has an unknown key or an invalid entry.
     """
     seed = {**DEFAULT_SEED, **seed}
     if unknown := seed.keys() - DEFAULT_SEED.keys() - {"application"}:
-        raise ValueError(f"a seed has no {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown key in the seed: {', '.join(sorted(unknown))}")
     world = World(signing_key=secrets.token_hex(32))
     world.organizations[DEFAULT_ORGANIZATION_ID] = Organization(
         DEFAULT_ORGANIZATION_ID, "Default organization", "airbyte@example.com"
@@ -83,7 +85,7 @@ def new_world(seed: Mapping[str, Any], *, role: str, now: float) -> World:
         for fields in seed["connections"]:
             add_connection(world, now=now, **fields)
     except TypeError as error:
-        raise ValueError(f"the seed cannot be read: {error}") from None
+        raise ValueError(f"invalid entry in the seed: {error}") from None
     return world
 
 
@@ -100,9 +102,12 @@ def add_application(
     """
     Add a user with one permission, and an application of that user.
 
-    :param role: A permission type, as ``workspace_reader``.
-    :param workspace_id: Where a workspace role is given; the default is the first workspace.
-    :raises ValueError: *role* is unknown, or there is no such workspace.
+    :param role: A permission type, such as ``workspace_reader``.
+    :param now: Creation time, in seconds since the epoch.
+    :param workspace_id: Workspace of a workspace role; the default is the first workspace.
+    :param client_id: The default is a new UUID.
+    :param client_secret: The default is a random string.
+    :raises ValueError: *role* or *workspace_id* is unknown.
     """
     if role not in PERMISSION_TYPES:
         raise ValueError(f"role must be one of {sorted(PERMISSION_TYPES)}, not {role!r}")
@@ -114,13 +119,17 @@ def add_application(
         new_id(),
         role,
         user_id=user.id,
-        workspace_id=_known(world.workspaces, workspace_id) if scope == "workspace" else None,
+        workspace_id=(
+            _existing_id("workspace", world.workspaces, workspace_id)
+            if scope == "workspace"
+            else None
+        ),
         organization_id=DEFAULT_ORGANIZATION_ID if scope == "organization" else None,
     )
     world.permissions[permission.id] = permission
     client_id = client_id or new_id()
     application = Application(
-        id=client_id,  # in Keycloak mode the two are the same: ApplicationServiceKeycloakImpl.kt
+        id=client_id,  # the same in Keycloak mode: docs/airbyte-api.md §5.4
         name=name,
         client_id=client_id,
         client_secret=client_secret or secrets.token_urlsafe(24),
@@ -135,13 +144,15 @@ def add_workspace(
     world: World,
     name: str,
     *,
-    id: str | None = None,  # noqa: A002  the field's own name
+    id: str | None = None,  # noqa: A002  the field's name
     notifications: dict[str, Any] | None = None,
 ) -> Workspace:
     """
     Add a workspace.
 
-    :param notifications: As in the API; the default is what a new workspace has.
+    :param id: The default is a new UUID.
+    :param notifications: Notification settings as in the public API; see
+        :func:`default_notifications`.
     """
     workspace = Workspace(
         id or new_id(), name, DEFAULT_ORGANIZATION_ID, notifications or default_notifications()
@@ -161,16 +172,22 @@ def add_actor(
     configuration: Mapping[str, Any] | None = None,
     workspace_id: str | None = None,
     streams: Iterable[str | Mapping[str, Any]] | None = None,
-    id: str | None = None,  # noqa: A002  the field's own name
+    id: str | None = None,  # noqa: A002  the field's name
 ) -> Actor:
     """
-    Add a source or destination. Nothing is validated: a test may want what the API refuses.
+    Add a source or destination.
 
-    :param connector: A built-in connector's name, as ``postgres``.
+    The configuration is not validated, so a test can use one that the API would reject.
+
+    :param now: Creation time, in seconds since the epoch.
+    :param connector: Name of a built-in connector, such as ``postgres``.
+    :param definition_id: Definition id, instead of *connector*.
     :param workspace_id: The default is the first workspace.
-    :param streams: What a source delivers: names, or fields of
-        :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`.
-    :raises ValueError: There is no such connector or workspace.
+    :param streams: Streams of a source: names, or fields of
+        :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`. The default is the
+        connector's.
+    :param id: The default is a new UUID.
+    :raises ValueError: The connector or the workspace is unknown.
     """
     if definition_id is None:
         definition_id = definition_id_of(kind, connector)
@@ -181,7 +198,7 @@ def add_actor(
         kind=kind,
         name=name,
         definition_id=definition_id,
-        workspace_id=_known(world.workspaces, workspace_id),
+        workspace_id=_existing_id("workspace", world.workspaces, workspace_id),
         configuration=dict(configuration or {}),
         created_at=now,
         streams=None if streams is None else [Stream.from_seed(s).to_seed() for s in streams],
@@ -203,24 +220,27 @@ def add_connection(
     namespace_definition: str = "destination",
     namespace_format: str | None = None,
     prefix: str = "",
-    id: str | None = None,  # noqa: A002  the field's own name
+    id: str | None = None,  # noqa: A002  the field's name
 ) -> Connection:
     """
     Add a connection.
 
-    :param source_id: The default is the first source; likewise *destination_id*.
-    :param schedule: As the API answers it; the default is ``manual``.
-    :param streams: The selected streams as ``StreamConfiguration``; the default is all.
-    :raises ValueError: A status is unknown, or there is no such source or destination.
+    :param now: Creation time, in seconds since the epoch.
+    :param source_id: The default is the first source.
+    :param destination_id: The default is the first destination.
+    :param schedule: Schedule as in responses of the public API; the default is ``manual``.
+    :param streams: Selected streams as ``StreamConfiguration`` objects; the default is all streams.
+    :param id: The default is a new UUID.
+    :raises ValueError: The status, the source or the destination is unknown.
     """
     if status not in CONNECTION_STATUSES:
         raise ValueError(f"status must be one of {CONNECTION_STATUSES}, not {status!r}")
-    source = world.sources[_known(world.sources, source_id)]
+    source = world.sources[_existing_id("source", world.sources, source_id)]
     connection = Connection(
         id=id or new_id(),
         name=name,
         source_id=source.id,
-        destination_id=_known(world.destinations, destination_id),
+        destination_id=_existing_id("destination", world.destinations, destination_id),
         workspace_id=source.workspace_id,
         status=status,
         created_at=now,
@@ -235,16 +255,24 @@ def add_connection(
 
 
 def default_notifications() -> dict[str, Any]:
-    """Return the settings of a new workspace: e-mail for what needs a person, no webhooks."""
-    mailed = ("connectionUpdateActionRequired", "syncDisabled", "syncDisabledWarning")
+    """
+    Return a new workspace's settings: e-mail for events that need action, no webhooks.
+
+    The server also enables e-mail for ``failure`` and ``connectionUpdate``: §5.1.
+    """
+    by_email = ("connectionUpdateActionRequired", "syncDisabled", "syncDisabledWarning")
     return {
-        event: {"email": {"enabled": event in mailed}, "webhook": {"enabled": False}}
+        event: {"email": {"enabled": event in by_email}, "webhook": {"enabled": False}}
         for event in EVENTS
     }
 
 
-def _known(records: Mapping[str, Any], wanted: str | None) -> str:
-    found = next(iter(records), None) if wanted is None else wanted
-    if found is None or found not in records:
-        raise ValueError(f"there is no {wanted!r} among {sorted(records)}")
-    return found
+def _existing_id(kind: str, records: Mapping[str, Any], record_id: str | None) -> str:
+    """Return *record_id* if it exists; ``None`` means the first record."""
+    if record_id is None:
+        if not records:
+            raise ValueError(f"there is no {kind}: add one first")
+        return next(iter(records))
+    if record_id not in records:
+        raise ValueError(f"there is no {kind} {record_id!r}, only {sorted(records)}")
+    return record_id

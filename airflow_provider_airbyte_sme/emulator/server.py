@@ -1,4 +1,4 @@
-"""The emulator over real sockets: ``aiohttp.web`` in a thread with an event loop of its own."""
+"""The HTTP server: ``aiohttp.web`` in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ import threading
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from aiohttp import web  # noqa: TID253  this module is only imported by who serves
+from aiohttp import web  # noqa: TID253  imported only when a server is started
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
+from airflow_provider_airbyte_sme.emulator.backend import Backend
 from airflow_provider_airbyte_sme.emulator.clock import RealClock
 from airflow_provider_airbyte_sme.emulator.core import MAX_BODY_BYTES, too_large
 
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.emulator import Emulator
-
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
-_MAX_HEADER_BYTES = 32 * 1024  # airbyte-platform application.yml, max-header-size
-_START_TIMEOUT = 10.0
-_STOP_TIMEOUT = 10.0
+_MAX_HEADER_BYTES = 32 * 1024  # docs/airbyte-api.md §1
+_START_TIMEOUT = 10.0  # seconds
+_STOP_TIMEOUT = 10.0  # seconds
 
 
 class Server:
     """
-    Serves an emulator from ``with`` to its end.
+    Serves an emulator over HTTP; use it in a ``with`` statement.
 
-    Stopping closes the connections at once, whatever still waits for an answer.
+    Stopping closes all connections at once, including those of requests in progress.
+
+    :param host: Address to listen on.
+    :param port: Port to listen on; 0 picks a free port.
     """
 
-    def __init__(self, emulator: Emulator, host: str, port: int) -> None:
+    def __init__(self, emulator: Backend, host: str, port: int) -> None:
         self._emulator = emulator
         self._host = host
         self._port = port
@@ -46,13 +47,13 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where people would open this Airbyte, without a trailing slash."""
+        """Base URL of the emulator, without a trailing slash."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
     @property
     def connection_uri(self) -> str:
-        """Value for ``AIRFLOW_CONN_AIRBYTE_SME_DEFAULT``."""
+        """Airflow connection URI, for ``AIRFLOW_CONN_AIRBYTE_SME_DEFAULT``."""
         return self._emulator.connection_uri_for(self.url)
 
     def __enter__(self) -> Self:
@@ -78,10 +79,10 @@ class Server:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         stop, changed = asyncio.Event(), asyncio.Event()
-        face = _HttpFace(self._emulator)
+        handler = _RequestHandler(self._emulator)
         runner = web.ServerRunner(
             web.Server(
-                face.handle,
+                handler.handle,
                 access_log=None,
                 max_field_size=_MAX_HEADER_BYTES,
                 max_line_size=_MAX_HEADER_BYTES,
@@ -98,19 +99,19 @@ class Server:
         self._port = runner.addresses[0][1]
 
         def wake() -> None:
-            with suppress(RuntimeError):  # the loop has just been closed
+            with suppress(RuntimeError):  # the loop may have been closed
                 loop.call_soon_threadsafe(changed.set)
 
-        unwatch = self._emulator.watch(wake)
+        stop_watching = self._emulator.watch(wake)
         ticker = asyncio.create_task(self._tick(changed))
         self._ready.set_result((loop, stop))
         await stop.wait()
-        unwatch()
+        stop_watching()
         ticker.cancel()
         await runner.cleanup()
 
     async def _tick(self, changed: asyncio.Event) -> None:
-        """Let jobs go on when nobody asks for them: their webhooks and data cannot wait."""
+        """Make status changes when they are due, so that webhooks and ``on_sync`` are on time."""
         while True:
             changed.clear()
             due = self._emulator.next_due
@@ -122,55 +123,55 @@ class Server:
                 self._emulator.settle()
 
 
-class _HttpFace:
-    """Between sockets and the emulator's answers."""
+class _RequestHandler:
+    """Passes ``aiohttp`` requests to the emulator."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Backend) -> None:
         self._emulator = emulator
-        self._threads = asyncio.Semaphore(emulator.threads) if emulator.threads else None
+        self._public_api_threads = asyncio.Semaphore(emulator.threads) if emulator.threads else None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await _read_body(request)
         if body is None:
-            refusal = too_large(request.content_length or MAX_BODY_BYTES + 1)
-            response = _to_aiohttp(refusal.response(request.path))
-            response.force_close()  # the rest of the body is still on its way
+            error = too_large(request.content_length or MAX_BODY_BYTES + 1)
+            response = _to_aiohttp(error.response(request.path))
+            response.force_close()  # the rest of the body has not been read
             return response
-        asked = HttpRequest(
+        http_request = HttpRequest(
             request.method,
             f"http://{_host(request)}{_target(request)}",
             dict(request.headers),
             body or None,
         )
         async with self._thread_for(request):
-            given = self._emulator.answer(asked)
-            if delay := self._emulator.latency + given.delay:
+            delivery = self._emulator.handle(http_request)
+            if delay := self._emulator.latency + delivery.delay:
                 await asyncio.sleep(delay)
-        if given.response is None:
+        if delivery.response is None:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=499)
-        return _to_aiohttp(given.response)
+        return _to_aiohttp(delivery.response)
 
     def _thread_for(self, request: web.BaseRequest) -> AbstractAsyncContextManager[object]:
-        if self._threads is None or not _target(request).startswith("/api/public/"):
+        if self._public_api_threads is None or not _target(request).startswith("/api/public/"):
             return nullcontext()
-        return self._threads
+        return self._public_api_threads
 
 
 def _host(request: web.BaseRequest) -> str:
-    """Return the host that was asked for, if it can be a part of a URL."""
-    asked_for = request.headers.get("Host", "")
-    return asked_for if _HOST.fullmatch(asked_for) else "localhost"
+    """Return the ``Host`` header, or ``localhost`` if it cannot be part of a URL."""
+    host = request.headers.get("Host", "")
+    return host if _HOST.fullmatch(host) else "localhost"
 
 
 def _target(request: web.BaseRequest) -> str:
-    """Return path and query, still percent-encoded; a proxy's form has a whole URL there."""
+    """Return the percent-encoded path and query, also if the request line has an absolute URL."""
     return f"/{request.rel_url.raw_path_qs.lstrip('/')}"
 
 
 async def _read_body(request: web.BaseRequest) -> bytes | None:
-    """Read the body, or ``None`` when it is too large."""
+    """Read the body; return ``None`` if it is too large."""
     if (request.content_length or 0) > MAX_BODY_BYTES:
         return None
     parts, size = [], 0

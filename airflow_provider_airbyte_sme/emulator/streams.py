@@ -1,4 +1,8 @@
-"""What sources deliver, how it can be synced, and what a connection may select of it."""
+"""
+The streams of sources, their sync modes, and the streams that a connection selects.
+
+``docs/airbyte-api.md`` §4.4.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import bad_request
 from airflow_provider_airbyte_sme.emulator.world import Actor
 
-# Destinations that write files or messages cannot deduplicate, nor refresh.
+# Destinations that write files or messages can neither deduplicate nor refresh.
 _APPEND_ONLY = frozenset(
     {"azure-blob-storage", "csv", "e2e-test", "gcs", "kafka", "local-json", "pubsub", "s3"}
 )
@@ -19,11 +24,12 @@ _APPEND_ONLY = frozenset(
 @dataclass(frozen=True)
 class Stream:
     """
-    One stream that a source can deliver.
+    One stream of a source.
 
-    :param fields: Each field as its path.
-    :param cursor_field: The default cursor, if there is one.
-    :param source_defined_cursor: Whether the source insists on it.
+    :param fields: The path of each field.
+    :param primary_key: The paths of the fields of the key, if the source defines one.
+    :param cursor_field: The path of the default cursor, if there is one.
+    :param source_defined_cursor: Whether the default cursor is the only one allowed.
     """
 
     name: str
@@ -37,20 +43,20 @@ class Stream:
     @classmethod
     def from_seed(cls, seed: str | Mapping[str, Any]) -> Self:
         """
-        Read a stream from its fields, or from a bare name.
+        Create a stream from its attributes, or from its name alone.
 
-        :raises TypeError: There is no such field.
+        :raises TypeError: An attribute is unknown.
         """
         return cls(seed) if isinstance(seed, str) else cls(**seed)
 
     def to_seed(self) -> dict[str, Any]:
-        """Return what :meth:`from_seed` reads."""
+        """Return the attributes, as :meth:`from_seed` reads them."""
         return asdict(self)
 
 
-def _stream(name: str, fields: str, **more: Any) -> Stream:
-    """Return a stream whose field paths are written with dots."""
-    return Stream(name, tuple(tuple(path.split(".")) for path in fields.split()), **more)
+def _stream(name: str, fields: str, **attributes: Any) -> Stream:
+    """Create a stream from field paths that are written with dots and separated by spaces."""
+    return Stream(name, tuple(tuple(path.split(".")) for path in fields.split()), **attributes)
 
 
 _FAKER: dict[str, Any] = {
@@ -82,7 +88,7 @@ _STREAMS: Mapping[str, tuple[Stream, ...]] = {
         _stream("orders", "id customer_id amount updated_at", **_TABLE),
     ),
 }
-_ANY_STREAMS = (_stream("records", "id name updated_at", cursor_field=("updated_at",)),)
+_DEFAULT_STREAMS = (_stream("records", "id name updated_at", cursor_field=("updated_at",)),)
 
 _INCREMENTAL_MODES = ("incremental_append", "incremental_deduped_history")
 _DEDUPLICATING_MODES = ("incremental_deduped_history", "full_refresh_overwrite_deduped")
@@ -96,23 +102,23 @@ _COMBINED_MODES: Mapping[tuple[bool, str], str] = {
 
 
 def streams_of(source: Actor) -> list[Stream]:
-    """Return what *source* can deliver."""
+    """Return the streams of *source*."""
     if source.streams is not None:
         return [Stream.from_seed(seed) for seed in source.streams]
-    return list(_STREAMS.get(connector_name("source", source.definition_id), _ANY_STREAMS))
+    return list(_STREAMS.get(connector_name("source", source.definition_id), _DEFAULT_STREAMS))
 
 
 def sync_modes(stream: Stream, destination: Actor) -> list[str]:
-    """Return how *stream* can be synced to *destination*: ``validCombinedSyncModes``."""
+    """Return the sync modes that *stream* and *destination* both support."""
     supported = ["overwrite", "append"]
     if can_deduplicate(destination):
-        # [inf] who can do one can do the other: DestinationDefinitionSpecificationHandler.kt
+        # [inf] both or neither. The server never lists overwrite_dedup, but accepts it: §4.4.
         supported += ["append_dedup", "overwrite_dedup"]
-    wanted = (False, True) if stream.incremental else (False,)
+    allowed = (False, True) if stream.incremental else (False,)
     return [
         mode
         for (incremental, destination_mode), mode in _COMBINED_MODES.items()
-        if incremental in wanted and destination_mode in supported
+        if incremental in allowed and destination_mode in supported
     ]
 
 
@@ -122,46 +128,54 @@ def can_deduplicate(destination: Actor) -> bool:
 
 
 def default_selection(source: Actor) -> list[dict[str, Any]]:
-    """Return the streams of a connection that selects nothing: all, in full."""
+    """
+    Return the streams of a connection created without a selection: all, with full refresh.
+
+    The server selects only a source's single stream, or those that its connector suggests: §4.3.
+    """
     return [
-        selected(stream, {"syncMode": "full_refresh_overwrite"}) for stream in streams_of(source)
+        stream_configuration(stream, {"syncMode": "full_refresh_overwrite"})
+        for stream in streams_of(source)
     ]
 
 
-def selected(stream: Stream, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the ``StreamConfiguration`` of *stream* as it is stored, and answered."""
+def stream_configuration(stream: Stream, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``StreamConfiguration`` of *stream*, as it is stored and as responses show it."""
     fields: dict[str, Any] = {
         "name": stream.name,
         "namespace": stream.namespace,
-        "syncMode": wanted.get("syncMode") or "full_refresh_overwrite",
+        "syncMode": requested.get("syncMode") or "full_refresh_overwrite",
         "cursorField": (
             list(stream.cursor_field)
             if stream.source_defined_cursor
-            else wanted.get("cursorField") or list(stream.cursor_field)
+            else requested.get("cursorField") or list(stream.cursor_field)
         ),
-        "primaryKey": [list(path) for path in stream.primary_key] or wanted.get("primaryKey") or [],
-        "selectedFields": wanted.get("selectedFields"),
-        "mappers": wanted.get("mappers") or [],
-        "includeFiles": wanted.get("includeFiles"),
-        "destinationObjectName": wanted.get("destinationObjectName"),
+        "primaryKey": [list(path) for path in stream.primary_key]
+        or requested.get("primaryKey")
+        or [],
+        "selectedFields": requested.get("selectedFields"),
+        "mappers": requested.get("mappers") or [],
+        "includeFiles": requested.get("includeFiles"),
+        "destinationObjectName": requested.get("destinationObjectName"),
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
 def validated_selection(
-    source: Actor, destination: Actor, wanted: Sequence[Mapping[str, Any]]
+    source: Actor, destination: Actor, requested: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """
-    Check a selection of streams against what source and destination can do.
+    Validate a selection of streams against the source and the destination.
 
-    :param wanted: ``configurations.streams`` of a request.
-    :return: The selection as it is stored.
-    :raises ProblemError: 400, in the words of ``AirbyteCatalogHelper.kt``.
+    :param requested: ``configurations.streams`` of a request.
+    :return: The selection, as it is stored.
+    :raises ProblemError: 400: a stream, its sync mode, fields, cursor or key is invalid. The texts
+        for unknown and duplicate streams and for keys differ from those of §4.4.
     """
     known = {(stream.namespace, stream.name): stream for stream in streams_of(source)}
     by_name = {stream.name: stream for stream in known.values()}
     selection: dict[tuple[str | None, str], dict[str, Any]] = {}
-    for fields in wanted:
+    for fields in requested:
         stream = (
             known.get((fields["namespace"], fields["name"]))
             if fields.get("namespace") is not None
@@ -169,7 +183,7 @@ def validated_selection(
         )
         if stream is None:
             raise bad_request(
-                f"Invalid stream found. The list of valid streams include: {_listed(by_name)}."
+                f"Invalid stream found. The list of valid streams include: {_bracketed(by_name)}."
             )
         key = (stream.namespace, stream.name)
         if key in selection:
@@ -177,18 +191,18 @@ def validated_selection(
         _check_fields(stream, fields)
         if fields.get("syncMode") is not None:
             _check_mode(stream, destination, fields)
-        selection[key] = selected(stream, fields)
+        selection[key] = stream_configuration(stream, fields)
     return list(selection.values())
 
 
-def _check_fields(stream: Stream, wanted: Mapping[str, Any]) -> None:
-    if (chosen := wanted.get("selectedFields")) is None:
+def _check_fields(stream: Stream, requested: Mapping[str, Any]) -> None:
+    if (chosen := requested.get("selectedFields")) is None:
         return
     top_level = [path[0] for path in stream.fields if len(path) == 1]
     if not chosen:
         raise bad_request(
             f"No fields selected for stream {stream.name}. The list of valid field names includes: "
-            f"{_listed(top_level)}."
+            f"{_bracketed(top_level)}."
         )
     names = []
     for info in chosen:
@@ -203,49 +217,49 @@ def _check_fields(stream: Stream, wanted: Mapping[str, Any]) -> None:
     if not set(names) <= set(top_level):
         raise bad_request(
             f"Invalid fields selected for stream {stream.name}. The list of valid field names "
-            f"includes: {_listed(top_level)}."
+            f"includes: {_bracketed(top_level)}."
         )
-    stored = selected(stream, wanted)
+    stored = stream_configuration(stream, requested)
     keys = {path[0] for path in stored["primaryKey"]}
-    if wanted.get("syncMode") in _DEDUPLICATING_MODES and not keys <= set(names):
+    if requested.get("syncMode") in _DEDUPLICATING_MODES and not keys <= set(names):
         raise bad_request(
             f"Primary key fields are not selected properly for stream: {stream.name}. "
             "Please include primary key(s) in the configuration for this stream."
         )
     cursor = stored["cursorField"]
-    if wanted.get("syncMode") in _INCREMENTAL_MODES and cursor and cursor[0] not in names:
+    if requested.get("syncMode") in _INCREMENTAL_MODES and cursor and cursor[0] not in names:
         raise bad_request(
             f"Cursor field is not selected properly for stream: {stream.name}. "
             "Please include the cursor field in selected fields for this stream."
         )
 
 
-def _check_mode(stream: Stream, destination: Actor, wanted: Mapping[str, Any]) -> None:
-    mode = wanted["syncMode"]
+def _check_mode(stream: Stream, destination: Actor, requested: Mapping[str, Any]) -> None:
+    mode = requested["syncMode"]
     valid = sync_modes(stream, destination)
     if mode not in valid:
         raise bad_request(
             f"Cannot set sync mode to {mode} for stream {stream.name}. "
-            f"Valid sync modes are: {_listed(valid)}"
+            f"Valid sync modes are: {_bracketed(valid)}"
         )
     if mode in _INCREMENTAL_MODES:
-        _check_cursor(stream, wanted.get("cursorField"))
+        _check_cursor(stream, requested.get("cursorField"))
     if mode == "incremental_deduped_history":
-        _check_primary_key(stream, wanted.get("primaryKey"))
+        _check_primary_key(stream, requested.get("primaryKey"))
 
 
 def _check_cursor(stream: Stream, cursor: Sequence[str] | None) -> None:
     if stream.source_defined_cursor:
         if cursor and set(cursor) != set(stream.cursor_field):
             raise bad_request(
-                f"Cursor Field {_listed(cursor)} is already defined by source for stream: "
+                f"Cursor Field {_bracketed(cursor)} is already defined by source for stream: "
                 f"{stream.name}. Do not include a cursor field configuration for this stream."
             )
     elif cursor:
         if list(cursor) not in [list(path) for path in stream.fields]:
             raise bad_request(
                 f"Invalid cursor field for stream: {stream.name}. The list of valid cursor fields "
-                f"include: {_listed(map(_listed, stream.fields))}."
+                f"include: {_bracketed(map(_bracketed, stream.fields))}."
             )
     elif not stream.cursor_field:
         raise bad_request(
@@ -259,7 +273,7 @@ def _check_primary_key(stream: Stream, primary_key: Sequence[Sequence[str]] | No
     if defined and primary_key and list(map(list, primary_key)) != defined:
         raise bad_request(
             f"Primary key for stream: {stream.name} is already pre-defined. Please remove the "
-            f"primaryKey or provide the value as {_listed(map(_listed, defined))}."
+            f"primaryKey or provide the value as {_bracketed(map(_bracketed, defined))}."
         )
     if not defined and not primary_key:
         raise bad_request(
@@ -268,12 +282,12 @@ def _check_primary_key(stream: Stream, primary_key: Sequence[Sequence[str]] | No
         )
     for path in primary_key or ():
         if list(path) not in [list(field) for field in stream.fields]:
-            # "cursor" where a key is meant: so it says.
+            # The server says "Invalid primary key": §4.4.
             raise bad_request(
                 f"Invalid cursor field for stream: {stream.name}. The list of valid primary keys "
-                f"fields: {_listed(map(_listed, stream.fields))}."
+                f"fields: {_bracketed(map(_bracketed, stream.fields))}."
             )
 
 
-def _listed(items: Iterable[str]) -> str:
+def _bracketed(items: Iterable[str]) -> str:
     return f"[{', '.join(items)}]"

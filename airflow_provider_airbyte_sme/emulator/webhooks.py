@@ -1,8 +1,8 @@
 """
-What Airbyte tells the URLs that a workspace names, and how it gets there.
+Webhook notifications: their bodies and their delivery (``docs/airbyte-api.md §8``).
 
-airbyte-platform SyncSummary.kt, SlackNotificationClient.kt, JobNotifier.kt: no signature, no
-retry; syncs only; nothing when a job starts, is cancelled or fails an attempt.
+Sent when a sync succeeds or fails and when a connection is disabled, but not when a job starts, is
+cancelled or fails an attempt. Requests have no signature and are not retried.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.models import JobStatus
-from airflow_provider_airbyte_sme.emulator.instants import iso_instant
+from airflow_provider_airbyte_sme.emulator.iso8601 import iso_timestamp
 from airflow_provider_airbyte_sme.emulator.world import (
     Connection,
     Job,
@@ -26,18 +26,19 @@ from airflow_provider_airbyte_sme.emulator.world import (
     new_id,
 )
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-_TIMEOUT = 5.0
+_TIMEOUT = 5.0  # seconds
 _KILO = 1024
 _EVENTS: Mapping[str, str] = {JobStatus.SUCCEEDED: "success", JobStatus.FAILED: "failure"}
 
 
 def job_notification(world: World, job: Job, airbyte_url: str) -> tuple[str, dict[str, Any]] | None:
     """
-    Return the URL to notify of a job that ended, and the body for it.
+    Return the webhook URL and body for a job that has ended.
 
-    :return: ``None``: nobody wants to know, or Airbyte does not tell.
+    :param airbyte_url: Base URL for the links in the body.
+    :return: URL and body, or ``None`` if Airbyte sends no notification.
     """
     event = _EVENTS.get(job.status)
     connection = world.connections[job.connection_id]
@@ -69,7 +70,7 @@ def job_notification(world: World, job: Job, airbyte_url: str) -> tuple[str, dic
 def disabled_notification(
     world: World, connection: Connection
 ) -> tuple[str, dict[str, Any]] | None:
-    """Return the URL to notify of a connection that was switched off, and the body for it."""
+    """Return the webhook URL and body for a connection that was disabled, or ``None``."""
     url = _webhook(world.workspaces[connection.workspace_id], "syncDisabled")
     if url is None:
         return None
@@ -78,23 +79,28 @@ def disabled_notification(
 
 
 def ping(airbyte_url: str, now: float, trigger: str) -> dict[str, Any]:
-    """Return the body of a trial notification: the usual one with invented ids, for job 10."""
-    things = {
+    """
+    Return the body of a test notification: job 10 with made-up ids.
+
+    :param now: Start and end of the job, in seconds since the epoch.
+    :param trigger: ``sync_failure`` for a failed job, anything else for a successful one.
+    """
+    resources = {
         kind: {"id": new_id(), "name": kind.capitalize(), "url": f"{airbyte_url}/{kind}"}
         for kind in ("workspace", "connection", "source", "destination")
     }
     status = JobStatus.FAILED if trigger == "sync_failure" else JobStatus.SUCCEEDED
     job = Job(10, new_id(), "sync", now, now, plan=JobPlan([]), status=status)
-    summary = _summary(**things, job=job)
+    summary = _summary(**resources, job=job)
     headline = f"[THIS IS A TEST NOTIFICATION] {_headline(summary)}"
     return _body("", headline, summary)
 
 
 def deliver(url: str, body: Mapping[str, Any]) -> int | None:
     """
-    Post *body* to *url*, once.
+    Post *body* to *url* once, without retries.
 
-    :return: The answer's status, or ``None``: there was none.
+    :return: Status of the response, or ``None`` if there was none.
     """
     try:
         request = urllib.request.Request(
@@ -103,15 +109,15 @@ def deliver(url: str, body: Mapping[str, Any]) -> int | None:
         with _opener().open(request, timeout=_TIMEOUT) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
-        logger.warning("The webhook %s answered %s", url, error.code)
+        log.warning("The webhook %s returned status %s", url, error.code)
         return error.code
     except (OSError, ValueError, http.client.HTTPException) as error:
-        logger.warning("The webhook %s could not be reached: %s", url, error)
+        log.warning("The webhook %s could not be reached: %s", url, error)
         return None
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Return what opens http and https only, and past any proxy of whoever runs the tests."""
+    """Return an opener for http and https only that ignores proxy settings in the environment."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.HTTPHandler(),
@@ -147,8 +153,8 @@ def _summary(
         "source": source,
         "destination": destination,
         "jobId": job.id,
-        "startedAt": iso_instant(job.created_at),
-        "finishedAt": iso_instant(job.updated_at),
+        "startedAt": iso_timestamp(job.created_at),
+        "finishedAt": iso_timestamp(job.updated_at),
         "bytesEmitted": job.bytes,
         "bytesCommitted": job.bytes,
         "recordsEmitted": job.rows,

@@ -1,4 +1,4 @@
-"""What an Airbyte knows, as plain records: everything here can be written to JSON and read back."""
+"""The emulator's state as plain records that can be written to JSON and read back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from airflow_provider_airbyte_sme.api.models import TERMINAL_STATUSES, JobStatus
 
-# In a self-managed Airbyte everything belongs to this one. airbyte-platform WorkspaceService.kt.
+# Every workspace of a self-managed Airbyte belongs to it (docs/airbyte-api.md §5.1).
 DEFAULT_ORGANIZATION_ID = "00000000-0000-0000-0000-000000000000"
 
 ActorKind = Literal["source", "destination"]
@@ -17,13 +17,13 @@ ConfigType = Literal["sync", "reset_connection", "refresh"]
 
 
 def new_id() -> str:
-    """Return a new UUID, in the text form that the API uses."""
+    """Return a new UUID as a string."""
     return str(uuid.uuid4())
 
 
 @dataclass(slots=True)
 class Organization:
-    """An organization; a self-managed Airbyte has one."""
+    """An organization; a self-managed Airbyte has exactly one."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class Organization:
 
 @dataclass(slots=True)
 class User:
-    """A person; applications act as the person who created them."""
+    """A user; an application acts as the user who created it."""
 
     id: str
     name: str
@@ -41,7 +41,7 @@ class User:
 
 @dataclass(slots=True)
 class Application:
-    """A client id and its secret."""
+    """An application: a client id and its secret."""
 
     id: str
     name: str
@@ -53,7 +53,7 @@ class Application:
 
 @dataclass(slots=True)
 class Permission:
-    """A role of a user or a group: in a workspace, in an organization, or everywhere."""
+    """A role of a user or group in a workspace, in an organization or in the whole instance."""
 
     id: str
     type: str
@@ -78,10 +78,11 @@ class Workspace:
 @dataclass(slots=True)
 class Actor:
     """
-    A source or a destination.
+    A source or destination.
 
-    :param configuration: With its secrets in clear; answers mask them.
-    :param streams: What a source can deliver; ``None`` means what its connector has.
+    :param configuration: Contains plain-text secrets, which responses mask.
+    :param created_at: In seconds since the epoch, like every time in this module.
+    :param streams: Streams of a source; ``None``: those of its connector.
     """
 
     id: str
@@ -101,8 +102,8 @@ class Connection:
     """
     A connection.
 
-    :param streams: The selected streams, as ``StreamConfiguration``.
-    :param schedule: As the public API answers it.
+    :param schedule: As in responses of the public API.
+    :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API.
     """
 
     id: str
@@ -133,17 +134,17 @@ class Failure:
     @classmethod
     def from_mapping(cls, fields: Mapping[str, Any]) -> Self:
         """
-        Read what a test writes.
+        Create a failure from a mapping, as passed to ``Emulator.script_job``.
 
-        :param fields: ``message``, ``origin``, ``type``, ``internal_message``, each optional.
-        :raises TypeError: Another key is among them.
+        :param fields: ``message``, ``origin``, ``type`` and ``internal_message``, all optional.
+        :raises TypeError: *fields* has an unknown key.
         """
         return cls(**{"message": "The connector failed.", **fields})
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt of a job; its number is its place in the list, from 0."""
+    """One attempt of a job; its number is its index in ``Job.attempts``."""
 
     status: str
     created_at: float
@@ -155,7 +156,7 @@ class Attempt:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Read what :func:`dataclasses.asdict` wrote."""
+        """Create a record from the output of :func:`dataclasses.asdict`."""
         failure = fields.pop("failure")
         return cls(**fields, failure=None if failure is None else Failure(**failure))
 
@@ -163,9 +164,9 @@ class Attempt:
 @dataclass(slots=True)
 class Phase:
     """
-    A status that a job will take, and for how long.
+    A status that a job will have, and for how long.
 
-    :param seconds: ``None``: until something happens to the job, or for ever.
+    :param seconds: Duration in seconds; ``None``: until the job is ended from outside.
     """
 
     status: str
@@ -175,12 +176,14 @@ class Phase:
 @dataclass(slots=True)
 class JobPlan:
     """
-    How a job will go.
+    The planned course of a job.
 
-    :param phases: What comes after the status that the job has now.
-    :param rows: Committed records when the job is over.
-    :param failure: What each failed attempt fails with.
-    :param scripted: Whether a test wrote it, so that no data plane is asked.
+    :param phases: The phases after the current status.
+    :param rows: Number of records that the job commits.
+    :param bytes: Size of the records, in bytes.
+    :param failure: Failure of each failed attempt.
+    :param scripted: Whether the plan comes from ``Emulator.script_job``, so that ``on_sync`` is not
+        called.
     """
 
     phases: list[Phase]
@@ -191,7 +194,7 @@ class JobPlan:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Read what :func:`dataclasses.asdict` wrote."""
+        """Create a record from the output of :func:`dataclasses.asdict`."""
         failure = fields.pop("failure")
         phases = [Phase(**phase) for phase in fields.pop("phases")]
         return cls(phases=phases, failure=None if failure is None else Failure(**failure), **fields)
@@ -200,10 +203,11 @@ class JobPlan:
 @dataclass(slots=True)
 class Job:
     """
-    One job.
+    A job.
 
-    :param ends_at: When its present status ends by the clock; ``None`` when it does not.
-    :param history: Each status with the instant at which the job took it.
+    :param ends_at: When the current status ends; ``None``: not by itself.
+    :param history: All statuses so far, each with the time of the change.
+    :param streams: The streams that it syncs, refreshes or clears.
     """
 
     id: int
@@ -221,7 +225,7 @@ class Job:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Read what :func:`dataclasses.asdict` wrote."""
+        """Create a record from the output of :func:`dataclasses.asdict`."""
         plan = JobPlan.from_json(fields.pop("plan"))
         attempts = [Attempt.from_json(attempt) for attempt in fields.pop("attempts")]
         history = [(at, status) for at, status in fields.pop("history")]
@@ -229,23 +233,23 @@ class Job:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it has ended."""
+        """Whether the job has ended."""
         return self.status in TERMINAL_STATUSES
 
     @property
     def rows(self) -> int:
-        """Committed records of all attempts."""
+        """Number of records committed by all attempts."""
         return sum(attempt.rows for attempt in self.attempts)
 
     @property
     def bytes(self) -> int:
-        """Committed bytes of all attempts."""
+        """Size of the records committed by all attempts, in bytes."""
         return sum(attempt.bytes for attempt in self.attempts)
 
 
 @dataclass(slots=True)
 class Tag:
-    """A label that connections can carry."""
+    """A tag that can be attached to connections."""
 
     id: str
     name: str
@@ -255,7 +259,7 @@ class Tag:
 
 @dataclass(slots=True)
 class Definition:
-    """A custom connector of a workspace."""
+    """A custom connector definition."""
 
     id: str
     kind: ActorKind
@@ -268,7 +272,7 @@ class Definition:
 
 @dataclass(slots=True)
 class DeclarativeDefinition:
-    """A source that a manifest describes."""
+    """A declarative source definition, described by a manifest."""
 
     id: str
     workspace_id: str
@@ -279,7 +283,11 @@ class DeclarativeDefinition:
 
 @dataclass(slots=True)
 class Group:
-    """Users who share permissions."""
+    """
+    A group of users who share permissions.
+
+    :param members: Member ids by user id.
+    """
 
     id: str
     name: str
@@ -289,7 +297,7 @@ class Group:
 
 @dataclass(slots=True)
 class Region:
-    """A data plane group."""
+    """A region, also called a data plane group."""
 
     id: str
     name: str
@@ -301,7 +309,7 @@ class Region:
 
 @dataclass(slots=True)
 class Dataplane:
-    """Where syncs of a region run."""
+    """A data plane, which runs the syncs of a region."""
 
     id: str
     name: str
@@ -314,10 +322,11 @@ class Dataplane:
 @dataclass(slots=True)
 class World:
     """
-    Everything that one Airbyte knows.
+    The whole state of an emulated Airbyte.
 
-    :param signing_key: Signs the tokens; another one revokes all of them.
-    :param scripts: How the next jobs of each connection go, first in first out.
+    :param signing_key: Key that signs access tokens; changing it invalidates all of them.
+    :param next_job_id: Id of the next new job.
+    :param scripts: Plans of the next jobs by connection id, next job first.
     """
 
     signing_key: str
@@ -340,11 +349,11 @@ class World:
     dataplanes: dict[str, Dataplane] = field(default_factory=dict)
 
     def actors(self, kind: ActorKind) -> dict[str, Actor]:
-        """Return the sources or the destinations."""
+        """Return all sources or all destinations by id."""
         return self.sources if kind == "source" else self.destinations
 
     def connections_of(self, actor: Actor) -> list[Connection]:
-        """Return the connections that start or end at *actor*."""
+        """Return the connections from or to *actor*."""
         return [
             connection
             for connection in self.connections.values()
@@ -352,16 +361,16 @@ class World:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the whole as values that JSON knows."""
+        """Return the state as a JSON-serializable dict."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
         """
-        Read what :meth:`to_json` wrote.
+        Create a world from the output of :meth:`to_json`.
 
-        :raises KeyError: A part is missing.
-        :raises TypeError: A record has other fields than this version's.
+        :raises KeyError: A key is missing.
+        :raises TypeError: A record has missing or unknown fields.
         """
         plain: dict[str, type] = {
             "organizations": Organization,

@@ -1,27 +1,31 @@
-"""An emulator in memory with a hand on its clock, a caller for it, and the contract behind both."""
+"""An in-memory emulator with a manual clock, callers for it, and checks of its responses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import requests
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator import Emulator
-from tests.emulator.contract import answers_keep_the_contract
+from tests.emulator.contract import responses_match_the_contract
 
 BASE = "http://airbyte.test"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+ORGANIZATION_ID = "00000000-0000-0000-0000-000000000000"
 
-__all__ = ["answers_keep_the_contract"]  # an autouse fixture
+__all__ = ["responses_match_the_contract"]  # an autouse fixture
 
 
 @dataclass
 class Caller:
-    """Somebody with credentials who calls the emulator in memory."""
+    """A client with credentials that calls the emulator in memory."""
 
     emulator: Emulator
     client_id: str
@@ -37,14 +41,16 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
     ) -> HttpResponse:
-        """Send a request to the public API, or to the path that starts with a slash and ``api``."""
+        """Send a request to a path of the public API, or to a full path such as ``/api/v1/...``."""
         target = path if path.startswith("/api") else f"/api/public/v1{path}"
-        given = {"content-type": "application/json", **(headers or {})}
-        if "authorization" not in given:
-            given["authorization"] = f"Bearer {self.token or self.log_in()}"
+        all_headers = {"content-type": "application/json", **(headers or {})}
+        if "authorization" not in all_headers:
+            all_headers["authorization"] = f"Bearer {self.token or self.log_in()}"
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        question = f"?{urlencode(query)}" if query else ""
-        return self.emulator.respond(HttpRequest(method, f"{BASE}{target}{question}", given, raw))
+        query_string = f"?{urlencode(query)}" if query else ""
+        return self.emulator.respond(
+            HttpRequest(method, f"{BASE}{target}{query_string}", all_headers, raw)
+        )
 
     def get(self, path: str, **query: object) -> HttpResponse:
         return self.send("GET", path, query=query)
@@ -69,7 +75,7 @@ class Caller:
         return ok(self.get(f"/jobs/{job_id}"))
 
     def log_in(self) -> str:
-        """Get a new token and use it from now on."""
+        """Request a new token and use it from now on."""
         credentials = {"client_id": self.client_id, "client_secret": self.client_secret}
         self.token = ok(exchange(self.emulator, credentials))["access_token"]
         return self.token
@@ -78,7 +84,7 @@ class Caller:
 def exchange(
     emulator: Emulator, credentials: Mapping[str, object], path: str = "/api/public/v1"
 ) -> HttpResponse:
-    """Ask for a token."""
+    """Request a token below *path*."""
     return emulator.respond(
         HttpRequest(
             "POST",
@@ -90,13 +96,13 @@ def exchange(
 
 
 def ok(response: HttpResponse, status: int = 200) -> Any:
-    """Return the body of an answer that must be a success."""
+    """Assert that *response* is a success, and return its body."""
     assert response.status == status, response.body
     return response.json() if response.body else None
 
 
 def problem(response: HttpResponse, status: int) -> dict[str, Any]:
-    """Return the problem of an answer that must be one, with its six keys in their order."""
+    """Assert that *response* is a problem (docs/airbyte-api.md §6.1), and return it."""
     assert response.status == status, response.body
     assert response.headers["content-type"] == "application/json"
     body: dict[str, Any] = response.json()
@@ -105,8 +111,8 @@ def problem(response: HttpResponse, status: int) -> dict[str, Any]:
     return body
 
 
-def hateoas(response: HttpResponse, status: int) -> dict[str, Any]:
-    """Return the inner error of an answer that must be the framework's own."""
+def hateoas_error(response: HttpResponse, status: int) -> dict[str, Any]:
+    """Assert that *response* is a framework error (§6.2), and return the inner error."""
     assert response.status == status, response.body
     body = response.json()
     assert set(body) == {"message", "_links", "_embedded"}
@@ -115,13 +121,22 @@ def hateoas(response: HttpResponse, status: int) -> dict[str, Any]:
     return dict(inner)
 
 
-def only_an_error_id(response: HttpResponse, status: int) -> None:
+def error_id_only(response: HttpResponse, status: int) -> None:
+    """Assert that the body of *response* is only an ``errorId`` (§6.3)."""
     assert response.status == status, response.body
     assert list(response.json()) == ["errorId"]
 
 
 def caller_of(emulator: Emulator) -> Caller:
     return Caller(emulator, emulator.client_id, emulator.client_secret)
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Wait at most *timeout* seconds for something that a thread or another process does."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -136,15 +151,31 @@ def caller(emulator: Emulator) -> Caller:
 
 @pytest.fixture
 def admin() -> Caller:
-    """An instance administrator, on an emulator of its own."""
+    """An instance administrator, with an emulator of its own."""
     return caller_of(Emulator(time="manual", sync_duration=60, instance_admin=True))
 
 
 @pytest.fixture
-def as_role(emulator: Emulator) -> Any:
-    """Return a function that makes a caller with one role in the first workspace."""
+def caller_with_role(emulator: Emulator) -> Any:
+    """Return a function that creates a caller with one role, by default in the first workspace."""
 
-    def make(role: str, workspace_id: str | None = None) -> Caller:
+    def create(role: str, workspace_id: str | None = None) -> Caller:
         return Caller(emulator, *emulator.add_application(role, workspace_id=workspace_id))
 
-    return make
+    return create
+
+
+@pytest.fixture
+def served() -> Iterator[Emulator]:
+    """An emulator on a socket, with real time, short syncs and two threads."""
+    emulator = Emulator(sync_duration=0.05, threads=2)
+    with emulator.serve():
+        yield emulator
+
+
+@pytest.fixture
+def session(served: Emulator) -> Iterator[requests.Session]:
+    """An HTTP session with a token for the served emulator."""
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {caller_of(served).log_in()}"
+        yield session

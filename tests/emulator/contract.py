@@ -1,14 +1,15 @@
 """
-The published contract of Airbyte's public API as an oracle for the emulator's answers.
+The published OpenAPI contract of Airbyte's public API, as an oracle for the emulator's responses.
 
-The contract is not a part of this repository: beside the checkout it is ``shared/openapi/``. The
-real server keeps to it with exceptions, which are listed in one table with the number of the fact.
+The contract is not part of this repository: the environment variable ``AIRBYTE_OPENAPI`` names a
+copy of it. The real server deviates from the contract; ``DEVIATIONS`` lists where.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,50 +21,76 @@ from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.models import JobStatus
 from airflow_provider_airbyte_sme.emulator import Emulator
 
-CONTRACT_FILE = (
+VARIABLE = "AIRBYTE_OPENAPI"
+DEFAULT_FILE = (
     Path(__file__).resolve().parents[3] / "shared" / "openapi" / "airbyte-public-api.yaml"
 )
-MISSING = f"{CONTRACT_FILE.name} is not beside the checkout"
+SKIP_REASON = (
+    f"no OpenAPI contract: set {VARIABLE} to a copy of airbyte-platform's "
+    "airbyte-api/server-api/src/main/openapi/api.yaml (CONTRIBUTING.md)"
+)
 
 ANY = "*"
+
+
+def find_file(environ: Mapping[str, str], default: Path = DEFAULT_FILE) -> Path | None:
+    """
+    Find the contract's file.
+
+    :return: ``None``: the variable is not set (or empty) and there is no file at *default*.
+    :raises pytest.UsageError: The variable names a file that does not exist.
+    """
+    if path := environ.get(VARIABLE):
+        if not Path(path).is_file():
+            raise pytest.UsageError(f"{VARIABLE} names a file that does not exist: {path}")
+        return Path(path)
+    return default if default.is_file() else None
+
+
+# Read when the tests are collected, so that a wrong path is one error and not one in each test.
+CONTRACT_FILE = find_file(os.environ)
 
 
 @dataclass(frozen=True)
 class Deviation:
     """
-    A status that the real server answers with and its contract does not declare.
+    A status that the real server returns and the contract does not declare.
 
-    :param operations: As ``POST /jobs``; ``*`` for all.
-    :param fact: Where the facts about the server say so.
+    :param operations: Such as ``POST /jobs``; ``*`` for all.
+    :param section: Section of docs/airbyte-api.md.
     """
 
     status: int
     operations: tuple[str, ...]
-    fact: str
+    section: str
     why: str
 
 
 DEVIATIONS = (
-    Deviation(400, (ANY,), "§6.2", "parameters and bodies that cannot be bound"),
-    Deviation(401, (ANY,), "§2.6", "no token, or one that is no good"),
-    Deviation(403, (ANY,), "§2.7", "declared for most, answered for all that need a role"),
-    Deviation(405, (ANY,), "§6.2", "the framework's own"),
+    Deviation(400, (ANY,), "§6.2", "invalid parameters and bodies"),
+    Deviation(401, (ANY,), "§2.6", "a missing or invalid token"),
+    Deviation(
+        403, (ANY,), "§2.7", "declared for most operations, returned by all that check roles"
+    ),
+    Deviation(405, (ANY,), "§6.2", "returned by the framework"),
     Deviation(413, (ANY,), "§1", "bodies above 10 MB"),
-    Deviation(415, (ANY,), "§6.2", "the framework's own"),
-    Deviation(302, ("GET /",), "§1.1", "the root redirects, it does not answer with a page"),
-    Deviation(500, ("POST /applications/token",), "§2.5", "wrong credentials, kept in a database"),
+    Deviation(415, (ANY,), "§6.2", "returned by the framework"),
+    Deviation(302, ("GET /",), "§1.1", "the root redirects instead of returning a page"),
+    Deviation(500, ("POST /applications/token",), "§2.5", "wrong credentials, database mode"),
     Deviation(
         404,
         ("POST /applications/token", "GET /applications"),
         "§2.1",
-        "no authentication, no applications",
+        "no applications without authentication",
     ),
-    Deviation(500, ("POST /applications", "DELETE /applications/{applicationId}"), "§5", "simple"),
-    Deviation(404, ("POST /jobs", "GET /jobs"), "§3.2", "unknown id, to an instance administrator"),
+    Deviation(
+        500, ("POST /applications", "DELETE /applications/{applicationId}"), "§5.4", "simple mode"
+    ),
+    Deviation(404, ("POST /jobs", "GET /jobs"), "§3.2", "unknown id, instance administrator"),
     Deviation(409, ("POST /jobs",), "§3.2", "a sync is running, or the connection is not active"),
     Deviation(422, ("POST /jobs",), "§3.2", "a refresh"),
-    Deviation(500, ("POST /jobs",), "§3.2", "no UUID, to an instance administrator"),
-    Deviation(409, ("DELETE /jobs/{jobId}", "GET /jobs/{jobId}"), "§3.3, §3.4", "not running"),
+    Deviation(500, ("POST /jobs",), "§3.2", "invalid UUID, instance administrator"),
+    Deviation(409, ("DELETE /jobs/{jobId}", "GET /jobs/{jobId}"), "§3.3, §3.4", "no running job"),
     Deviation(
         422,
         tuple(
@@ -75,22 +102,27 @@ DEVIATIONS = (
                 ("PUT", f"/{{{kind}Id}}"),
             )
         ),
-        "§4.1",
-        "a configuration that the connector's spec forbids",
+        "§4.2",
+        "a configuration that violates the connector's spec",
     ),
     Deviation(404, ("POST /sources", "POST /connections", "POST /tags"), "§6.1", "unknown ids"),
-    Deviation(409, ("PATCH /connections/{connectionId}",), "§4.2", "a locked connection"),
-    Deviation(409, ("PATCH /tags/{tagId}",), "§5", "a name that is taken"),
-    Deviation(500, ("POST /connections", "PATCH /connections/{connectionId}"), "§4.2", "null"),
-    Deviation(500, ("GET /connector_definitions",), "§5", "no workspaceId"),
+    Deviation(409, ("PATCH /connections/{connectionId}",), "§4.3", "a locked connection"),
+    Deviation(409, ("PATCH /tags/{tagId}",), "§5.2", "a name that is already used"),
+    Deviation(
+        500,
+        ("POST /connections", "PATCH /connections/{connectionId}"),
+        "§4.3",
+        "an explicit null",
+    ),
+    Deviation(500, ("GET /connector_definitions",), "§5.3", "no workspaceId"),
     Deviation(
         500,
         tuple(
             f"{method} /workspaces/{{workspaceId}}/definitions/declarative_sources{tail}"
             for method, tail in (("POST", ""), ("PUT", "/{definitionId}"))
         ),
-        "§6.1",
-        "a manifest without a spec is what no handler foresees",
+        "§5.3",
+        "a manifest without a spec",
     ),
     Deviation(
         501,
@@ -101,33 +133,31 @@ DEVIATIONS = (
             "PUT /organizations/{organizationId}/oauthCredentials",
             "DELETE /organizations/{organizationId}/oauthCredentials/{actorType}/{name}",
         ),
-        "§4.1, §5",
-        "not in a self-managed Airbyte",
+        "§5.6",
+        "not implemented in self-managed Airbyte",
     ),
     Deviation(404, ("PATCH /workspaces/{workspaceId}",), "§6.1", "unknown id"),
-    Deviation(404, ("POST /permissions",), "§6.1", "unknown id, to an instance administrator"),
+    Deviation(404, ("POST /permissions",), "§6.1", "unknown id, instance administrator"),
     Deviation(201, ("POST /groups",), "§9.4", "declared as 200"),
 )
-# §9.4: two editor roles of 2026-08 are missing from the contract's enumerations.
+# docs/airbyte-api.md §9.4: the contract's enumerations lack two editor roles of 2026-08.
 NEWER_PERMISSION_TYPES = ("workspace_source_editor", "workspace_destination_editor")
 
 
 @cache
 def load() -> dict[str, Any] | None:
     """
-    Return the contract, its two dangling references patched (§9.4).
+    Return the contract with its two dangling references repaired (docs/airbyte-api.md §9.4).
 
-    :return: ``None``: it is not here, or nothing can read it (the lowest environment has no YAML).
+    :return: ``None``: there is no contract on this machine.
     """
-    try:
-        import yaml
-    except ImportError:
+    if CONTRACT_FILE is None:
         return None
-    if not CONTRACT_FILE.exists():
-        return None
+    import yaml
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     parsed = yaml.load(CONTRACT_FILE.read_text("utf-8"), loader)
-    # Examples with instants are texts on the wire.
+    # YAML parses the timestamps in examples; in JSON they are strings.
     document: dict[str, Any] = json.loads(json.dumps(parsed, default=str))
     schemas = document["components"]["schemas"]
     names = ("dataplaneId", "regionId", "clientId", "clientSecret")
@@ -143,7 +173,7 @@ def load() -> dict[str, Any] | None:
 
 
 def deviates(operation: str, status: int) -> bool:
-    """Whether the table knows that *operation* may answer with *status*."""
+    """Whether *status* is a known deviation of *operation*."""
     return any(
         deviation.status == status
         and (ANY in deviation.operations or operation in deviation.operations)
@@ -152,7 +182,7 @@ def deviates(operation: str, status: int) -> bool:
 
 
 class Oracle:
-    """Holds every answer of the public API against the contract and notes what does not fit."""
+    """Checks every response of the public API against the contract and collects violations."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         from jsonschema import Draft202012Validator
@@ -167,7 +197,7 @@ class Oracle:
         self.violations: list[str] = []
 
     def observe(self, request: HttpRequest, response: HttpResponse, route: str | None) -> None:
-        """Check one answer; what is no operation of the contract is passed over."""
+        """Check one response; a route outside the contract is ignored."""
         method, _, template = (route or "").partition(" ")
         operation = self._document["paths"].get(template, {}).get(method.lower())
         if operation is None:
@@ -196,22 +226,22 @@ class Oracle:
         payload = json.loads(response.body)
         for error in self._validators[key].iter_errors(payload):
             where = "/".join(map(str, error.absolute_path))
-            if "/jobs" in route and _is_scripted(where, error.instance):
+            if "/jobs" in route and _is_unknown_job_status(where, error.instance):
                 continue
             self.violations.append(f"{route} {response.status} at {where!r}: {error.message}")
 
 
-def _is_scripted(where: str, value: object) -> bool:
+def _is_unknown_job_status(where: str, value: object) -> bool:
     """
-    Whether a test let a job take a status that no contract knows, as a newer Airbyte might.
+    Whether a job has a status that is not in the contract, such as one of a newer Airbyte.
 
-    Only a script can bring one: the emulator's own are those of the enumeration.
+    Only a test's script sets one; the emulator itself uses only those of the enumeration.
     """
     return where.endswith("status") and isinstance(value, str) and value not in set(JobStatus)
 
 
 def _closed(schema: Any) -> Any:
-    """Forbid properties that the contract does not name, wherever it names any."""
+    """Forbid undeclared properties in every object that declares some."""
     if isinstance(schema, dict):
         closed = {name: _closed(value) for name, value in schema.items()}
         if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
@@ -223,21 +253,21 @@ def _closed(schema: Any) -> Any:
 
 
 @cache
-def oracle() -> Oracle | None:
-    """Return the oracle, or ``None`` without the contract."""
+def shared_oracle() -> Oracle | None:
+    """Return the oracle of this process, or ``None`` without the contract."""
     document = load()
     return None if document is None else Oracle(document)
 
 
 @pytest.fixture(autouse=True)
-def answers_keep_the_contract() -> Iterator[None]:
-    """Every answer of the public API is in the published contract, or a known exception."""
-    judge = oracle()
-    if judge is None:
+def responses_match_the_contract() -> Iterator[None]:
+    """Fail the test if a response of the public API violates the contract."""
+    oracle = shared_oracle()
+    if oracle is None:
         yield
         return
-    Emulator.observers.append(judge.observe)
+    Emulator.observers.append(oracle.observe)
     yield
-    Emulator.observers.remove(judge.observe)
-    violations, judge.violations = judge.violations, []
+    Emulator.observers.remove(oracle.observe)
+    violations, oracle.violations = oracle.violations, []
     assert not violations, "\n".join(violations)

@@ -1,12 +1,10 @@
-"""Connections and streams (facts §4.2, §4.3)."""
+"""Connections and streams (docs/airbyte-api.md §4.3 to §4.5)."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.emulator.conftest import hateoas, ok, only_an_error_id, problem
-
-UNKNOWN = "00000000-0000-4000-8000-000000000000"
+from tests.emulator.conftest import UNKNOWN_ID, error_id_only, hateoas_error, ok, problem
 
 
 @pytest.fixture
@@ -15,8 +13,8 @@ def body(emulator):
 
 
 @pytest.fixture
-def table_source(emulator):
-    """A source that leaves cursors and keys to whoever connects it."""
+def source_without_defaults(emulator):
+    """A source whose streams have no default cursor and no default primary key."""
     return emulator.add_source(
         "Tables",
         connector="postgres",
@@ -32,7 +30,7 @@ def table_source(emulator):
 
 
 class TestCreating:
-    def test_little_is_needed(self, emulator, caller, body):
+    def test_omitted_fields_get_defaults(self, emulator, caller, body):
         created = ok(caller.post("/connections", body))
 
         assert created == {
@@ -51,20 +49,20 @@ class TestCreating:
         assert "namespaceFormat" not in created
         assert "statusReason" not in created
 
-    def test_no_streams_are_all_streams_in_full(self, caller, body):
+    def test_without_streams_all_are_selected_with_full_refresh(self, caller, body):
         streams = ok(caller.post("/connections", body))["configurations"]["streams"]
 
         assert [stream["name"] for stream in streams] == ["users", "products", "purchases"]
         assert {stream["syncMode"] for stream in streams} == {"full_refresh_overwrite"}
 
-    def test_everything_can_be_chosen(self, emulator, caller, body):
+    def test_every_field_can_be_set(self, emulator, caller, body):
         tag = ok(
             caller.post(
                 "/tags",
                 {"name": "eu", "color": "00ff00", "workspaceId": emulator.workspace_id},
             )
         )
-        choice = {
+        fields = {
             "name": "Chosen",
             "status": "inactive",
             "prefix": "raw_",
@@ -75,57 +73,57 @@ class TestCreating:
             "dataResidency": "ignored",
         }
 
-        created = ok(caller.post("/connections", {**body, **choice}))
+        created = ok(caller.post("/connections", {**body, **fields}))
 
-        del choice["dataResidency"]
-        assert created.items() >= choice.items()
+        del fields["dataResidency"]
+        assert created.items() >= fields.items()
 
     @pytest.mark.parametrize("name", ["namespaceDefinition", "nonBreakingSchemaUpdatesBehavior"])
-    def test_an_explicit_null_is_not_an_omission(self, caller, body, name):
-        only_an_error_id(caller.post("/connections", {**body, name: None}), 500)
+    def test_an_explicit_null_is_an_uncaught_error(self, caller, body, name):
+        error_id_only(caller.post("/connections", {**body, name: None}), 500)
 
     @pytest.mark.parametrize(
-        "wrong",
+        "invalid",
         [
             {"status": "sleeping"},
             {"schedule": {"scheduleType": "basic"}},
             {"configurations": {"streams": [{}]}},
             {"configurations": {"streams": {"name": "users"}}},
-            {"tags": [{"tagId": UNKNOWN}]},
+            {"tags": [{"tagId": UNKNOWN_ID}]},
         ],
     )
-    def test_what_cannot_be_bound_is_the_frameworks_error(self, caller, body, wrong):
-        answer = caller.post("/connections", {**body, **wrong})
+    def test_an_invalid_field_is_a_framework_error(self, caller, body, invalid):
+        response = caller.post("/connections", {**body, **invalid})
 
-        assert hateoas(answer, 400)["path"] == "/connectionCreateRequest"
+        assert hateoas_error(response, 400)["path"] == "/connectionCreateRequest"
 
-    def test_both_ends_must_be_in_one_workspace(self, emulator, caller, body):
-        elsewhere = emulator.add_workspace()
-        body["sourceId"] = emulator.add_source(workspace_id=elsewhere)
+    def test_source_and_destination_must_share_a_workspace(self, emulator, caller, body):
+        other_workspace_id = emulator.add_workspace()
+        body["sourceId"] = emulator.add_source(workspace_id=other_workspace_id)
 
-        hateoas(caller.post("/connections", body), 403)
+        hateoas_error(caller.post("/connections", body), 403)
 
-    def test_ends_that_lead_nowhere_are_forbidden_to_a_user(self, caller):
-        body = {"sourceId": UNKNOWN, "destinationId": UNKNOWN}
+    def test_unknown_sources_and_destinations_are_forbidden_for_a_user(self, caller):
+        body = {"sourceId": UNKNOWN_ID, "destinationId": UNKNOWN_ID}
 
-        hateoas(caller.post("/connections", body), 403)
+        hateoas_error(caller.post("/connections", body), 403)
 
     @pytest.mark.parametrize("kind", ["source", "destination"])
-    def test_a_missing_end_is_named_in_words_of_its_own(self, caller, body, kind):
-        body[f"{kind}Id"] = UNKNOWN
+    def test_a_404_names_the_missing_source_or_destination(self, caller, body, kind):
+        body[f"{kind}Id"] = UNKNOWN_ID
 
         assert problem(caller.post("/connections", body), 404)["data"] == {
             "resourceType": kind,
-            "resourceId": UNKNOWN,
+            "resourceId": UNKNOWN_ID,
         }
 
-    def test_a_deleted_end_is_a_missing_one(self, emulator, caller, body):
+    def test_a_deleted_source_is_not_found(self, emulator, caller, body):
         caller.delete(f"/sources/{emulator.source_id}")
 
         assert problem(caller.post("/connections", body), 404)["data"]["resourceType"] == "source"
 
     def test_an_unknown_tag_is_not_found(self, emulator, caller, body):
-        tag = {"tagId": UNKNOWN, "workspaceId": emulator.workspace_id, "name": "x", "color": "0"}
+        tag = {"tagId": UNKNOWN_ID, "workspaceId": emulator.workspace_id, "name": "x", "color": "0"}
 
         problem(caller.post("/connections", {**body, "tags": [tag]}), 404)
 
@@ -139,7 +137,7 @@ class TestSelectingStreams:
         }
         return caller.post("/connections", body)
 
-    def test_the_source_fills_in_what_it_insists_on(self, emulator, caller):
+    def test_source_defined_cursor_and_key_are_filled_in(self, emulator, caller):
         (stream,) = ok(
             self.select(
                 caller,
@@ -156,9 +154,9 @@ class TestSelectingStreams:
             "mappers": [],
         }
 
-    def test_a_mapper_and_a_selection_of_fields_are_kept(self, caller, table_source):
+    def test_mappers_and_selected_fields_are_kept(self, caller, source_without_defaults):
         mapper = {"type": "field-filtering", "mapperConfiguration": {"targetField": "a"}}
-        wanted = {
+        selection = {
             "name": "orders",
             "namespace": "public",
             "syncMode": "incremental_deduped_history",
@@ -170,12 +168,12 @@ class TestSelectingStreams:
             "destinationObjectName": "sales",
         }
 
-        created = ok(self.select(caller, table_source, wanted))
+        created = ok(self.select(caller, source_without_defaults, selection))
 
-        assert created["configurations"]["streams"] == [wanted]
+        assert created["configurations"]["streams"] == [selection]
 
     @pytest.mark.parametrize(
-        ("wanted", "complaint"),
+        ("selection", "message"),
         [
             ([{"name": "nothing"}], "Invalid stream found. The list of valid streams include: "),
             ([{"name": "orders", "namespace": "other"}], "Invalid stream found."),
@@ -254,31 +252,35 @@ class TestSelectingStreams:
             ),
         ],
     )
-    def test_a_selection_that_cannot_be_is_told_why(self, caller, table_source, wanted, complaint):
-        answer = problem(self.select(caller, table_source, *wanted), 400)
+    def test_an_invalid_stream_selection_is_rejected_with_the_reason(
+        self, caller, source_without_defaults, selection, message
+    ):
+        error = problem(self.select(caller, source_without_defaults, *selection), 400)
 
-        assert answer["title"] == "bad-request"
-        assert complaint in answer["data"]["message"]
+        assert error["title"] == "bad-request"
+        assert message in error["data"]["message"]
 
     @pytest.mark.parametrize(
-        ("wanted", "complaint"),
+        ("selection", "message"),
         [
             ({"cursorField": ["id"]}, "is already defined by source for stream: users."),
             ({"primaryKey": [["email"]]}, "Primary key for stream: users is already pre-defined."),
         ],
     )
-    def test_what_the_source_defines_cannot_be_chosen(self, emulator, caller, wanted, complaint):
-        stream = {"name": "users", "syncMode": "incremental_deduped_history", **wanted}
+    def test_a_source_defined_cursor_or_key_cannot_be_overridden(
+        self, emulator, caller, selection, message
+    ):
+        stream = {"name": "users", "syncMode": "incremental_deduped_history", **selection}
 
-        answer = problem(self.select(caller, emulator.source_id, stream), 400)
+        error = problem(self.select(caller, emulator.source_id, stream), 400)
 
-        assert complaint in answer["data"]["message"]
+        assert message in error["data"]["message"]
 
-    def test_a_destination_of_files_cannot_deduplicate(self, emulator, caller):
-        files = emulator.add_destination(connector="s3")
+    def test_a_file_destination_cannot_deduplicate(self, emulator, caller):
+        destination_id = emulator.add_destination(connector="s3")
         body = {
             "sourceId": emulator.source_id,
-            "destinationId": files,
+            "destinationId": destination_id,
             "configurations": {
                 "streams": [{"name": "users", "syncMode": "incremental_deduped_history"}]
             },
@@ -293,17 +295,17 @@ class TestSchedules:
         return caller.patch(path, {"schedule": schedule})
 
     @pytest.mark.parametrize("zone", ["", " UTC"])
-    def test_a_cron_schedule_is_kept_in_utc(self, caller, zone):
-        answer = ok(self.schedule(caller, scheduleType="cron", cronExpression=f"0 0 6 * * ?{zone}"))
+    def test_a_cron_schedule_is_stored_in_utc(self, caller, zone):
+        body = ok(self.schedule(caller, scheduleType="cron", cronExpression=f"0 0 6 * * ?{zone}"))
 
-        assert answer["schedule"] == {"scheduleType": "cron", "cronExpression": "0 0 6 * * ? UTC"}
+        assert body["schedule"] == {"scheduleType": "cron", "cronExpression": "0 0 6 * * ? UTC"}
 
-    def test_it_can_be_manual_again(self, caller):
+    def test_a_schedule_can_be_set_back_to_manual(self, caller):
         ok(self.schedule(caller, scheduleType="cron", cronExpression="0 0 6 * * ?"))
 
-        answer = ok(self.schedule(caller, scheduleType="manual"))
+        body = ok(self.schedule(caller, scheduleType="manual"))
 
-        assert answer["schedule"] == {"scheduleType": "manual"}
+        assert body["schedule"] == {"scheduleType": "manual"}
 
     @pytest.mark.parametrize(
         "expression",
@@ -315,11 +317,11 @@ class TestSchedules:
             "0 0 6 LW * ?",
         ],
     )
-    def test_quartz_expressions_are_understood(self, caller, expression):
+    def test_valid_quartz_expressions_are_accepted(self, caller, expression):
         ok(self.schedule(caller, scheduleType="cron", cronExpression=expression))
 
     @pytest.mark.parametrize(
-        ("expression", "complaint"),
+        ("expression", "message"),
         [
             (None, "Missing cron expression in the schedule."),
             ("0 * * * * ?", "The seconds and minutes values cannot be `*`."),
@@ -332,16 +334,18 @@ class TestSchedules:
             ("0 0 6/x * * ?", "Invalid value 6/x for field hour"),
         ],
     )
-    def test_other_expressions_are_told_why(self, caller, expression, complaint):
+    def test_invalid_cron_expressions_are_rejected_with_the_reason(
+        self, caller, expression, message
+    ):
         schedule = {"cronExpression": expression} if expression else {}
 
-        answer = problem(self.schedule(caller, scheduleType="cron", **schedule), 400)
+        error = problem(self.schedule(caller, scheduleType="cron", **schedule), 400)
 
-        assert complaint in answer["data"]["message"]
+        assert message in error["data"]["message"]
 
 
-class TestChanging:
-    def test_only_what_is_given_changes(self, emulator, caller):
+class TestUpdating:
+    def test_patch_changes_only_the_given_fields(self, emulator, caller):
         path = f"/connections/{emulator.connection_id}"
         before = ok(caller.get(path))
 
@@ -349,14 +353,14 @@ class TestChanging:
 
         assert after == {**before, "name": "Renamed"}
 
-    def test_streams_are_replaced_as_a_whole(self, emulator, caller):
+    def test_patch_replaces_the_whole_stream_list(self, emulator, caller):
         path = f"/connections/{emulator.connection_id}"
 
         after = ok(caller.patch(path, {"configurations": {"streams": [{"name": "users"}]}}))
 
         assert [s["name"] for s in after["configurations"]["streams"]] == ["users"]
 
-    def test_a_patch_that_is_refused_changes_nothing(self, emulator, caller):
+    def test_a_rejected_patch_changes_nothing(self, emulator, caller):
         path = f"/connections/{emulator.connection_id}"
         before = ok(caller.get(path))
 
@@ -365,7 +369,7 @@ class TestChanging:
 
         assert ok(caller.get(path)) == before
 
-    def test_a_locked_connection_does_not_change(self, emulator, caller):
+    def test_a_locked_connection_cannot_be_patched(self, emulator, caller):
         emulator.set_connection_status(emulator.connection_id, "locked")
 
         body = problem(caller.patch(f"/connections/{emulator.connection_id}", {"name": "x"}), 409)
@@ -373,10 +377,10 @@ class TestChanging:
         assert (body["type"], body["title"]) == ("error:connection/locked", "Connection is locked")
         assert body["data"] == {"connectionId": emulator.connection_id, "statusReason": None}
 
-    def test_there_is_no_put(self, emulator, caller):
-        answer = caller.put(f"/connections/{emulator.connection_id}", {})
+    def test_put_is_not_allowed(self, emulator, caller):
+        response = caller.put(f"/connections/{emulator.connection_id}", {})
 
-        assert "Method [PUT] not allowed" in hateoas(answer, 405)["message"]
+        assert "Method [PUT] not allowed" in hateoas_error(response, 405)["message"]
 
     def test_a_deleted_connection_can_be_read_but_is_not_listed(self, emulator, caller):
         ok(caller.sync())
@@ -390,7 +394,7 @@ class TestChanging:
         assert ok(caller.get("/connections"))["data"] == []
         assert len(ok(caller.get("/connections", includeDeleted="true"))["data"]) == 1
 
-    def test_tags_filter_the_list_but_not_its_links(self, emulator, caller):
+    def test_page_links_drop_the_tag_filter(self, emulator, caller):
         tag = ok(
             caller.post(
                 "/tags", {"name": "eu", "color": "00ff00", "workspaceId": emulator.workspace_id}
@@ -414,7 +418,7 @@ class TestChanging:
 
 
 class TestStreams:
-    def test_they_are_a_bare_array_with_a_field_in_lower_case(self, emulator, caller):
+    def test_streams_are_a_bare_array_with_a_lower_case_namespace_key(self, emulator, caller):
         source_id = emulator.add_source(connector="postgres")
 
         customers, _ = ok(caller.get("/streams", sourceId=source_id))
@@ -424,7 +428,7 @@ class TestStreams:
         assert "syncModes" not in customers
         assert customers["sourceDefinedPrimaryKey"] == [["id"]]
 
-    def test_with_a_destination_they_tell_how_they_can_be_synced(self, emulator, caller):
+    def test_sync_modes_are_returned_when_a_destination_is_given(self, emulator, caller):
         query = {"sourceId": emulator.source_id, "destinationId": emulator.destination_id}
 
         users = ok(caller.get("/streams", **query, ignoreCache="true"))[0]
@@ -438,12 +442,12 @@ class TestStreams:
         ]
         assert ["address", "city"] in users["propertyFields"]
 
-    def test_the_source_must_be_named_and_known(self, emulator, caller):
-        assert hateoas(caller.get("/streams"), 400)["path"] == "/sourceId"
-        problem(caller.get("/streams", sourceId=UNKNOWN), 403)
-        problem(caller.get("/streams", sourceId=emulator.source_id, destinationId=UNKNOWN), 403)
+    def test_the_source_id_is_required_and_must_be_known(self, emulator, caller):
+        assert hateoas_error(caller.get("/streams"), 400)["path"] == "/sourceId"
+        problem(caller.get("/streams", sourceId=UNKNOWN_ID), 403)
+        problem(caller.get("/streams", sourceId=emulator.source_id, destinationId=UNKNOWN_ID), 403)
 
-    def test_a_source_without_incremental_streams_offers_full_refreshes(self, emulator, caller):
+    def test_a_stream_without_incremental_support_offers_only_full_refresh(self, emulator, caller):
         source_id = emulator.add_source(streams=[{"name": "report", "incremental": False}])
         query = {"sourceId": source_id, "destinationId": emulator.destination_id}
 

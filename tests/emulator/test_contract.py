@@ -1,4 +1,4 @@
-"""The oracle itself: it looks at every answer, and it would notice."""
+"""The oracle itself: it checks every response and detects violations."""
 
 from __future__ import annotations
 
@@ -23,41 +23,60 @@ JOB = {
 def oracle() -> contract.Oracle:
     document = contract.load()
     if document is None:
-        pytest.skip(contract.MISSING)
+        pytest.skip(contract.SKIP_REASON)
     return contract.Oracle(document)
 
 
-def told(
+def violations_of(
     oracle: contract.Oracle,
     body: object,
     status: int = 200,
     content_type: str = "application/json",
 ) -> list[str]:
-    answer = HttpResponse(status, {"content-type": content_type}, json.dumps(body).encode())
-    oracle.observe(HttpRequest("GET", "http://x"), answer, "GET /jobs/{jobId}")
+    response = HttpResponse(status, {"content-type": content_type}, json.dumps(body).encode())
+    oracle.observe(HttpRequest("GET", "http://x"), response, "GET /jobs/{jobId}")
     return oracle.violations
 
 
-def test_it_looks_at_every_answer_of_the_public_api(caller):
-    judge = contract.oracle()
-    if judge is None:
-        pytest.skip(contract.MISSING)
-    before = judge.checked
+def test_the_variable_takes_precedence_over_the_default_file(tmp_path):
+    named, default = tmp_path / "named.yaml", tmp_path / "default.yaml"
+    named.touch()
+    default.touch()
+
+    assert contract.find_file({"AIRBYTE_OPENAPI": str(named)}, default) == named
+    assert contract.find_file({}, default) == default
+    assert contract.find_file({"AIRBYTE_OPENAPI": ""}, default) == default
+
+
+def test_a_missing_file_is_an_error_only_if_the_variable_names_it(tmp_path):
+    missing = tmp_path / "missing.yaml"
+
+    with pytest.raises(pytest.UsageError, match=r"AIRBYTE_OPENAPI names .*missing\.yaml"):
+        contract.find_file({"AIRBYTE_OPENAPI": str(missing)})
+    assert contract.find_file({}, missing) is None
+
+
+def test_every_response_of_the_public_api_is_checked(caller):
+    oracle = contract.shared_oracle()
+    if oracle is None:
+        pytest.skip(contract.SKIP_REASON)
+    before = oracle.checked
 
     ok(caller.get("/jobs"))
     ok(caller.get("/api/v1/health"))
 
-    assert judge.checked == before + 2  # the token and the list; the internal API has no contract
+    # The token and the list; the config API has no contract.
+    assert oracle.checked == before + 2
 
 
-def test_it_lets_pass_what_is_declared_and_what_is_known(oracle):
-    assert told(oracle, JOB) == []
-    assert told(oracle, {**JOB, "status": "hibernating"}) == []
-    assert told(oracle, {}, status=409) == []
+def test_declared_responses_and_known_deviations_pass(oracle):
+    assert violations_of(oracle, JOB) == []
+    assert violations_of(oracle, {**JOB, "status": "hibernating"}) == []
+    assert violations_of(oracle, {}, status=409) == []
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "message"),
     [
         ({**JOB, "jobId": "1"}, "is not of type 'integer'"),
         ({**JOB, "id": 1}, "'id' was unexpected"),
@@ -65,21 +84,23 @@ def test_it_lets_pass_what_is_declared_and_what_is_known(oracle):
         ({"jobId": 1}, "is a required property"),
     ],
 )
-def test_it_notices_a_wrong_body(oracle, body, complaint):
-    assert any(complaint in violation for violation in told(oracle, body))
+def test_an_invalid_body_is_a_violation(oracle, body, message):
+    assert any(message in violation for violation in violations_of(oracle, body))
 
 
-def test_it_notices_an_undeclared_status_and_another_media_type(oracle):
-    assert told(oracle, JOB, status=418) == ["GET /jobs/{jobId}: undeclared status 418"]
-    assert told(oracle, JOB, content_type="text/plain")[1:] == ["GET /jobs/{jobId}: text/plain"]
+def test_an_undeclared_status_or_media_type_is_a_violation(oracle):
+    assert violations_of(oracle, JOB, status=418) == ["GET /jobs/{jobId}: undeclared status 418"]
+    assert violations_of(oracle, JOB, content_type="text/plain")[1:] == [
+        "GET /jobs/{jobId}: text/plain"
+    ]
 
 
-def test_each_exception_is_for_an_operation_that_there_is(oracle):
+def test_each_deviation_names_existing_operations(oracle):
     document = contract.load()
     assert document is not None
     operations = {
         f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
     }
     for deviation in contract.DEVIATIONS:
-        assert deviation.fact.startswith("§")
+        assert deviation.section.startswith("§")
         assert set(deviation.operations) <= {*operations, contract.ANY}

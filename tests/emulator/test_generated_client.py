@@ -1,9 +1,9 @@
 """
-Airbyte's own generated client as an oracle: it logs in and drives every operation it has.
+Airbyte's own generated client as an oracle: it logs in and calls each of its operations.
 
-``airbyte-api`` 1.0.1 cannot read any answer with a destination: it picks the class of the
-configuration by ``destinationType`` inside ``configuration``, which the server strips (facts §9.3).
-The emulator keeps the server's behaviour, so these answers are read from the raw response.
+``airbyte-api`` 1.0.1 cannot parse a response with a destination: it selects the class of the
+configuration by ``destinationType`` inside ``configuration``, which the server strips
+(docs/airbyte-api.md §9.3). The emulator does the same, so these are read as raw responses.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.emulator.conftest import ORGANIZATION_ID
 
 airbyte_api = pytest.importorskip("airbyte_api", reason="Airbyte's client is not installed")
 
-ORGANIZATION = "00000000-0000-0000-0000-000000000000"
-
 
 class Client:
-    """The generated client, which notes which of its operations were used."""
+    """The generated client, which records the operations that were called."""
 
     def __init__(self, emulator: Emulator) -> None:
         from airbyte_api import models
 
-        # The default token URL leads to the web application (facts §9.3).
+        # The default token URL points to the web application (docs/airbyte-api.md §9.3).
         credentials = models.SchemeClientCredentials(
             client_id=emulator.client_id,
             client_secret=emulator.client_secret,
@@ -37,12 +36,12 @@ class Client:
             server_url=f"{emulator.url}/api/public/v1",
             security=models.Security(client_credentials=credentials),
         )
-        self.used: set[str] = set()
+        self.called: set[str] = set()
 
     def __call__(self, operation: str, request: Any = None, *, status: int = 200) -> Any:
-        """Call an operation and return what the client read of the answer."""
+        """Call an operation and return the parsed response."""
         group, name = operation.split(".")
-        self.used.add(operation)
+        self.called.add(operation)
         arguments = {} if request is None else {"request": request}
         response = getattr(getattr(self.sdk, group), name)(**arguments)
         assert response.status_code == status
@@ -50,8 +49,8 @@ class Client:
         content = [field for field in fields if field != "raw_response"]
         return getattr(response, content[0]) if content else response.raw_response
 
-    def unread(self, operation: str, request: Any) -> Any:
-        """Call an operation whose answer the client cannot read, and return its JSON."""
+    def call_unreadable(self, operation: str, request: Any) -> Any:
+        """Call an operation whose response the client cannot parse, and return the JSON."""
         from airbyte_api.errors import ResponseValidationError
 
         with pytest.raises(ResponseValidationError) as error:
@@ -59,8 +58,8 @@ class Client:
         assert error.value.raw_response.status_code == 200
         return error.value.raw_response.json()
 
-    def refused(self, operation: str, request: Any, status: int) -> None:
-        """Call an operation that a self-managed Airbyte does not have."""
+    def call_rejected(self, operation: str, request: Any, status: int) -> None:
+        """Call an operation that is expected to fail with *status*."""
         from airbyte_api.errors import SDKError
 
         with pytest.raises(SDKError) as error:
@@ -68,7 +67,7 @@ class Client:
         assert error.value.status_code == status
 
     def operations(self) -> set[str]:
-        """Return every operation of the client."""
+        """Return the names of all operations of the client."""
         return {
             f"{group}.{name}"
             for group in self.sdk._sub_sdk_map
@@ -89,19 +88,19 @@ def client(emulator) -> Client:
     return Client(emulator)
 
 
-def test_it_drives_every_operation(emulator, client):
+def test_the_client_can_call_every_operation(emulator, client):
     health(client)
     workspace_id = workspaces(client)
-    organization_and_people(client, emulator)
+    organizations_users_and_permissions(client, emulator)
     tag = tags(client, workspace_id)
     definitions(client, workspace_id)
     source_id = sources(client, workspace_id)
     destination_id = destinations(client, workspace_id)
     connection_id = connections(client, source_id, destination_id, tag)
     jobs(client, emulator, connection_id)
-    endings(client, workspace_id, source_id, destination_id, connection_id, tag)
+    deletions(client, workspace_id, source_id, destination_id, connection_id, tag)
 
-    assert client.operations() - client.used == set()
+    assert client.operations() - client.called == set()
     logins = [r for r in emulator.requests if r.route == "POST /applications/token"]
     assert [r.headers["content-type"] for r in logins] == ["application/x-www-form-urlencoded"]
 
@@ -120,12 +119,12 @@ def workspaces(client: Client) -> str:
     listed = client("workspaces.list_workspaces", {"workspace_ids": [workspace_id]})
     assert [workspace.name for workspace in listed.data] == ["SDK 2"]
     credentials = {"actor_type": "source", "name": "github", "configuration": {}}
-    client.refused(
+    client.call_rejected(
         "workspaces.create_or_update_workspace_o_auth_credentials",
         {"workspace_id": workspace_id, "workspace_o_auth_credentials_request": credentials},
         501,
     )
-    client.refused(
+    client.call_rejected(
         "workspaces.delete_workspace_o_auth_credentials",
         {"workspace_id": workspace_id, "actor_type": "source", "name": "github"},
         501,
@@ -133,21 +132,24 @@ def workspaces(client: Client) -> str:
     return workspace_id
 
 
-def organization_and_people(client: Client, emulator: Emulator) -> None:
+def organizations_users_and_permissions(client: Client, emulator: Emulator) -> None:
     (organization,) = client("organizations.list_organizations_for_user").data
-    assert organization.organization_id == ORGANIZATION
+    assert organization.organization_id == ORGANIZATION_ID
     credentials = {"actor_type": "source", "name": "github", "configuration": {}}
-    client.refused(
+    client.call_rejected(
         "organizations.create_or_update_organization_o_auth_credentials",
-        {"organization_id": ORGANIZATION, "organization_o_auth_credentials_request": credentials},
+        {
+            "organization_id": ORGANIZATION_ID,
+            "organization_o_auth_credentials_request": credentials,
+        },
         501,
     )
-    client.refused(
+    client.call_rejected(
         "organizations.delete_organization_o_auth_credentials",
-        {"organization_id": ORGANIZATION, "actor_type": "source", "name": "github"},
+        {"organization_id": ORGANIZATION_ID, "actor_type": "source", "name": "github"},
         501,
     )
-    users = client("users.list_users_within_an_organization", {"organization_id": ORGANIZATION})
+    users = client("users.list_users_within_an_organization", {"organization_id": ORGANIZATION_ID})
     (user,) = users.data
     (own,) = client("permissions.list_permissions", {}).data
     assert own.user_id == user.id
@@ -159,24 +161,24 @@ def organization_and_people(client: Client, emulator: Emulator) -> None:
             "workspace_id": emulator.workspace_id,
         },
     )
-    single = {"permission_id": created.permission_id}
-    assert client("permissions.get_permission", single) == created
+    identifier = {"permission_id": created.permission_id}
+    assert client("permissions.get_permission", identifier) == created
     change = {"permission_type": "workspace_editor"}
     updated = client(
-        "permissions.update_permission", {**single, "permission_update_request": change}
+        "permissions.update_permission", {**identifier, "permission_update_request": change}
     )
     assert updated.permission_type == "workspace_editor"
-    client("permissions.delete_permission", single, status=204)
+    client("permissions.delete_permission", identifier, status=204)
 
 
 def tags(client: Client, workspace_id: str) -> Any:
     created = client(
         "tags.create_tag", {"name": "eu", "color": "00ff00", "workspace_id": workspace_id}
     )
-    single = {"tag_id": created.tag_id}
-    assert client("tags.get_tag", single) == created
+    identifier = {"tag_id": created.tag_id}
+    assert client("tags.get_tag", identifier) == created
     changed = client(
-        "tags.update_tag", {**single, "tag_patch_request": {"name": "us", "color": "0000ff"}}
+        "tags.update_tag", {**identifier, "tag_patch_request": {"name": "us", "color": "0000ff"}}
     )
     assert client("tags.list_tags", {"workspace_ids": [workspace_id]}).data == [changed]
     return changed
@@ -191,14 +193,14 @@ def definitions(client: Client, workspace_id: str) -> None:
         created = client(
             f"{group}.create_{kind}_definition", {**workspace, "create_definition_request": image}
         )
-        single = {**workspace, "definition_id": created.id}
-        assert client(f"{group}.get_{kind}_definition", single) == created
+        identifier = {**workspace, "definition_id": created.id}
+        assert client(f"{group}.get_{kind}_definition", identifier) == created
         updated = client(
-            f"{group}.update_{kind}_definition", {**single, "update_definition_request": newer}
+            f"{group}.update_{kind}_definition", {**identifier, "update_definition_request": newer}
         )
         assert updated.docker_image_tag == "2"
         assert updated in client(f"{group}.list_{kind}_definitions", workspace).data
-        assert client(f"{group}.delete_{kind}_definition", single) == updated
+        assert client(f"{group}.delete_{kind}_definition", identifier) == updated
     group = "declarative_source_definitions"
     manifest: dict[str, Any] = {"spec": {"connection_specification": {}}}
     created = client(
@@ -208,15 +210,15 @@ def definitions(client: Client, workspace_id: str) -> None:
             "create_declarative_source_definition_request": {"name": "Own", "manifest": manifest},
         },
     )
-    single = {**workspace, "definition_id": created.id}
-    assert client(f"{group}.get_declarative_source_definition", single) == created
+    identifier = {**workspace, "definition_id": created.id}
+    assert client(f"{group}.get_declarative_source_definition", identifier) == created
     updated = client(
         f"{group}.update_declarative_source_definition",
-        {**single, "update_declarative_source_definition_request": {"manifest": manifest}},
+        {**identifier, "update_declarative_source_definition_request": {"manifest": manifest}},
     )
     assert updated.version == 2
     assert client(f"{group}.list_declarative_source_definitions", workspace).data == [updated]
-    assert client(f"{group}.delete_declarative_source_definition", single) == updated
+    assert client(f"{group}.delete_declarative_source_definition", identifier) == updated
 
 
 def sources(client: Client, workspace_id: str) -> str:
@@ -226,17 +228,17 @@ def sources(client: Client, workspace_id: str) -> str:
         {"name": "Faker", "workspace_id": workspace_id, "configuration": configuration},
     )
     assert created.source_type == "faker"
-    single = {"source_id": created.source_id}
-    assert client("sources.get_source", single).name == "Faker"
+    identifier = {"source_id": created.source_id}
+    assert client("sources.get_source", identifier).name == "Faker"
     patched = client(
-        "sources.patch_source", {**single, "source_patch_request": {"name": "Faker 2"}}
+        "sources.patch_source", {**identifier, "source_patch_request": {"name": "Faker 2"}}
     )
     assert patched.name == "Faker 2"
     put = {"name": "Faker 3", "configuration": configuration}
-    assert client("sources.put_source", {**single, "source_put_request": put}).name == "Faker 3"
+    assert client("sources.put_source", {**identifier, "source_put_request": put}).name == "Faker 3"
     listed = client("sources.list_sources", {"workspace_ids": [workspace_id]})
     assert [source.name for source in listed.data] == ["Faker 3"]
-    client.refused(
+    client.call_rejected(
         "sources.initiate_o_auth",
         {"redirect_url": "https://x", "workspace_id": workspace_id, "source_type": "github"},
         501,
@@ -246,46 +248,53 @@ def sources(client: Client, workspace_id: str) -> str:
 
 def destinations(client: Client, workspace_id: str) -> str:
     configuration = {"destinationType": "duckdb", "destination_path": "/local/x.duckdb"}
-    created = client.unread(
+    created = client.call_unreadable(
         "destinations.create_destination",
         {"name": "Duck", "workspace_id": workspace_id, "configuration": configuration},
     )
     assert created["destinationType"] == "duckdb"
-    single = {"destination_id": created["destinationId"]}
-    assert client.unread("destinations.get_destination", single) == created
-    patched = client.unread(
+    identifier = {"destination_id": created["destinationId"]}
+    assert client.call_unreadable("destinations.get_destination", identifier) == created
+    patched = client.call_unreadable(
         "destinations.patch_destination",
-        {**single, "destination_patch_request": {"name": "Duck 2"}},
+        {**identifier, "destination_patch_request": {"name": "Duck 2"}},
     )
     assert patched["name"] == "Duck 2"
     put = {"name": "Duck 3", "configuration": configuration}
-    replaced = client.unread(
-        "destinations.put_destination", {**single, "destination_put_request": put}
+    replaced = client.call_unreadable(
+        "destinations.put_destination", {**identifier, "destination_put_request": put}
     )
-    listed = client.unread("destinations.list_destinations", {"workspace_ids": [workspace_id]})
+    listed = client.call_unreadable(
+        "destinations.list_destinations", {"workspace_ids": [workspace_id]}
+    )
     assert listed["data"] == [replaced]
     return str(created["destinationId"])
 
 
 def connections(client: Client, source_id: str, destination_id: str, tag: Any) -> str:
-    ends = {"source_id": source_id, "destination_id": destination_id}
-    streams = client("streams.get_stream_properties", ends)
+    actors = {"source_id": source_id, "destination_id": destination_id}
+    streams = client("streams.get_stream_properties", actors)
     assert "users" in [stream.stream_name for stream in streams]
     created = client(
         "connections.create_connection",
         {
-            **ends,
+            **actors,
             "schedule": {"schedule_type": "cron", "cron_expression": "0 0 6 * * ?"},
             "configurations": {"streams": [{"name": "users", "sync_mode": "incremental_append"}]},
         },
     )
     assert created.schedule.cron_expression == "0 0 6 * * ? UTC"
-    single = {"connection_id": created.connection_id}
-    assert client("connections.get_connection", single) == created
-    label = {"tag_id": tag.tag_id, "workspace_id": tag.workspace_id, "name": "us", "color": "0" * 6}
+    identifier = {"connection_id": created.connection_id}
+    assert client("connections.get_connection", identifier) == created
+    tag_fields = {
+        "tag_id": tag.tag_id,
+        "workspace_id": tag.workspace_id,
+        "name": "us",
+        "color": "0" * 6,
+    }
     patched = client(
         "connections.patch_connection",
-        {**single, "connection_patch_request": {"name": "SDK", "tags": [label]}},
+        {**identifier, "connection_patch_request": {"name": "SDK", "tags": [tag_fields]}},
     )
     assert (patched.name, patched.tags[0].tag_id) == ("SDK", tag.tag_id)
     listed = client("connections.list_connections", {"tag_ids": [tag.tag_id]})
@@ -310,7 +319,7 @@ def jobs(client: Client, emulator: Emulator, connection_id: str) -> None:
     assert (job.rows_synced, job.duration) == (100, "PT1M")
 
 
-def endings(
+def deletions(
     client: Client,
     workspace_id: str,
     source_id: str,

@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes of the contract: no crash, no undeclared answer."""
+"""Requests that schemathesis generates from the contract: no crash, no undeclared response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.emulator.conftest import caller_of
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 document = contract.load()
 if document is None:
-    pytest.skip(contract.MISSING, allow_module_level=True)
+    pytest.skip(contract.SKIP_REASON, allow_module_level=True)
 
 from hypothesis import HealthCheck, Phase, settings  # noqa: E402  after the skips
 from schemathesis.checks import not_a_server_error  # noqa: E402  after the skips
@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402  after the skips
 )
 
 schema = schemathesis.openapi.from_dict(document)
-# Not whether bad data is rejected: the real server binds leniently (Jackson), so the emulator does.
+# No check that invalid data is rejected: the emulator is as lenient as the real server (Jackson).
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -47,7 +47,7 @@ def headers(served) -> dict[str, str]:
 
 
 def known_ids(emulator: Emulator) -> dict[str, str | int]:
-    """Return ids that lead somewhere, by the names of path parameters and fields."""
+    """Return ids that exist, by the name of the path parameter or field."""
     return {
         "workspaceId": emulator.workspace_id,
         "sourceId": emulator.source_id,
@@ -57,7 +57,7 @@ def known_ids(emulator: Emulator) -> dict[str, str | int]:
     }
 
 
-@schema.parametrize()  # type: ignore[untyped-decorator] # it has no types
+@schema.parametrize()  # type: ignore[untyped-decorator] # it is untyped
 @settings(
     max_examples=3,
     deadline=None,
@@ -65,8 +65,8 @@ def known_ids(emulator: Emulator) -> dict[str, str | int]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_operation_answers_as_declared(case: Any, served: Emulator, headers: dict[str, str]):
-    # Random ids are all unknown: every second request goes to what is there.
+def test_every_operation_responds_as_declared(case: Any, served: Emulator, headers: dict[str, str]):
+    # Random ids are all unknown, so every second request uses existing ones.
     if len(served.requests) % 2:
         ids = known_ids(served)
         for place in (case.path_parameters, case.query, case.body):

@@ -1,4 +1,4 @@
-"""Jobs: what starts them, how they go, what may be asked meanwhile (facts §3)."""
+"""Starting, reading, cancelling and listing jobs, and their lifecycle (docs/airbyte-api.md §3)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from airflow_provider_airbyte_sme.emulator import (
     SyncFailedError,
     SyncResult,
 )
-from tests.emulator.conftest import caller_of, hateoas, ok, only_an_error_id, problem
+from tests.emulator.conftest import UNKNOWN_ID, caller_of, error_id_only, hateoas_error, ok, problem
 
-FAILED_ATTEMPT = {"message": "Login refused", "origin": "source", "type": "system_error"}
+SYSTEM_ERROR = {"message": "Login refused", "origin": "source", "type": "system_error"}
 
 
 def statuses(emulator: Emulator, job_id: int) -> list[str]:
     return [status for _, status in emulator.jobs[job_id].history]
 
 
-def wait_for(emulator: Emulator, job_id: int) -> None:
-    """Wait until a job that a thread works for has ended."""
+def wait_until_ended(emulator: Emulator, job_id: int) -> None:
+    """Wait until a job whose data a thread moves has ended."""
     ended = threading.Event()
 
-    def look() -> None:
+    def check() -> None:
         if emulator.jobs[job_id].is_terminal:
             ended.set()
 
-    stop = emulator.watch(look)
-    look()
+    stop = emulator.watch(check)
+    check()
     assert ended.wait(10)
     stop()
 
@@ -49,13 +49,13 @@ class TestStarting:
             "connectionId": emulator.connection_id,
         }
 
-    def test_an_old_server_answers_when_the_attempt_runs(self):
+    def test_an_old_server_responds_once_the_attempt_is_running(self):
         caller = caller_of(Emulator(time="manual", version="2.0.0"))
 
         assert ok(caller.sync())["status"] == "running"
 
     @pytest.mark.parametrize("phase", ["pending", "queued"])
-    def test_a_job_without_an_attempt_is_answered_again(self, emulator, caller, phase):
+    def test_a_job_without_an_attempt_is_returned_again(self, emulator, caller, phase):
         emulator.script_job(statuses=[(phase, 60), ("running", 60), ("succeeded", None)])
 
         first, second = ok(caller.sync()), ok(caller.sync())
@@ -63,7 +63,7 @@ class TestStarting:
         assert first["jobId"] == second["jobId"]
         assert len(emulator.jobs) == 1
 
-    def test_an_old_server_refuses_while_a_job_has_no_attempt(self):
+    def test_an_old_server_rejects_a_sync_while_a_job_has_no_attempt(self):
         emulator = Emulator(time="manual", version="2.0.0")
         emulator.script_job(statuses=[("pending", None)])
         caller = caller_of(emulator)
@@ -71,7 +71,7 @@ class TestStarting:
 
         assert problem(caller.sync(), 409)["title"] == "try-again-later"
 
-    def test_a_running_sync_is_told_by_title(self, emulator, caller):
+    def test_a_running_sync_is_a_409_try_again_later(self, emulator, caller):
         ok(caller.sync())
 
         body = problem(caller.sync(), 409)
@@ -85,7 +85,7 @@ class TestStarting:
             "data": {"message": f"A sync is already running for: {emulator.connection_id}"},
         }
 
-    def test_a_sync_that_backs_off_counts_as_running(self, emulator, caller):
+    def test_a_sync_between_attempts_counts_as_running(self, emulator, caller):
         emulator.script_job(statuses=[("running", 1), ("incomplete", 60), ("failed", None)])
         ok(caller.sync())
         emulator.advance(2)
@@ -104,7 +104,9 @@ class TestStarting:
         assert body["data"] == {"message": "Could not fulfill request"}
 
     @pytest.mark.parametrize("job_type", ["reset", "clear"])
-    def test_clearing_is_stored_as_a_reset_and_ends_what_runs(self, emulator, caller, job_type):
+    def test_clear_is_stored_as_reset_and_cancels_the_running_sync(
+        self, emulator, caller, job_type
+    ):
         ok(caller.sync())
 
         job = ok(caller.sync(job_type=job_type))
@@ -115,12 +117,12 @@ class TestStarting:
         assert caller.job(2)["status"] == "succeeded"
         assert caller.job(2)["rowsSynced"] == 0
 
-    def test_clearing_does_not_ask_whether_the_connection_is_active(self, emulator, caller):
+    def test_an_inactive_connection_can_be_cleared(self, emulator, caller):
         connection_id = emulator.add_connection(status="inactive")
 
         assert ok(caller.sync(connection_id, "reset"))["jobType"] == "reset"
 
-    def test_a_refresh_cannot_be_started_here(self, caller):
+    def test_a_refresh_cannot_be_started_through_the_public_api(self, caller):
         body = problem(caller.sync(job_type="refresh"), 422)
 
         assert body["title"] == "unprocessable-entity"
@@ -137,18 +139,18 @@ class TestStarting:
             [],
         ],
     )
-    def test_a_body_that_cannot_be_bound_is_the_frameworks_error(self, caller, body):
-        assert hateoas(caller.post("/jobs", body), 400)["path"] == "/jobCreateRequest"
+    def test_an_invalid_body_is_a_framework_error(self, caller, body):
+        assert hateoas_error(caller.post("/jobs", body), 400)["path"] == "/jobCreateRequest"
 
-    def test_what_the_body_should_not_have_is_passed_over(self, emulator, caller):
+    def test_unknown_fields_are_ignored(self, emulator, caller):
         body = {"connectionId": emulator.connection_id, "jobType": "sync", "streams": ["users"]}
 
         ok(caller.post("/jobs", body))
 
         assert len(emulator.jobs[1].streams) == 3
 
-    @pytest.mark.parametrize("unknown", ["00000000-0000-4000-8000-000000000000", "no-uuid"])
-    def test_an_unknown_connection_is_forbidden_to_a_user(self, caller, unknown):
+    @pytest.mark.parametrize("unknown", [UNKNOWN_ID, "not-a-uuid"])
+    def test_an_unknown_connection_is_forbidden_for_a_user(self, caller, unknown):
         body = problem(caller.sync(unknown), 403)
 
         assert body["title"] == "forbidden"
@@ -156,18 +158,16 @@ class TestStarting:
             "Caller does not have the required permissions to access the resource(s)."
         )
 
-    def test_an_unknown_connection_is_not_found_by_an_instance_admin(self, admin):
-        unknown = "00000000-0000-4000-8000-000000000000"
-
-        assert problem(admin.sync(unknown), 404)["data"] == {
+    def test_an_unknown_connection_is_not_found_for_an_instance_admin(self, admin):
+        assert problem(admin.sync(UNKNOWN_ID), 404)["data"] == {
             "resourceType": "STANDARD_SYNC",
-            "resourceId": unknown,
+            "resourceId": UNKNOWN_ID,
         }
-        only_an_error_id(admin.sync("no-uuid"), 500)
+        error_id_only(admin.sync("not-a-uuid"), 500)
 
 
 class TestReading:
-    def test_a_job_tells_more_the_further_it_is(self, emulator, caller):
+    def test_a_job_gains_fields_as_it_progresses(self, emulator, caller):
         script = [("pending", 10), ("running", 50), ("succeeded", None)]
         emulator.script_job(statuses=script, rows=7)
         ok(caller.sync())
@@ -179,7 +179,7 @@ class TestReading:
 
         assert "duration" not in pending
         assert "lastUpdatedAt" not in running
-        # Not "elapsed so far": when the row was last touched.
+        # Until the last change of the database row, not until now.
         assert running["duration"] == "PT10S"
         assert (running["rowsSynced"], running["bytesSynced"]) == (0, 0)
         assert succeeded["duration"] == "PT1M"
@@ -189,7 +189,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("second", "text"), [(0, "2026-03-25T01:30Z"), (50, "2026-03-25T01:30:50Z")]
     )
-    def test_zero_seconds_are_left_out_of_an_instant(self, second, text):
+    def test_timestamps_omit_zero_seconds(self, second, text):
         start = datetime(2026, 3, 25, 1, 30, second, tzinfo=UTC)
         caller = caller_of(Emulator(time="manual", start=start))
 
@@ -199,7 +199,7 @@ class TestReading:
         ("seconds", "text"),
         [(0, "PT0S"), (61, "PT1M1S"), (29_172, "PT8H6M12S"), (180_000, "PT50H")],
     )
-    def test_hours_are_not_rolled_into_days(self, emulator, caller, seconds, text):
+    def test_durations_do_not_roll_hours_into_days(self, emulator, caller, seconds, text):
         emulator.script_job(duration=seconds)
         ok(caller.sync())
         emulator.advance(seconds)
@@ -207,7 +207,9 @@ class TestReading:
 
         assert caller.job(1)["duration"] == text
 
-    def test_an_unknown_job_is_forbidden_to_a_user_and_a_conflict_to_an_admin(self, caller, admin):
+    def test_an_unknown_job_is_forbidden_for_a_user_and_a_conflict_for_an_admin(
+        self, caller, admin
+    ):
         assert problem(caller.get("/jobs/99"), 403)["data"]["message"] == (
             "Caller does not have the required WORKSPACE_READER permissions to access the "
             "resource(s)."
@@ -217,12 +219,12 @@ class TestReading:
         assert body["data"] == {"message": "Job is not currently running"}
 
     @pytest.mark.parametrize("number", ["abc", "1.5", "99999999999999999999", "%C3%A9", "1%0A"])
-    def test_what_is_no_number_is_the_frameworks_error(self, caller, number):
-        assert hateoas(caller.get(f"/jobs/{number}"), 400)["path"] == "/jobId"
+    def test_an_invalid_job_id_is_a_framework_error(self, caller, number):
+        assert hateoas_error(caller.get(f"/jobs/{number}"), 400)["path"] == "/jobId"
 
 
 class TestCancelling:
-    def test_a_running_job_is_cancelled(self, emulator, caller):
+    def test_a_running_job_can_be_cancelled(self, emulator, caller):
         ok(caller.sync())
         emulator.advance(10)
 
@@ -233,7 +235,7 @@ class TestCancelling:
         assert caller.job(1)["rowsSynced"] == 0
 
     @pytest.mark.parametrize("status", ["queued", "incomplete"])
-    def test_a_waiting_job_is_cancelled(self, emulator, caller, status):
+    def test_a_queued_or_incomplete_job_can_be_cancelled(self, emulator, caller, status):
         before = [] if status == "queued" else [("running", 0)]
         emulator.script_job(statuses=[*before, (status, None)])
         ok(caller.sync())
@@ -241,17 +243,19 @@ class TestCancelling:
 
         assert ok(caller.delete("/jobs/1"))["status"] == "cancelled"
 
-    def test_an_old_id_kills_the_newer_job_and_answers_with_the_old_one(self, emulator, caller):
+    def test_cancelling_an_old_job_cancels_the_newer_one_and_returns_the_old(
+        self, emulator, caller
+    ):
         ok(caller.sync())
         emulator.advance(60)
         ok(caller.sync())
 
-        answer = ok(caller.delete("/jobs/1"))
+        body = ok(caller.delete("/jobs/1"))
 
-        assert (answer["jobId"], answer["status"]) == (1, "succeeded")
+        assert (body["jobId"], body["status"]) == (1, "succeeded")
         assert caller.job(2)["status"] == "cancelled"
 
-    def test_nothing_to_cancel_is_a_conflict(self, emulator, caller):
+    def test_cancelling_without_a_running_job_is_a_conflict(self, emulator, caller):
         ok(caller.sync())
         emulator.advance(60)
 
@@ -261,29 +265,29 @@ class TestCancelling:
         assert body["data"] == {"message": "Job is not currently running"}
 
 
-class TestTheWayOfAJob:
-    def test_a_success_goes_through_running(self, emulator, caller):
+class TestJobLifecycle:
+    def test_a_successful_job_goes_through_running(self, emulator, caller):
         ok(caller.sync())
         emulator.advance(60)
 
         assert statuses(emulator, 1) == ["pending", "running", "succeeded"]
 
-    def test_a_failed_attempt_is_incomplete_before_the_job_fails(self, emulator, caller):
+    def test_a_job_is_incomplete_before_it_fails(self, emulator, caller):
         emulator.script_job(outcome="failed")
         ok(caller.sync())
         emulator.advance(60)
 
         assert statuses(emulator, 1) == ["pending", "running", "incomplete", "failed"]
 
-    def test_a_configuration_error_is_not_tried_again(self, emulator, caller):
+    def test_a_configuration_error_is_not_retried(self, emulator, caller):
         emulator.script_job(outcome="failed", failure={"type": "config_error"})
         ok(caller.sync())
         emulator.advance(60)
 
         assert len(emulator.jobs[1].attempts) == 1
 
-    def test_other_failures_are_tried_five_times_with_growing_pauses(self, emulator, caller):
-        emulator.script_job(outcome="failed", failure=FAILED_ATTEMPT, duration=0)
+    def test_other_failures_get_five_attempts_with_exponential_backoff(self, emulator, caller):
+        emulator.script_job(outcome="failed", failure=SYSTEM_ERROR, duration=0)
         ok(caller.sync())
         emulator.advance(10_000)
 
@@ -292,11 +296,9 @@ class TestTheWayOfAJob:
         assert starts == [0, 10, 40, 130, 400]
         assert job.status == "failed"
 
-    def test_attempts_that_move_something_are_tried_without_a_pause(self, emulator):
+    def test_an_attempt_that_moved_rows_is_retried_without_delay(self, emulator):
         policy = RetryPolicy()
-        emulator.script_job(
-            outcome="failed", failure=FAILED_ATTEMPT, rows=5, attempts=3, duration=1
-        )
+        emulator.script_job(outcome="failed", failure=SYSTEM_ERROR, rows=5, attempts=3, duration=1)
         emulator.start_sync()
         emulator.advance(100)
         attempts = emulator.jobs[1].attempts
@@ -305,7 +307,7 @@ class TestTheWayOfAJob:
         assert policy.delay(attempts) == 0
         assert policy.delay(attempts[-1:] * 20) is None
 
-    def test_an_attempt_can_succeed_after_failed_ones(self, emulator, caller):
+    def test_an_attempt_can_succeed_after_a_failed_one(self, emulator, caller):
         emulator.script_job(attempts=2, duration=1, rows=9)
         ok(caller.sync())
         emulator.advance(12)
@@ -315,7 +317,7 @@ class TestTheWayOfAJob:
         ]  # fmt: skip
         assert caller.job(1)["rowsSynced"] == 9
 
-    def test_a_status_nobody_has_heard_of_does_not_end_the_attempt(self, emulator, caller):
+    def test_an_unknown_status_does_not_end_the_attempt(self, emulator, caller):
         emulator.script_job(statuses=[("running", 1), ("paused", 10), ("succeeded", None)], rows=3)
         ok(caller.sync())
         emulator.advance(5)
@@ -324,7 +326,7 @@ class TestTheWayOfAJob:
         emulator.advance(10)
         assert caller.job(1)["rowsSynced"] == 3
 
-    def test_a_connection_that_fails_thirty_times_is_switched_off(self, emulator, caller):
+    def test_thirty_failures_in_a_row_disable_the_connection(self, emulator, caller):
         for _ in range(30):
             emulator.script_job(outcome="failed", duration=0)
             ok(caller.sync())
@@ -333,7 +335,7 @@ class TestTheWayOfAJob:
         assert ok(caller.get(f"/connections/{emulator.connection_id}"))["status"] == "inactive"
         assert problem(caller.sync(), 409)["title"] == "state-conflict"
 
-    def test_a_connection_that_only_fails_for_a_week_is_switched_off(self, emulator, caller):
+    def test_a_week_of_failures_disables_the_connection(self, emulator, caller):
         for _ in range(2):
             emulator.script_job(outcome="failed", duration=0)
             ok(caller.sync())
@@ -342,7 +344,7 @@ class TestTheWayOfAJob:
 
         assert emulator.connections[emulator.connection_id].status == "inactive"
 
-    def test_a_success_in_between_keeps_a_connection_alive(self, emulator, caller):
+    def test_a_success_in_between_keeps_the_connection_active(self, emulator, caller):
         for outcome in ("failed", "succeeded", "cancelled", "failed"):
             emulator.script_job(outcome=outcome, duration=0)
             ok(caller.sync())
@@ -351,18 +353,18 @@ class TestTheWayOfAJob:
 
         assert emulator.connections[emulator.connection_id].status == "active"
 
-    def test_instant_jobs_are_over_when_first_read(self):
+    def test_instant_jobs_have_ended_when_first_read(self):
         caller = caller_of(Emulator(time="instant"))
-        caller.emulator.script_job(outcome="failed", failure=FAILED_ATTEMPT)
+        caller.emulator.script_job(outcome="failed", failure=SYSTEM_ERROR)
 
         assert ok(caller.sync())["status"] == "pending"
         assert caller.job(1)["status"] == "failed"
         assert len(caller.emulator.jobs[1].attempts) == 5
 
 
-class TestScripts:
+class TestScriptedJobs:
     @pytest.mark.parametrize(
-        ("script", "complaint"),
+        ("script", "message"),
         [
             ([], "at least one status"),
             ([("succeeded", None)], "does not go from 'pending' to 'succeeded'"),
@@ -372,8 +374,8 @@ class TestScripts:
             ([("running", -1), ("succeeded", None)], "cannot last -1 s"),
         ],
     )
-    def test_a_way_that_no_job_goes_is_refused(self, emulator, script, complaint):
-        with pytest.raises(ValueError, match=complaint):
+    def test_an_impossible_sequence_of_statuses_is_rejected(self, emulator, script, message):
+        with pytest.raises(ValueError, match=message):
             emulator.script_job(statuses=script)
 
     @pytest.mark.parametrize(
@@ -384,23 +386,23 @@ class TestScripts:
             {"connection_id": "nowhere"},
         ],
     )
-    def test_a_script_that_means_nothing_is_refused(self, emulator, settings):
+    def test_an_invalid_script_is_rejected(self, emulator, settings):
         with pytest.raises(ValueError, match=r".+"):
             emulator.script_job(**settings)
 
     @pytest.mark.parametrize(("end", "rows"), [("succeeded", 100), ("failed", 0), ("cancelled", 0)])
-    def test_only_a_success_brings_rows_by_itself(self, emulator, end, rows):
+    def test_only_a_successful_job_has_rows_by_default(self, emulator, end, rows):
         emulator.script_job(statuses=[("running", 1), (end, None)])
         job_id = emulator.start_sync()
         emulator.advance(1)
 
         assert (emulator.jobs[job_id].status, emulator.jobs[job_id].rows) == (end, rows)
 
-    def test_a_failure_of_another_shape_is_refused(self, emulator):
+    def test_an_unknown_failure_field_is_rejected(self, emulator):
         with pytest.raises(TypeError, match="reason"):
             emulator.script_job(outcome="failed", failure={"reason": "x"})
 
-    def test_scripts_are_for_the_next_jobs_of_their_connection_in_turn(self, emulator, caller):
+    def test_scripts_apply_in_order_to_the_next_jobs_of_their_connection(self, emulator, caller):
         other = emulator.add_connection()
         emulator.script_job(rows=1, duration=0)
         emulator.script_job(rows=2, duration=0)
@@ -411,8 +413,8 @@ class TestScripts:
 
         assert [job.rows for job in emulator.jobs.values()] == [3, 1, 2]
 
-    def test_a_job_that_stays_can_be_ended(self, emulator):
-        for status, way in (
+    def test_a_job_that_keeps_running_can_be_finished(self, emulator):
+        for status, expected in (
             ("succeeded", ["pending", "running", "succeeded"]),
             ("failed", ["pending", "running", "incomplete", "failed"]),
             ("cancelled", ["pending", "running", "cancelled"]),
@@ -420,13 +422,13 @@ class TestScripts:
             emulator.script_job(statuses=[("running", None)])
             job_id = emulator.start_sync()
             emulator.finish_job(job_id, status, rows=4, bytes=10)
-            assert statuses(emulator, job_id) == way
+            assert statuses(emulator, job_id) == expected
 
         assert [(job.rows, job.bytes) for job in emulator.jobs.values()] == [
             (4, 10), (4, 10), (0, 0)
         ]  # fmt: skip
 
-    def test_a_job_that_waits_can_be_ended_well(self, emulator):
+    def test_a_queued_job_can_be_finished(self, emulator):
         emulator.script_job(statuses=[("queued", None)])
         job_id = emulator.start_sync()
 
@@ -434,7 +436,7 @@ class TestScripts:
 
         assert statuses(emulator, job_id) == ["pending", "queued", "running", "succeeded"]
 
-    def test_only_what_runs_can_be_ended_and_only_for_good(self, emulator):
+    def test_finishing_needs_a_terminal_status_and_an_active_job(self, emulator):
         job_id = emulator.start_sync()
         with pytest.raises(ValueError, match="ends as one of"):
             emulator.finish_job(job_id, "running")
@@ -442,15 +444,15 @@ class TestScripts:
         with pytest.raises(ValueError, match="has ended already"):
             emulator.cancel_job(job_id)
 
-    def test_two_syncs_of_one_connection_cannot_be_started(self, emulator):
+    def test_a_second_sync_of_a_connection_cannot_be_started(self, emulator):
         emulator.start_sync()
 
         with pytest.raises(RuntimeError, match="has not ended"):
             emulator.start_sync()
 
 
-class TestTheDataPlane:
-    def test_the_job_has_what_was_really_moved(self):
+class TestDataPlane:
+    def test_the_job_reports_what_on_sync_moved(self):
         seen: list[SyncContext] = []
 
         def move(context: SyncContext) -> SyncResult:
@@ -459,7 +461,7 @@ class TestTheDataPlane:
 
         emulator = Emulator(on_sync=move)
         job_id = emulator.start_sync()
-        wait_for(emulator, job_id)
+        wait_until_ended(emulator, job_id)
 
         assert emulator.jobs[job_id].status == "succeeded"
         assert (emulator.jobs[job_id].rows, emulator.jobs[job_id].bytes) == (12, 345)
@@ -469,33 +471,33 @@ class TestTheDataPlane:
         assert context.source_configuration["count"] == 100
         assert [stream["name"] for stream in context.streams] == ["users", "products", "purchases"]
 
-    def test_what_it_raises_is_why_the_attempt_failed(self):
+    def test_an_error_from_on_sync_is_the_failure_reason(self):
         def move(context: SyncContext) -> SyncResult:
             raise SyncFailedError("Disk full", origin="destination", failure_type="config_error")
 
         emulator = Emulator(on_sync=move)
-        wait_for(emulator, emulator.start_sync())
+        wait_until_ended(emulator, emulator.start_sync())
 
         (attempt,) = emulator.jobs[1].attempts
         assert attempt.failure is not None
         assert (attempt.failure.origin, attempt.failure.message) == ("destination", "Disk full")
         assert emulator.jobs[1].status == "failed"
 
-    def test_an_error_it_did_not_mean_is_tried_again(self, caplog):
+    def test_an_unexpected_error_from_on_sync_is_retried(self, caplog):
         def move(context: SyncContext) -> SyncResult:
             if context.attempt_number == 0:
                 raise KeyError("users")
             return SyncResult(records=1, bytes=2)
 
         emulator = Emulator(on_sync=move, retry_policy=RetryPolicy(backoff=0.0))
-        wait_for(emulator, emulator.start_sync())
+        wait_until_ended(emulator, emulator.start_sync())
 
         assert [attempt.status for attempt in emulator.jobs[1].attempts] == ["failed", "succeeded"]
         assert "on_sync failed for job 1" in caplog.text
 
-    def test_a_script_goes_before_the_data_plane(self):
+    def test_a_script_takes_precedence_over_on_sync(self):
         def move(context: SyncContext) -> SyncResult:
-            raise AssertionError("nobody should ask")
+            raise AssertionError("on_sync must not be called")
 
         emulator = Emulator(time="manual", on_sync=move)
         emulator.script_job(rows=3, duration=5)
@@ -504,13 +506,13 @@ class TestTheDataPlane:
 
         assert emulator.jobs[1].rows == 3
 
-    def test_it_can_ask_whether_it_is_still_wanted_and_comes_too_late_if_not(self):
-        cancelled, asked = threading.Event(), []
+    def test_on_sync_sees_the_cancellation_and_its_result_is_discarded(self):
+        cancelled, seen = threading.Event(), []
 
         def move(context: SyncContext) -> SyncResult:
-            asked.append(context.is_cancelled())
+            seen.append(context.is_cancelled())
             cancelled.wait(10)
-            asked.append(context.is_cancelled())
+            seen.append(context.is_cancelled())
             return SyncResult(records=1, bytes=1)
 
         emulator = Emulator(on_sync=move)
@@ -520,13 +522,13 @@ class TestTheDataPlane:
             if thread.name == "airbyte-emulator-job-1":
                 thread.join(10)
 
-        assert asked[-1] is True
+        assert seen[-1] is True
         assert emulator.jobs[1].status == "cancelled"
         assert emulator.jobs[1].rows == 0
 
-    def test_a_reset_moves_nothing(self):
+    def test_a_reset_does_not_call_on_sync(self):
         def move(context: SyncContext) -> SyncResult:
-            raise AssertionError("nobody should ask")
+            raise AssertionError("on_sync must not be called")
 
         caller = caller_of(Emulator(time="instant", on_sync=move))
         ok(caller.sync(job_type="reset"))
@@ -537,7 +539,7 @@ class TestTheDataPlane:
 class TestListing:
     @pytest.fixture
     def history(self, emulator, caller):
-        """Five jobs, ten seconds apart: succeeded, failed, cancelled, a reset, and one running."""
+        """Five jobs, 10 s or more apart: succeeded, failed, cancelled, reset and running."""
         for outcome in ("succeeded", "failed", "cancelled"):
             emulator.script_job(outcome=outcome, duration=1)
             ok(caller.sync())
@@ -550,7 +552,7 @@ class TestListing:
     def ids(self, caller, **query):
         return [job["jobId"] for job in ok(caller.get("/jobs", **query))["data"]]
 
-    def test_the_oldest_comes_first(self, history, caller):
+    def test_the_oldest_job_comes_first(self, history, caller):
         assert self.ids(caller) == [1, 2, 3, 4, 5]
         assert self.ids(caller, limit=1, connectionId=history.connection_id) == [1]
 
@@ -563,11 +565,11 @@ class TestListing:
             ("createdAt|ASCENDING", [1, 2, 3, 4, 5]),
         ],
     )
-    def test_the_order_can_be_chosen(self, history, caller, clause, expected):
+    def test_the_order_can_be_set(self, history, caller, clause, expected):
         assert self.ids(caller, orderBy=clause) == expected
 
     @pytest.mark.parametrize("clause", ["createdAt", "createdAt|desc", "jobId|ASC", "|ASC"])
-    def test_an_order_that_is_none_is_refused(self, caller, clause):
+    def test_an_invalid_order_is_rejected(self, caller, clause):
         body = problem(caller.get("/jobs", orderBy=clause), 400)
 
         assert body["data"] == {"message": f"Invalid order by clause provided: {clause}"}
@@ -587,7 +589,7 @@ class TestListing:
     def test_filters_narrow_the_list(self, history, caller, query, expected):
         assert self.ids(caller, **query) == expected
 
-    def test_time_filters_include_both_ends(self, history, caller):
+    def test_time_filters_are_inclusive(self, history, caller):
         at = ok(caller.get("/jobs"))["data"][1]["startTime"]
 
         assert self.ids(caller, createdAtStart=at) == [2, 3, 4, 5]
@@ -595,7 +597,7 @@ class TestListing:
         updated = caller.job(3)["lastUpdatedAt"]
         assert self.ids(caller, updatedAtStart=updated, updatedAtEnd=updated) == [3]
 
-    def test_rfc_1123_is_a_time_too(self, history, caller):
+    def test_rfc_1123_timestamps_are_accepted(self, history, caller):
         assert self.ids(caller, createdAtStart="Thu, 01 Jan 2099 00:00:00 GMT") == []
 
     @pytest.mark.parametrize(
@@ -608,34 +610,34 @@ class TestListing:
             {"offset": "99999999999"},
             {"status": "paused"},
             {"jobType": "replicate"},
-            {"workspaceIds": "no-uuid"},
+            {"workspaceIds": "not-a-uuid"},
         ],
     )
-    def test_what_cannot_be_converted_is_the_frameworks_error(self, caller, query):
+    def test_an_invalid_parameter_is_a_framework_error(self, caller, query):
         (name,) = query
 
-        assert hateoas(caller.get("/jobs", **query), 400)["path"] == f"/{name}"
+        assert hateoas_error(caller.get("/jobs", **query), 400)["path"] == f"/{name}"
 
     @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"offset": -1}])
-    def test_what_is_out_of_bounds_is_only_an_error_id(self, caller, query):
-        only_an_error_id(caller.get("/jobs", **query), 400)
+    def test_a_limit_or_offset_out_of_range_returns_only_an_error_id(self, caller, query):
+        error_id_only(caller.get("/jobs", **query), 400)
 
-    def test_the_connection_wins_over_the_workspaces(self, history, caller):
-        elsewhere = history.add_workspace()
+    def test_the_connection_takes_precedence_over_the_workspaces(self, history, caller):
+        other_workspace_id = history.add_workspace()
 
-        assert self.ids(caller, connectionId=history.connection_id, workspaceIds=elsewhere)
-        assert self.ids(caller, workspaceIds=elsewhere) == []
-        assert self.ids(caller, workspaceIds=f"{elsewhere},{history.workspace_id}")
+        assert self.ids(caller, connectionId=history.connection_id, workspaceIds=other_workspace_id)
+        assert self.ids(caller, workspaceIds=other_workspace_id) == []
+        assert self.ids(caller, workspaceIds=f"{other_workspace_id},{history.workspace_id}")
 
-    def test_an_unknown_connection_is_forbidden_or_empty(self, caller, admin):
-        unknown = "00000000-0000-4000-8000-000000000000"
+    def test_an_unknown_connection_is_forbidden_for_a_user_and_empty_for_an_admin(
+        self, caller, admin
+    ):
+        problem(caller.get("/jobs", connectionId=UNKNOWN_ID), 403)
+        problem(caller.get("/jobs", workspaceIds=UNKNOWN_ID), 403)
+        assert self.ids(admin, connectionId=UNKNOWN_ID) == []
+        assert self.ids(admin, workspaceIds=UNKNOWN_ID) == []
 
-        problem(caller.get("/jobs", connectionId=unknown), 403)
-        problem(caller.get("/jobs", workspaceIds=unknown), 403)
-        assert self.ids(admin, connectionId=unknown) == []
-        assert self.ids(admin, workspaceIds=unknown) == []
-
-    def test_refreshes_are_missing_from_the_lists_of_old_servers(self):
+    def test_old_servers_list_refreshes_only_on_request(self):
         for version, expected in (("2.0.0", []), ("2.1.0", [1])):
             caller = caller_of(Emulator(time="manual", version=version))
             body = {"connectionId": caller.emulator.connection_id, "refreshMode": "Merge"}
@@ -644,7 +646,7 @@ class TestListing:
             assert self.ids(caller) == expected
             assert self.ids(caller, jobType="refresh") == [1]
 
-    def test_links_lose_the_filters(self, history, caller):
+    def test_page_links_drop_the_filters(self, history, caller):
         body = ok(
             caller.get(
                 "/jobs",
@@ -662,7 +664,7 @@ class TestListing:
         )
         assert body["previous"] == ""
 
-    def test_a_last_page_has_a_next_one_and_the_empty_page_has_none(self, history, caller):
+    def test_the_last_page_has_a_next_link_and_the_empty_page_has_none(self, history, caller):
         last = ok(caller.get("/jobs", limit=20))
         empty = ok(caller.get("/jobs", limit=20, offset=20))
 
@@ -670,14 +672,14 @@ class TestListing:
         assert (empty["data"], empty["next"]) == ([], "")
         assert empty["previous"].endswith("/jobs?limit=20&offset=0")
 
-    def test_a_middle_page_repeats_the_limit_in_its_previous_link(self, history, caller):
+    def test_the_previous_link_of_a_middle_page_repeats_the_limit(self, history, caller):
         body = ok(caller.get("/jobs", limit=2, offset=2, workspaceIds=history.workspace_id))
 
         query = f"workspaceIds={history.workspace_id}&limit=2"
         assert body["next"].endswith(f"?{query}&offset=4")
         assert body["previous"].endswith(f"?{query}&limit=2&offset=0")
 
-    def test_links_lead_where_the_server_believes_to_be(self):
+    def test_page_links_use_the_configured_airbyte_url(self):
         emulator = Emulator(time="manual", airbyte_url="https://airbyte.example.com")
         caller = caller_of(emulator)
         ok(caller.sync())

@@ -1,4 +1,4 @@
-"""Random sequences of job calls and time: what must hold whatever happens."""
+"""Random sequences of job calls and clock steps, and the invariants that must always hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_airbyte_sme.emulator.jobs import ALLOWED
 from airflow_provider_airbyte_sme.emulator.world import Job
 from tests.emulator.conftest import Caller, ok
 
-SCRIPTS = st.one_of(
+JOB_SCRIPTS = st.one_of(
     st.fixed_dictionaries(
         {
             "outcome": st.sampled_from(["succeeded", "failed", "cancelled"]),
@@ -44,8 +44,8 @@ SCRIPTS = st.one_of(
 )
 
 
-class Jobs(RuleBasedStateMachine):
-    """Two connections, callers who do anything, and a clock that only goes forward."""
+class JobsStateMachine(RuleBasedStateMachine):
+    """Two connections, calls in any order, and a clock that only goes forward."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,30 +57,30 @@ class Jobs(RuleBasedStateMachine):
 
     connection = st.integers(0, 1)
 
-    @rule(connection=connection, script=SCRIPTS)
-    def write_a_script(self, connection: int, script: dict[str, Any]) -> None:
+    @rule(connection=connection, script=JOB_SCRIPTS)
+    def script_a_job(self, connection: int, script: dict[str, Any]) -> None:
         self.emulator.script_job(self.connections[connection], **script)
 
     @rule(connection=connection)
-    def post_a_sync(self, connection: int) -> None:
+    def create_a_sync(self, connection: int) -> None:
         connection_id = self.connections[connection]
         active = self._active(connection_id)
         is_active = self.emulator.connections[connection_id].status == "active"
 
-        answer = self.caller.sync(connection_id)
+        response = self.caller.sync(connection_id)
 
         if not is_active:
-            assert (answer.status, answer.json()["title"]) == (409, "state-conflict")
+            assert (response.status, response.json()["title"]) == (409, "state-conflict")
         elif active is None:
-            assert answer.json()["jobId"] == len(self.emulator.jobs)
-            assert answer.json()["status"] == "pending"
+            assert response.json()["jobId"] == len(self.emulator.jobs)
+            assert response.json()["status"] == "pending"
         elif active.attempts:
-            assert (answer.status, answer.json()["title"]) == (409, "try-again-later")
+            assert (response.status, response.json()["title"]) == (409, "try-again-later")
         else:
-            assert answer.json()["jobId"] == active.id
+            assert response.json()["jobId"] == active.id
 
     @rule(connection=connection, job_type=st.sampled_from(["reset", "clear"]))
-    def post_a_reset(self, connection: int, job_type: str) -> None:
+    def create_a_reset(self, connection: int, job_type: str) -> None:
         active = self._active(self.connections[connection])
 
         job = ok(self.caller.sync(self.connections[connection], job_type))
@@ -94,20 +94,20 @@ class Jobs(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.emulator.jobs)))
         active = self._active(self.emulator.jobs[job_id].connection_id)
 
-        answer = self.caller.delete(f"/jobs/{job_id}")
+        response = self.caller.delete(f"/jobs/{job_id}")
 
         if active is None:
-            assert answer.json()["data"]["message"] == "Job is not currently running"
+            assert response.json()["data"]["message"] == "Job is not currently running"
         else:
-            assert ok(answer)["jobId"] == job_id
+            assert ok(response)["jobId"] == job_id
             assert self.emulator.jobs[active.id].status == "cancelled"
 
     @rule(seconds=st.one_of(st.integers(0, 100), st.floats(0, 5)))
-    def let_time_pass(self, seconds: float) -> None:
+    def advance_the_clock(self, seconds: float) -> None:
         self.emulator.advance(seconds)
 
     @rule(query=st.sampled_from([{}, {"orderBy": "updatedAt|DESC"}, {"limit": 3, "offset": 1}]))
-    def list_them(self, query: dict[str, object]) -> None:
+    def list_jobs(self, query: dict[str, object]) -> None:
         listed = ok(self.caller.get("/jobs", **query))["data"]
 
         assert len(listed) <= int(str(query.get("limit", 20)))
@@ -115,39 +115,39 @@ class Jobs(RuleBasedStateMachine):
             assert job["status"] == self.emulator.jobs[job["jobId"]].status
 
     @invariant()
-    def each_connection_has_at_most_one_job_that_has_not_ended(self) -> None:
+    def a_connection_has_at_most_one_active_job(self) -> None:
         for connection_id in self.connections:
             assert len(self._all_active(connection_id)) <= 1
 
     @invariant()
-    def what_has_ended_never_changes(self) -> None:
+    def ended_jobs_never_change(self) -> None:
         for job_id in self.emulator.jobs:
-            answer = self.caller.job(job_id)
-            if answer["status"] in TERMINAL_STATUSES:
-                assert self.ended.setdefault(job_id, answer) == answer
-                assert "lastUpdatedAt" in answer
+            job = self.caller.job(job_id)
+            if job["status"] in TERMINAL_STATUSES:
+                assert self.ended.setdefault(job_id, job) == job
+                assert "lastUpdatedAt" in job
             else:
                 assert job_id not in self.ended
 
     @invariant()
-    def time_only_goes_forward(self) -> None:
+    def timestamps_never_decrease(self) -> None:
         for job in self.emulator.jobs.values():
-            moments = [at for at, _ in job.history]
-            assert moments == sorted(moments)
-            assert moments[0] == job.created_at
-            assert moments[-1] == job.updated_at <= self.emulator.now.timestamp() + 1e-3
-            assert self.seen.get(job.id, 0) <= len(moments)
-            self.seen[job.id] = len(moments)
+            timestamps = [at for at, _ in job.history]
+            assert timestamps == sorted(timestamps)
+            assert timestamps[0] == job.created_at
+            assert timestamps[-1] == job.updated_at <= self.emulator.now.timestamp() + 1e-3
+            assert self.seen.get(job.id, 0) <= len(timestamps)
+            self.seen[job.id] = len(timestamps)
 
     @invariant()
-    def each_step_is_one_that_airbyte_makes(self) -> None:
+    def each_transition_is_allowed(self) -> None:
         for job in self.emulator.jobs.values():
             statuses = [status for _, status in job.history]
             for before, after in pairwise(statuses):
                 assert before not in ALLOWED or after not in ALLOWED or after in ALLOWED[before]
 
     @invariant()
-    def attempts_fit_the_job(self) -> None:
+    def attempts_match_the_job(self) -> None:
         for job in self.emulator.jobs.values():
             open_attempts = [attempt for attempt in job.attempts if attempt.ended_at is None]
             assert len(open_attempts) <= 1
@@ -166,5 +166,5 @@ class Jobs(RuleBasedStateMachine):
 
 def test_jobs_keep_their_invariants():
     run_state_machine_as_test(
-        Jobs, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+        JobsStateMachine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
     )

@@ -1,4 +1,4 @@
-"""Credentials, tokens and what happens to calls without a good one (facts §2)."""
+"""Credentials, tokens, and calls without a valid token (docs/airbyte-api.md §2)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.emulator.conftest import (
     BASE,
     caller_of,
+    error_id_only,
     exchange,
-    hateoas,
+    hateoas_error,
     ok,
-    only_an_error_id,
 )
 
 
@@ -35,34 +35,34 @@ def post_form(emulator: Emulator, path: str, fields: dict[str, str]):
     return emulator.respond(HttpRequest("POST", BASE + path, headers, urlencode(fields).encode()))
 
 
-def test_the_public_endpoint_tells_type_and_lifetime(emulator):
-    answer = ok(exchange(emulator, credentials(emulator)))
+def test_the_public_endpoint_returns_type_and_lifetime(emulator):
+    body = ok(exchange(emulator, credentials(emulator)))
 
-    assert list(answer) == ["access_token", "token_type", "expires_in"]
-    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 900)
+    assert list(body) == ["access_token", "token_type", "expires_in"]
+    assert (body["token_type"], body["expires_in"]) == ("Bearer", 900)
 
 
-def test_the_internal_endpoint_tells_nothing_but_the_token(emulator):
+def test_the_config_endpoint_returns_only_the_token(emulator):
     assert list(ok(exchange(emulator, credentials(emulator), "/api/v1"))) == ["access_token"]
 
 
 @pytest.mark.parametrize("extra", [{}, {"grant_type": "client_credentials"}, {"grant-type": "x"}])
-def test_the_public_endpoint_takes_a_form_with_or_without_a_grant_type(emulator, extra):
+def test_the_public_endpoint_accepts_a_form_with_or_without_a_grant_type(emulator, extra):
     fields = {**credentials(emulator), **extra}
 
     assert ok(post_form(emulator, "/api/public/v1/applications/token", fields))["access_token"]
 
 
-def test_the_internal_endpoint_takes_no_form(emulator):
-    answer = post_form(emulator, "/api/v1/applications/token", credentials(emulator))
+def test_the_config_endpoint_rejects_a_form(emulator):
+    response = post_form(emulator, "/api/v1/applications/token", credentials(emulator))
 
-    hateoas(answer, 415)
+    hateoas_error(response, 415)
 
 
-def test_camel_case_credentials_are_none(emulator):
+def test_camel_case_credentials_are_rejected(emulator):
     fields = {"clientId": emulator.client_id, "clientSecret": emulator.client_secret}
 
-    error = hateoas(exchange(emulator, fields), 400)
+    error = hateoas_error(exchange(emulator, fields), 400)
 
     assert error["path"] == "/applicationTokenRequestWithGrant"
 
@@ -70,15 +70,15 @@ def test_camel_case_credentials_are_none(emulator):
 @pytest.mark.parametrize(
     ("auth_mode", "status"), [("oidc", 401), ("simple", 400), ("generic-oidc", 500)]
 )
-def test_wrong_credentials_are_refused_in_the_way_of_the_login(auth_mode, status):
+def test_the_error_for_wrong_credentials_depends_on_the_auth_mode(auth_mode, status):
     emulator = Emulator(auth_mode=auth_mode)
 
-    answer = exchange(emulator, {"client_id": emulator.client_id, "client_secret": "wrong"})
+    response = exchange(emulator, {"client_id": emulator.client_id, "client_secret": "wrong"})
 
     if status == 400:
-        assert hateoas(answer, 400)["message"] == "Invalid client id or token"
+        assert hateoas_error(response, 400)["message"] == "Invalid client id or token"
     else:
-        only_an_error_id(answer, status)
+        error_id_only(response, status)
 
 
 def test_without_authentication_there_is_no_token_endpoint_and_the_api_is_open():
@@ -90,7 +90,7 @@ def test_without_authentication_there_is_no_token_endpoint_and_the_api_is_open()
     assert (unknown.status, unknown.body) == (404, b"Object not found.")
 
 
-def test_a_token_tells_when_it_ends_and_who_made_the_application(emulator):
+def test_a_keycloak_token_has_expiry_issuer_and_user(emulator):
     claims = claims_of(ok(exchange(emulator, credentials(emulator)))["access_token"])
 
     assert claims["exp"] == int(emulator.now.timestamp()) + 900
@@ -99,7 +99,7 @@ def test_a_token_tells_when_it_ends_and_who_made_the_application(emulator):
 
 
 @pytest.mark.parametrize("auth_mode", ["simple", "generic-oidc"])
-def test_a_token_of_the_server_itself_names_the_server(auth_mode):
+def test_the_server_is_the_issuer_of_its_own_tokens(auth_mode):
     emulator = Emulator(auth_mode=auth_mode, airbyte_url="https://airbyte.example.com/")
 
     claims = claims_of(ok(exchange(emulator, credentials(emulator)))["access_token"])
@@ -108,32 +108,32 @@ def test_a_token_of_the_server_itself_names_the_server(auth_mode):
     assert claims.get("roles") == (["INSTANCE_ADMIN"] if auth_mode == "simple" else None)
 
 
-def test_a_token_is_good_until_it_ends(emulator, caller):
+def test_a_token_is_valid_until_it_expires(emulator, caller):
     ok(caller.get("/workspaces"))
 
     emulator.advance(899)
     ok(caller.get("/workspaces"))
 
     emulator.advance(1)
-    assert hateoas(caller.get("/workspaces"), 401)["message"] == "Unauthorized"
+    assert hateoas_error(caller.get("/workspaces"), 401)["message"] == "Unauthorized"
 
 
-def test_revoked_tokens_are_refused_and_new_ones_taken(emulator, caller):
+def test_revoked_tokens_are_rejected_and_new_ones_accepted(emulator, caller):
     ok(caller.get("/workspaces"))
 
     emulator.revoke_tokens()
 
-    hateoas(caller.get("/workspaces"), 401)
+    hateoas_error(caller.get("/workspaces"), 401)
     ok(caller_of(emulator).get("/workspaces"))
 
 
-def test_after_a_rotation_only_the_new_secret_is_taken(emulator, caller):
+def test_after_a_rotation_only_the_new_secret_is_accepted(emulator, caller):
     ok(caller.get("/workspaces"))
     old = credentials(emulator)
 
     new_secret = emulator.rotate_secret()
 
-    only_an_error_id(exchange(emulator, old), 401)
+    error_id_only(exchange(emulator, old), 401)
     ok(exchange(emulator, {**old, "client_secret": new_secret}))
     ok(caller.get("/workspaces"))
 
@@ -151,53 +151,53 @@ def test_after_a_rotation_only_the_new_secret_is_taken(emulator, caller):
         "bearer \0",
     ],
 )
-def test_a_malformed_token_is_no_token(caller, authorization):
-    answer = caller.send("GET", "/jobs", headers={"authorization": authorization})
+def test_a_malformed_token_is_unauthorized(caller, authorization):
+    response = caller.send("GET", "/jobs", headers={"authorization": authorization})
 
-    hateoas(answer, 401)
-    assert answer.json()["_links"]["self"]["href"] == "/api/public/v1/jobs"
-    assert "www-authenticate" not in answer.headers
-
-
-def test_another_emulators_token_is_refused(caller):
-    stranger = caller_of(Emulator(time="manual"))
-    ok(stranger.get("/jobs"))
-
-    caller.token = stranger.token
-
-    hateoas(caller.get("/jobs"), 401)
+    hateoas_error(response, 401)
+    assert response.json()["_links"]["self"]["href"] == "/api/public/v1/jobs"
+    assert "www-authenticate" not in response.headers
 
 
-def test_who_wants_pages_only_gets_a_page(caller):
+def test_a_token_of_another_emulator_is_rejected(caller):
+    other = caller_of(Emulator(time="manual"))
+    ok(other.get("/jobs"))
+
+    caller.token = other.token
+
+    hateoas_error(caller.get("/jobs"), 401)
+
+
+def test_a_client_that_accepts_only_html_gets_html(caller):
     headers = {"authorization": "", "accept": "text/html"}
 
-    answer = caller.send("GET", "/jobs", headers=headers)
+    response = caller.send("GET", "/jobs", headers=headers)
 
-    assert (answer.status, answer.is_html) == (401, True)
-
-
-def test_no_token_is_told_before_anything_else(caller):
-    answer = caller.send("POST", "/jobs", b"{", headers={"authorization": ""})
-
-    hateoas(answer, 401)
-    hateoas(caller.send("GET", "/nowhere", headers={"authorization": ""}), 401)
+    assert (response.status, response.is_html) == (401, True)
 
 
-def test_the_token_of_a_user_who_is_gone_is_no_use(tmp_path):
-    state_file = tmp_path / "world.json"
+def test_a_missing_token_is_reported_before_any_other_error(caller):
+    response = caller.send("POST", "/jobs", b"{", headers={"authorization": ""})
+
+    hateoas_error(response, 401)
+    hateoas_error(caller.send("GET", "/nowhere", headers={"authorization": ""}), 401)
+
+
+def test_the_token_of_a_deleted_user_is_rejected(tmp_path):
+    state_file = tmp_path / "state.json"
     caller = caller_of(Emulator(time="manual", state_file=state_file))
     ok(caller.get("/workspaces"))
     state_file.write_text(json.dumps({**json.loads(state_file.read_text()), "users": {}}))
 
     caller.emulator = Emulator(time="manual", state_file=state_file)
-    answer = caller.get("/workspaces")
+    response = caller.get("/workspaces")
 
-    assert answer.status == 401
-    assert answer.json()["message"].startswith("Could not get the current Airbyte user")
+    assert response.status == 401
+    assert response.json()["message"].startswith("Could not get the current Airbyte user")
 
 
-def test_a_deleted_application_takes_its_tokens_along(caller):
-    answer = ok(caller.delete(f"/applications/{caller.client_id}"))
+def test_deleting_an_application_invalidates_its_tokens(caller):
+    deleted = ok(caller.delete(f"/applications/{caller.client_id}"))
 
-    assert answer["clientId"] == caller.client_id
-    hateoas(caller.get("/workspaces"), 401)
+    assert deleted["clientId"] == caller.client_id
+    hateoas_error(caller.get("/workspaces"), 401)

@@ -1,4 +1,4 @@
-"""The DAG test that the README shows: a user's, with nothing but the fixture."""
+"""The DAG test that the README shows, as a user writes it, with only the fixture."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pytest
 
 from tests.emulator.users_dags.nightly import dag
 
-# Airflow's database tools and dag.test() warn of their own dependencies, in each version of others.
+# Airflow's migrations and dag.test() emit warnings about dependencies, different in each version.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def airflow_of_a_user() -> None:
-    """What a user has: a database, from ``airflow db migrate``."""
+def airflow_database() -> None:
+    """Create what a user has from ``airflow db migrate``."""
     from airflow.utils.db import initdb
 
     initdb()
 
 
 @pytest.fixture(autouse=True)
-def dags_folder_of_a_user(monkeypatch) -> None:
-    """Where Airflow 3 looks for a DAG before it runs it: ``[core] dags_folder`` of a user."""
+def dags_folder(monkeypatch) -> None:
+    """Set what a user has in ``[core] dags_folder``: Airflow 3 looks up the DAG there."""
     bundle = {
         "name": "users",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",

@@ -1,4 +1,4 @@
-"""Notifications, sent for real to a receiver on loopback (facts §8)."""
+"""Notifications, sent to an HTTP receiver on loopback (docs/airbyte-api.md §8)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.emulator.conftest import caller_of, ok
 
 @dataclass
 class Receiver:
-    """Who is notified."""
+    """An HTTP server that stores the notifications it receives."""
 
     url: str
     bodies: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
@@ -34,19 +34,19 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            notified.headers.append(dict(self.headers))
-            notified.bodies.put(json.loads(body))
-            self.send_response(notified.status)
+            received.headers.append(dict(self.headers))
+            received.bodies.put(json.loads(body))
+            self.send_response(received.status)
             self.end_headers()
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Do not log to stderr."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    notified = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
+    received = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield notified
+    yield received
     server.shutdown()
     thread.join()
     server.server_close()
@@ -54,14 +54,14 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def subscribed(emulator, caller, receiver):
-    """An emulator that tells the receiver everything."""
-    everything = {"webhook": {"enabled": True, "url": receiver.url}}
-    events = dict.fromkeys(("success", "failure", "syncDisabled"), everything)
+    """An emulator that notifies the receiver of every event."""
+    enabled = {"webhook": {"enabled": True, "url": receiver.url}}
+    events = dict.fromkeys(("success", "failure", "syncDisabled"), enabled)
     ok(caller.patch(f"/workspaces/{emulator.workspace_id}", {"notifications": events}))
     return emulator
 
 
-def test_a_success_comes_with_its_numbers(subscribed, caller, receiver):
+def test_a_success_is_notified_with_its_counts(subscribed, caller, receiver):
     subscribed.script_job(rows=10, bytes=2048, duration=673)
     ok(caller.sync())
     subscribed.advance(673)
@@ -90,7 +90,7 @@ def test_a_success_comes_with_its_numbers(subscribed, caller, receiver):
     assert "Authorization" not in headers
 
 
-def test_a_failure_tells_why(subscribed, caller, receiver):
+def test_a_failure_is_notified_with_its_reason(subscribed, caller, receiver):
     subscribed.script_job(
         outcome="failed", duration=0, failure={"message": "Login refused", "origin": "source"}
     )
@@ -106,7 +106,7 @@ def test_a_failure_tells_why(subscribed, caller, receiver):
     assert data["durationFormatted"] == "0 sec"
 
 
-def test_neither_starts_nor_cancellations_nor_resets_are_told(subscribed, caller, receiver):
+def test_starts_cancellations_and_resets_are_not_notified(subscribed, caller, receiver):
     ok(caller.sync())
     ok(caller.delete("/jobs/1"))
     ok(caller.sync(job_type="clear"))
@@ -118,7 +118,7 @@ def test_neither_starts_nor_cancellations_nor_resets_are_told(subscribed, caller
     assert receiver.bodies.empty()
 
 
-def test_a_connection_that_is_switched_off_is_told_without_data(subscribed, caller, receiver):
+def test_a_disabled_connection_is_notified_without_data(subscribed, caller, receiver):
     for _ in range(30):
         subscribed.script_job(outcome="failed", duration=0)
         ok(caller.sync())
@@ -129,25 +129,27 @@ def test_a_connection_that_is_switched_off_is_told_without_data(subscribed, call
     assert disabled["text"].endswith("kept failing.")
 
 
-def test_a_receiver_that_refuses_or_is_away_harms_nobody(subscribed, caller, receiver, caplog):
+def test_a_failing_or_unreachable_receiver_does_not_affect_jobs(
+    subscribed, caller, receiver, caplog
+):
     receiver.status = 500
     ok(caller.sync())
     subscribed.advance(60)
     receiver.next()
 
-    away = {"success": {"webhook": {"enabled": True, "url": "http://127.0.0.1:1/"}}}
-    ok(caller.patch(f"/workspaces/{subscribed.workspace_id}", {"notifications": away}))
+    unreachable = {"success": {"webhook": {"enabled": True, "url": "http://127.0.0.1:1/"}}}
+    ok(caller.patch(f"/workspaces/{subscribed.workspace_id}", {"notifications": unreachable}))
     ok(caller.sync())
     subscribed.advance(60)
     wait_for_deliveries()
 
     assert caller.job(2)["status"] == "succeeded"
-    assert "answered 500" in caplog.text
+    assert "returned status 500" in caplog.text
     assert "could not be reached" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["nonsense", "file:///etc/passwd", "http://[", "http:///x"])
-def test_a_url_that_is_none_harms_nobody(emulator, caller, url):
+def test_an_invalid_url_does_not_affect_jobs(emulator, caller, url):
     hook = {"success": {"webhook": {"enabled": True, "url": url}}}
     ok(caller.patch(f"/workspaces/{emulator.workspace_id}", {"notifications": hook}))
     ok(caller.sync())
@@ -157,7 +159,7 @@ def test_a_url_that_is_none_harms_nobody(emulator, caller, url):
     assert caller.job(1)["status"] == "succeeded"
 
 
-def test_a_trial_has_invented_ids(caller, receiver):
+def test_a_test_notification_has_fake_ids(caller, receiver):
     body = {
         "slackConfiguration": {"webhook": receiver.url},
         "notificationTrigger": "sync_failure",
@@ -170,7 +172,7 @@ def test_a_trial_has_invented_ids(caller, receiver):
     assert (sent["data"]["jobId"], sent["data"]["success"]) == (10, False)
 
 
-def test_a_google_chat_gets_the_text_alone(emulator, caller, receiver):
+def test_google_chat_gets_only_the_text(emulator, caller, receiver):
     url = f"{receiver.url}//chat.googleapis.com/"
     hook = {"success": {"webhook": {"enabled": True, "url": url}}}
     ok(caller.patch(f"/workspaces/{emulator.workspace_id}", {"notifications": hook}))
@@ -181,7 +183,7 @@ def test_a_google_chat_gets_the_text_alone(emulator, caller, receiver):
     assert list(receiver.next()) == ["text"]
 
 
-def test_with_time_of_its_own_a_job_ends_and_tells_without_being_asked(receiver):
+def test_with_real_time_a_job_ends_and_notifies_by_itself(receiver):
     emulator = Emulator(sync_duration=0.05)
     with emulator.serve():
         caller = caller_of(emulator)

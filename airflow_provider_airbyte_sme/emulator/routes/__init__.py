@@ -1,1 +1,1 @@
-"""The operations, one module for each thing that they are about."""
+"""The handlers of all operations, one module for each kind of resource."""

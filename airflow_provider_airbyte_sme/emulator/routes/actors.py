@@ -1,13 +1,12 @@
 """
 Sources and destinations of the public API, which mirror each other.
 
-``SourcesController.kt``, ``DestinationsController.kt``, ``SourceReadMapper.kt``,
-``ActorConfigurationHelper.kt``, ``SourceHandler.kt``.
+``docs/airbyte-api.md`` §4.2; OAuth: §5.6.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
@@ -25,8 +24,10 @@ from airflow_provider_airbyte_sme.emulator.connectors import (
     definition_id_of,
     spec_violations,
 )
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
 from airflow_provider_airbyte_sme.emulator.masking import masked, merged, restored, with_coordinates
-from airflow_provider_airbyte_sme.emulator.pages import page
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nested_nulls, drop_nulls
+from airflow_provider_airbyte_sme.emulator.pagination import link_filters, page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
     json_response,
     no_content,
@@ -34,18 +35,8 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     unprocessable,
     value_not_found,
 )
-from airflow_provider_airbyte_sme.emulator.routes.workspaces import kept_filters, without_nulls
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
 from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, new_id
-
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
-
-_EDITORS: dict[ActorKind, tuple[str, ...]] = {
-    "source": (roles.EDITOR, roles.SOURCE_EDITOR),
-    "destination": (roles.EDITOR, roles.DESTINATION_EDITOR),
-}
-
 
 _RESOURCES = Body(
     "",
@@ -83,9 +74,9 @@ _ALLOCATION = Body(
 
 def actor_response(actor: Actor, configuration: dict[str, Any] | None = None) -> dict[str, Any]:
     """
-    Write a source or a destination.
+    Return the response for a source or a destination.
 
-    :param configuration: The default is the actor's with its secrets masked.
+    :param configuration: The default is the configuration of *actor* with its secrets masked.
     """
     fields: dict[str, Any] = {
         f"{actor.kind}Id": actor.id,
@@ -95,17 +86,17 @@ def actor_response(actor: Actor, configuration: dict[str, Any] | None = None) ->
         "workspaceId": actor.workspace_id,
         "configuration": masked(actor.configuration) if configuration is None else configuration,
         "createdAt": int(actor.created_at),
-        "resourceAllocation": without_nulls(actor.resource_allocation),
+        "resourceAllocation": drop_nested_nulls(actor.resource_allocation),
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
-def delete_actor(call: Call, actor: Actor) -> None:
-    """Tombstone *actor* and end every connection that uses it."""
-    for connection in call.world.connections_of(actor):
-        call.core.end_connection(connection)
+def delete_actor(context: RequestContext, actor: Actor) -> None:
+    """Delete *actor*, which stays readable, and every connection that uses it."""
+    for connection in context.world.connections_of(actor):
+        context.delete_connection(connection)
     actor.deleted = True
-    actor.configuration = {}  # [inf] SourceHandler.kt deletes the secrets with it
+    actor.configuration = {}  # the server returns null then: §4.2
 
 
 def _router(kind: ActorKind) -> Router:
@@ -133,17 +124,17 @@ def _router(kind: ActorKind) -> Router:
         },
     )
 
-    def found(call: Call, *wanted: str, name: str | None = None) -> Actor:
-        return call.actor(kind, call.parameters[f"{kind}Id"], *wanted, name=name)
+    def actor_in_path(context: RequestContext, *allowed: str, named: str | None = None) -> Actor:
+        return context.actor(kind, context.parameters[f"{kind}Id"], *allowed, named=named)
 
     @router.add("POST", collection)
-    def create_actor(call: Call) -> HttpResponse:
-        call.secure(call.unbound_id("workspaceId"), *_EDITORS[kind])
-        body = call.body(create_body)
-        if body["workspaceId"] not in call.world.workspaces:
+    def create_actor(context: RequestContext) -> HttpResponse:
+        context.require_secured(context.raw_id("workspaceId"), *roles.ACTOR_EDITORS[kind])
+        body = context.body(create_body)
+        if body["workspaceId"] not in context.world.workspaces:
             raise not_found("STANDARD_WORKSPACE", body["workspaceId"])
         definition_id = body.get("definitionId") or _definition_by_name(kind, body["configuration"])
-        if not _is_known(call, kind, definition_id):
+        if not _is_known(context, kind, definition_id):
             raise not_found(f"STANDARD_{kind.upper()}_DEFINITION", definition_id)
         actor = Actor(
             id=new_id(),
@@ -152,45 +143,45 @@ def _router(kind: ActorKind) -> Router:
             definition_id=definition_id,
             workspace_id=body["workspaceId"],
             configuration=_checked(kind, definition_id, body["configuration"]),
-            created_at=call.now,
+            created_at=context.now,
             resource_allocation=body.get("resourceAllocation"),
         )
-        call.world.actors(kind)[actor.id] = actor
+        context.world.actors(kind)[actor.id] = actor
         return json_response(200, actor_response(actor))
 
     @router.add("GET", collection)
-    def list_actors(call: Call) -> HttpResponse:
-        limit, offset = call.query.page()
-        include_deleted = call.query.converted("includeDeleted", boolean) or False
-        workspaces = set(call.readable_workspaces())
+    def list_actors(context: RequestContext) -> HttpResponse:
+        limit, offset = context.query.limit_and_offset()
+        include_deleted = context.query.optional("includeDeleted", boolean) or False
+        workspaces = set(context.readable_workspace_ids())
         return json_response(
             200,
-            page(
+            page_response(
                 [
                     actor
-                    for actor in call.world.actors(kind).values()
+                    for actor in context.world.actors(kind).values()
                     if actor.workspace_id in workspaces and (include_deleted or not actor.deleted)
                 ],
                 actor_response,
-                url=call.public_url(f"{kind}s"),
-                kept=kept_filters(call, include_deleted),
+                url=context.public_url(f"{kind}s"),
+                filters=link_filters(context.query, include_deleted),
                 limit=limit,
                 offset=offset,
             ),
         )
 
     @router.add("GET", single)
-    def get_actor(call: Call) -> HttpResponse:
-        actor = found(call, roles.READER, name=roles.READER)
-        show_coordinates = call.query.converted("includeSecretCoordinates", boolean)
+    def get_actor(context: RequestContext) -> HttpResponse:
+        actor = actor_in_path(context, roles.READER, named=roles.READER)
+        show_coordinates = context.query.optional("includeSecretCoordinates", boolean)
         return json_response(
             200, actor_response(actor, with_coordinates(actor) if show_coordinates else None)
         )
 
     @router.add("PATCH", single)
-    def patch_actor(call: Call) -> HttpResponse:
-        body = call.body(patch_body)
-        actor = found(call, *_EDITORS[kind])
+    def patch_actor(context: RequestContext) -> HttpResponse:
+        body = context.body(patch_body)
+        actor = actor_in_path(context, *roles.ACTOR_EDITORS[kind])
         if body.get("configuration") is not None:
             new = merged(actor.configuration, restored(body["configuration"], actor.configuration))
             actor.configuration = _checked(kind, actor.definition_id, new)
@@ -201,9 +192,9 @@ def _router(kind: ActorKind) -> Router:
         return json_response(200, actor_response(actor))
 
     @router.add("PUT", single)
-    def put_actor(call: Call) -> HttpResponse:
-        body = call.body(put_body)
-        actor = found(call, *_EDITORS[kind])
+    def put_actor(context: RequestContext) -> HttpResponse:
+        body = context.body(put_body)
+        actor = actor_in_path(context, *roles.ACTOR_EDITORS[kind])
         new = restored(body["configuration"], actor.configuration)
         actor.configuration = _checked(kind, actor.definition_id, new)
         actor.name = body["name"]
@@ -211,8 +202,8 @@ def _router(kind: ActorKind) -> Router:
         return json_response(200, actor_response(actor))
 
     @router.add("DELETE", single)
-    def remove_actor(call: Call) -> HttpResponse:
-        delete_actor(call, found(call, *_EDITORS[kind]))
+    def remove_actor(context: RequestContext) -> HttpResponse:
+        delete_actor(context, actor_in_path(context, *roles.ACTOR_EDITORS[kind]))
         return no_content()
 
     return router
@@ -228,17 +219,17 @@ def _definition_by_name(kind: ActorKind, configuration: dict[str, Any]) -> str:
     return definition_id
 
 
-def _is_known(call: Call, kind: ActorKind, definition_id: str) -> bool:
-    custom = call.world.definitions.get(definition_id)
+def _is_known(context: RequestContext, kind: ActorKind, definition_id: str) -> bool:
+    custom = context.world.definitions.get(definition_id)
     return (
         bool(connector_name(kind, definition_id))
         or (custom is not None and custom.kind == kind)
-        or (kind == "source" and definition_id in call.world.declarative_definitions)
+        or (kind == "source" and definition_id in context.world.declarative_definitions)
     )
 
 
 def _checked(kind: ActorKind, definition_id: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return what is stored of *configuration*, or refuse it as the connector's spec would."""
+    """Return *configuration* as it is stored, after checking it against the connector's spec."""
     stored = {name: value for name, value in configuration.items() if name != f"{kind}Type"}
     if violations := spec_violations(kind, definition_id, stored):
         raise unprocessable(
@@ -258,14 +249,14 @@ _INITIATE_OAUTH = Body(
 
 
 @_oauth.add("POST", "/sources/initiateOAuth")
-def initiate_oauth(call: Call) -> HttpResponse:
-    """Refuse: a self-managed Airbyte answers 501, without a body."""
-    body = call.body(_INITIATE_OAUTH)
-    call.workspace(body["workspaceId"], *_EDITORS["source"])
+def initiate_oauth(context: RequestContext) -> HttpResponse:
+    """Return 501 without a body, as a self-managed Airbyte does."""
+    body = context.body(_INITIATE_OAUTH)
+    context.workspace(body["workspaceId"], *roles.ACTOR_EDITORS["source"])
     return HttpResponse(501)
 
 
 @_oauth.add("GET", "/oauth/callback", needs_token=False)
-def oauth_callback(call: Call) -> HttpResponse:
-    """Lead back to the web application."""
-    return HttpResponse(302, {"location": f"{call.airbyte_url}/auth_flow"})
+def oauth_callback(context: RequestContext) -> HttpResponse:
+    """Redirect to the web application; the public code has no such controller (§5.6)."""
+    return HttpResponse(302, {"location": f"{context.airbyte_url}/auth_flow"})

@@ -1,21 +1,23 @@
 """
-Connections, sources, destinations and workspaces of the internal API, as far as clients use them.
+Connections, sources, destinations and workspaces of the config API: the calls that clients use.
 
-``ConnectionApiController.kt``, ``SourceApiController.kt``, ``WorkspaceApiController.kt``,
-``NotificationsApiController.kt``. Unknown ids are 404 with an ``errorId`` for who may know.
+``docs/airbyte-api.md`` §3.7. For an instance administrator, unknown ids are 404 with an
+``errorId``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.api.models import JobStatus
 from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, array_of, one_of, text
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
 from airflow_provider_airbyte_sme.emulator.jobs import AlreadyRunningError, NotActiveError
 from airflow_provider_airbyte_sme.emulator.masking import masked
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
     KnownError,
     OpaqueError,
@@ -30,14 +32,9 @@ from airflow_provider_airbyte_sme.emulator.routes.config_jobs import (
 from airflow_provider_airbyte_sme.emulator.routing import CONFIG_API, Router
 from airflow_provider_airbyte_sme.emulator.streams import can_deduplicate, streams_of
 from airflow_provider_airbyte_sme.emulator.webhooks import ping
-from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, Connection, Job, Workspace
-
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
+from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, Connection, Workspace
 
 _router = Router(CONFIG_API)
-
-_EDITORS = (roles.EDITOR, roles.SOURCE_EDITOR, roles.DESTINATION_EDITOR)
 
 _CONNECTION_ID = Body("connectionIdRequestBody", required={"connectionId": text})
 _CONNECTION_IDS = Body("connectionStatusesRequestBody", required={"connectionIds": array_of(text)})
@@ -65,8 +62,8 @@ _TRY_WEBHOOK = Body(
         ),
     },
 )
-# The two words of the public API's sync modes that the internal one keeps apart.
-_INTERNAL_MODES = {
+# Sync mode of the public API -> sync mode and destination sync mode of the config API.
+_CONFIG_MODES = {
     "full_refresh_overwrite": ("full_refresh", "overwrite"),
     "full_refresh_append": ("full_refresh", "append"),
     "full_refresh_overwrite_deduped": ("full_refresh", "overwrite_dedup"),
@@ -75,21 +72,23 @@ _INTERNAL_MODES = {
 }
 
 
-def _connection(call: Call, body: Body, *wanted: str) -> tuple[Connection, dict[str, Any]]:
+def _connection(
+    context: RequestContext, body: Body, *allowed: str
+) -> tuple[Connection, dict[str, Any]]:
     """Return the connection that the body names, and the body."""
-    connection = call.world.connections.get(call.unbound_id("connectionId"))
-    call.secure(connection.workspace_id if connection else None, *wanted)
-    values = call.body(body)
+    connection = context.world.connections.get(context.raw_id("connectionId"))
+    context.require_secured(connection.workspace_id if connection else None, *allowed)
+    values = context.body(body)
     if connection is None:
         raise OpaqueError(404)
     return connection, values
 
 
-def _connection_read(call: Call, connection: Connection) -> dict[str, Any]:
-    available = {s.name: s for s in streams_of(call.world.sources[connection.source_id])}
+def _connection_read(context: RequestContext, connection: Connection) -> dict[str, Any]:
+    available = {s.name: s for s in streams_of(context.world.sources[connection.source_id])}
     streams = []
     for selected in connection.streams:
-        sync_mode, destination_sync_mode = _INTERNAL_MODES[selected["syncMode"]]
+        sync_mode, destination_sync_mode = _CONFIG_MODES[selected["syncMode"]]
         stream = available.get(selected["name"])
         paths = stream.fields if stream else ()
         streams.append(
@@ -121,16 +120,16 @@ def _connection_read(call: Call, connection: Connection) -> dict[str, Any]:
         "sourceId": connection.source_id,
         "destinationId": connection.destination_id,
         "syncCatalog": {"streams": streams},
-        **_internal_schedule(connection.schedule),
+        **_config_schedule(connection.schedule),
         "status": connection.status,
         "nonBreakingChangesPreference": connection.non_breaking_changes.removesuffix("_connection"),
         "createdAt": int(connection.created_at),
         "breakingChange": False,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
-def _internal_schedule(schedule: dict[str, Any]) -> dict[str, Any]:
+def _config_schedule(schedule: dict[str, Any]) -> dict[str, Any]:
     if schedule["scheduleType"] == "cron":
         expression, _, zone = schedule["cronExpression"].rpartition(" ")
         cron = {"cronExpression": expression, "cronTimeZone": zone}
@@ -143,37 +142,37 @@ def _internal_schedule(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 @_router.add("POST", "/connections/get")
-def get_connection(call: Call) -> HttpResponse:
+def get_connection(context: RequestContext) -> HttpResponse:
     """Read one connection with its catalog."""
-    connection, _ = _connection(call, _CONNECTION_ID, roles.READER)
-    return json_response(200, _connection_read(call, connection))
+    connection, _ = _connection(context, _CONNECTION_ID, roles.READER)
+    return json_response(200, _connection_read(context, connection))
 
 
 @_router.add("POST", "/connections/list")
-def list_connections(call: Call) -> HttpResponse:
+def list_connections(context: RequestContext) -> HttpResponse:
     """List the connections of a workspace that are not deleted."""
-    workspace = _workspace(call)
-    found = [
-        _connection_read(call, connection)
-        for connection in call.world.connections.values()
+    workspace = _workspace(context)
+    connections = [
+        _connection_read(context, connection)
+        for connection in context.world.connections.values()
         if connection.workspace_id == workspace.id and connection.status != "deprecated"
     ]
-    return json_response(200, {"connections": found})
+    return json_response(200, {"connections": connections})
 
 
 @_router.add("POST", "/connections/status")
-def get_connection_statuses(call: Call) -> HttpResponse:
-    """Say for each connection how its newest sync goes."""
-    ids = call.unbound("connectionIds")
+def get_connection_statuses(context: RequestContext) -> HttpResponse:
+    """Return the status of each connection: ``paused``, or that of its newest job."""
+    ids = context.raw_field("connectionIds")
     known = [
-        call.world.connections[connection_id.lower()]
+        context.world.connections[connection_id.lower()]
         for connection_id in (ids if isinstance(ids, list) else [])
-        if isinstance(connection_id, str) and connection_id.lower() in call.world.connections
+        if isinstance(connection_id, str) and connection_id.lower() in context.world.connections
     ]
     for connection in known or (None,):
-        call.secure(connection.workspace_id if connection else None, roles.READER)
-    call.body(_CONNECTION_IDS)
-    return json_response(200, [_connection_status(call, connection) for connection in known])
+        context.require_secured(connection.workspace_id if connection else None, roles.READER)
+    context.body(_CONNECTION_IDS)
+    return json_response(200, [_connection_status(context, connection) for connection in known])
 
 
 _SYNC_STATUS: dict[str, str] = {
@@ -187,10 +186,10 @@ _SYNC_STATUS: dict[str, str] = {
 }
 
 
-def _connection_status(call: Call, connection: Connection) -> dict[str, Any]:
-    jobs = list(jobs_of(call, connection.id))
+def _connection_status(context: RequestContext, connection: Connection) -> dict[str, Any]:
+    jobs = list(jobs_of(context, connection.id))
     newest = jobs[0] if jobs else None
-    active = call.core.jobs.active_job(connection.id)
+    active = context.jobs.active_job(connection.id)
     succeeded = next((job for job in jobs if job.status == JobStatus.SUCCEEDED), None)
     if connection.status != "active":
         status = "paused"
@@ -209,14 +208,14 @@ def _connection_status(call: Call, connection: Connection) -> dict[str, Any]:
         if newest and newest.attempts
         else None,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
 @_router.add("POST", "/connections/sync_progress")
-def get_sync_progress(call: Call) -> HttpResponse:
-    """Say how far the running job is."""
-    connection, _ = _connection(call, _CONNECTION_ID, roles.READER)
-    active = call.core.jobs.active_job(connection.id)
+def get_sync_progress(context: RequestContext) -> HttpResponse:
+    """Return the progress of the running job."""
+    connection, _ = _connection(context, _CONNECTION_ID, roles.READER)
+    active = context.jobs.active_job(connection.id)
     progress: dict[str, Any] = {"connectionId": connection.id, "streams": []}
     if active is not None:
         progress |= {
@@ -231,11 +230,11 @@ def get_sync_progress(call: Call) -> HttpResponse:
 
 
 @_router.add("POST", "/connections/sync")
-def sync_connection(call: Call) -> HttpResponse:
-    """Start a sync; refusals look different from the public API's."""
-    connection, _ = _connection(call, _CONNECTION_ID, roles.RUNNER)
+def sync_connection(context: RequestContext) -> HttpResponse:
+    """Start a sync; errors differ from the public API's."""
+    connection, _ = _connection(context, _CONNECTION_ID, roles.RUNNER)
     try:
-        job = call.core.jobs.start_sync(connection)
+        job = context.jobs.start_sync(connection)
     except AlreadyRunningError:
         raise KnownError(409, f"A sync is already running for: {connection.id}") from None
     except NotActiveError:
@@ -244,41 +243,45 @@ def sync_connection(call: Call) -> HttpResponse:
 
 
 @_router.add("POST", "/connections/refresh")
-def refresh_connection(call: Call) -> HttpResponse:
-    """Start a refresh of some streams or of all, if the destination can take one."""
-    connection, body = _connection(call, _REFRESH, roles.RUNNER)
-    if not can_deduplicate(call.world.destinations[connection.destination_id]):
+def refresh_connection(context: RequestContext) -> HttpResponse:
+    """Start a refresh of some or all streams, if the destination supports it."""
+    connection, body = _connection(context, _REFRESH, roles.RUNNER)
+    if not can_deduplicate(context.world.destinations[connection.destination_id]):
         return json_response(200, {})
     streams = connection.streams
     if body.get("streams"):
-        streams = _named(connection, body["streams"])
-    return json_response(200, {"job": job_read(call.core.jobs.start_refresh(connection, streams))})
+        streams = _selected_streams(connection, body["streams"])
+    return json_response(200, {"job": job_read(context.jobs.start_refresh(connection, streams))})
 
 
 @_router.add("POST", "/connections/clear")
 @_router.add("POST", "/connections/reset")
-def clear_connection(call: Call) -> HttpResponse:
+def clear_connection(context: RequestContext) -> HttpResponse:
     """Clear the data of all streams."""
-    connection, _ = _connection(call, _CONNECTION_ID, *_EDITORS)
-    return _cleared(call, connection, connection.streams)
+    connection, _ = _connection(context, _CONNECTION_ID, *roles.ANY_EDITOR)
+    return _clear(context, connection, connection.streams)
 
 
 @_router.add("POST", "/connections/clear/stream")
 @_router.add("POST", "/connections/reset/stream")
-def clear_streams(call: Call) -> HttpResponse:
+def clear_streams(context: RequestContext) -> HttpResponse:
     """Clear the data of some streams."""
-    connection, body = _connection(call, _CONNECTION_STREAMS, *_EDITORS)
-    return _cleared(call, connection, _named(connection, body["streams"]))
+    connection, body = _connection(context, _CONNECTION_STREAMS, *roles.ANY_EDITOR)
+    return _clear(context, connection, _selected_streams(connection, body["streams"]))
 
 
-def _cleared(call: Call, connection: Connection, streams: list[dict[str, Any]]) -> HttpResponse:
-    job: Job = call.core.jobs.start_reset(connection, streams)
+def _clear(
+    context: RequestContext, connection: Connection, streams: list[dict[str, Any]]
+) -> HttpResponse:
+    job = context.jobs.start_reset(connection, streams)
     return json_response(200, job_info_read(job))
 
 
-def _named(connection: Connection, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the selected streams among *wanted*; [inf] others are passed over."""
-    names = {(stream["streamName"], stream.get("streamNamespace")) for stream in wanted}
+def _selected_streams(
+    connection: Connection, requested: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the selected streams among *requested*; [inf] others are ignored."""
+    names = {(stream["streamName"], stream.get("streamNamespace")) for stream in requested}
     return [s for s in connection.streams if (s["name"], s.get("namespace")) in names]
 
 
@@ -287,10 +290,10 @@ def _actor_router(kind: ActorKind) -> Router:
     body = Body(f"{kind}IdRequestBody", required={f"{kind}Id": text})
 
     @router.add("POST", f"/{kind}s/get")
-    def get_actor(call: Call) -> HttpResponse:
-        actor = call.world.actors(kind).get(call.unbound_id(f"{kind}Id"))
-        call.secure(actor.workspace_id if actor else None, roles.READER)
-        call.body(body)
+    def get_actor(context: RequestContext) -> HttpResponse:
+        actor = context.world.actors(kind).get(context.raw_id(f"{kind}Id"))
+        context.require_secured(actor.workspace_id if actor else None, roles.READER)
+        context.body(body)
         if actor is None:
             raise OpaqueError(404)
         return json_response(200, _actor_read(actor))
@@ -310,19 +313,19 @@ def _actor_read(actor: Actor) -> dict[str, Any]:
     }
 
 
-def _workspace(call: Call) -> Workspace:
-    workspace = call.world.workspaces.get(call.unbound_id("workspaceId"))
-    call.secure(workspace.id if workspace else None, roles.READER)
-    call.body(_WORKSPACE_ID)
+def _workspace(context: RequestContext) -> Workspace:
+    workspace = context.world.workspaces.get(context.raw_id("workspaceId"))
+    context.require_secured(workspace.id if workspace else None, roles.READER)
+    context.body(_WORKSPACE_ID)
     if workspace is None:
         raise OpaqueError(404)
     return workspace
 
 
 @_router.add("POST", "/workspaces/get")
-def get_workspace(call: Call) -> HttpResponse:
+def get_workspace(context: RequestContext) -> HttpResponse:
     """Read one workspace."""
-    workspace = _workspace(call)
+    workspace = _workspace(context)
     return json_response(
         200,
         {
@@ -337,11 +340,11 @@ def get_workspace(call: Call) -> HttpResponse:
 
 
 @_router.add("POST", "/notifications/try_webhook")
-def try_webhook(call: Call) -> HttpResponse:
-    """Send a notification with invented ids to a URL: ``NotificationsHandler.kt``."""
-    body = call.body(_TRY_WEBHOOK)
+def try_webhook(context: RequestContext) -> HttpResponse:
+    """Send a test notification, with made-up ids, to a URL: §8."""
+    body = context.body(_TRY_WEBHOOK)
     url = body["slackConfiguration"]["webhook"]
-    call.core.send_webhook(url, ping(call.airbyte_url, call.now, body["notificationTrigger"]))
+    context.send_webhook(url, ping(context.airbyte_url, context.now, body["notificationTrigger"]))
     return json_response(200, {"status": "succeeded"})
 
 

@@ -1,21 +1,22 @@
 """
-Jobs of the internal API: reasons, attempts and logs, which the public one does not tell.
+Jobs of the config API, with failure reasons, attempts and logs: ``docs/airbyte-api.md`` §3.7.
 
-``JobsApiController.kt``, ``AttemptApiController.kt``, ``JobConverter.kt``. Roles are checked by
-annotation there, with the ids that the JSON body carries, so an id that leads nowhere is the
-framework's 403.
+Roles are checked by annotation, with the ids in the JSON body, so an unknown id is the framework's
+403.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.api.models import JobStatus
 from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, array_of, integer, one_of, text
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
     OpaqueError,
     ProblemError,
@@ -23,9 +24,6 @@ from airflow_provider_airbyte_sme.emulator.problems import (
 )
 from airflow_provider_airbyte_sme.emulator.routing import CONFIG_API, Router
 from airflow_provider_airbyte_sme.emulator.world import Attempt, Job
-
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
 
 _router = Router(CONFIG_API)
 ROUTERS = (_router,)
@@ -55,7 +53,7 @@ _CONNECTION_ID = Body("connectionIdRequestBody", required={"connectionId": text}
 
 
 def job_read(job: Job) -> dict[str, Any]:
-    """Write ``JobRead``; times are in seconds since the epoch."""
+    """Return ``JobRead``; times are in seconds since the epoch."""
     fields: dict[str, Any] = {
         **job_read_light(job),
         "enabledStreams": [
@@ -64,12 +62,12 @@ def job_read(job: Job) -> dict[str, Any]:
         "aggregatedStats": _stats(job.rows, job.bytes),
         "streamAggregatedStats": _stream_stats(job, job.rows, job.bytes),
     }
-    return _without_nulls(fields)
+    return drop_nulls(fields)
 
 
 def job_read_light(job: Job) -> dict[str, Any]:
-    """Write ``JobRead`` without streams and counters."""
-    return _without_nulls(
+    """Return ``JobRead`` without streams and counters."""
+    return drop_nulls(
         {
             "id": job.id,
             "configType": job.config_type,
@@ -83,7 +81,7 @@ def job_read_light(job: Job) -> dict[str, Any]:
 
 
 def job_info_read(job: Job) -> dict[str, Any]:
-    """Write ``JobInfoRead``: the job and each attempt with its logs."""
+    """Return ``JobInfoRead``: the job, and each attempt with its logs."""
     attempts = [
         {"attempt": _attempt_read(job, number), **_logs(job, number)}
         for number in range(len(job.attempts))
@@ -97,9 +95,9 @@ def _without_logs(job: Job) -> dict[str, Any]:
 
 
 def _attempt_read(job: Job, number: int) -> dict[str, Any]:
-    """Write ``AttemptRead``, whose id is its number."""
+    """Return ``AttemptRead``; its id is the number of the attempt."""
     attempt = job.attempts[number]
-    return _without_nulls(
+    return drop_nulls(
         {
             "id": number,
             "status": attempt.status,
@@ -116,11 +114,11 @@ def _attempt_read(job: Job, number: int) -> dict[str, Any]:
 
 
 def failure_reason(attempt: Attempt) -> dict[str, Any] | None:
-    """Write ``FailureReason``, or ``None`` when the attempt did not fail."""
+    """Return ``FailureReason``, or ``None`` if the attempt did not fail."""
     failure = attempt.failure
     if failure is None:
         return None
-    return _without_nulls(
+    return drop_nulls(
         {
             "failureOrigin": failure.origin,
             "failureType": failure.type,
@@ -147,14 +145,14 @@ def _stats(rows: int, size: int) -> dict[str, int]:
 
 
 def _stream_stats(job: Job, rows: int, size: int) -> list[dict[str, Any]]:
-    """Share the counters out among the streams: the emulator counts jobs, not streams."""
+    """Divide the counters among the streams: the emulator counts by job, not by stream."""
     count = len(job.streams)
     shares = [
         (rows // count + (index < rows % count), size // count + (index < size % count))
         for index in range(count)
     ]
     return [
-        _without_nulls(
+        drop_nulls(
             {
                 "streamName": stream["name"],
                 "streamNamespace": stream.get("namespace"),
@@ -186,50 +184,46 @@ def _logs(job: Job, number: int) -> dict[str, Any]:
     return {"logType": "structured", "logs": {"events": events, "version": "1"}}
 
 
-def _without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _job(call: Call, body: Body, field: str = "id") -> tuple[Job, dict[str, Any]]:
+def _job(context: RequestContext, body: Body, field: str = "id") -> tuple[Job, dict[str, Any]]:
     """Return the job that the body names, and the body."""
-    number = call.unbound(field)
-    job = call.world.jobs.get(number) if isinstance(number, int) else None
-    call.secure(_workspace_of(call, job), roles.READER)
-    values = call.body(body)
+    number = context.raw_field(field)
+    job = context.world.jobs.get(number) if isinstance(number, int) else None
+    context.require_secured(_workspace_of(context, job), roles.READER)
+    values = context.body(body)
     if job is None:
         raise OpaqueError(404)
     return job, values
 
 
-def _workspace_of(call: Call, job: Job | None) -> str | None:
-    return None if job is None else call.world.connections[job.connection_id].workspace_id
+def _workspace_of(context: RequestContext, job: Job | None) -> str | None:
+    return None if job is None else context.world.connections[job.connection_id].workspace_id
 
 
 @_router.add("POST", "/jobs/get_without_logs")
-def get_job_without_logs(call: Call) -> HttpResponse:
+def get_job_without_logs(context: RequestContext) -> HttpResponse:
     """Read a job with its attempts and why they failed."""
-    return json_response(200, _without_logs(_job(call, _JOB_ID)[0]))
+    return json_response(200, _without_logs(_job(context, _JOB_ID)[0]))
 
 
 @_router.add("POST", "/jobs/get")
-def get_job(call: Call) -> HttpResponse:
+def get_job(context: RequestContext) -> HttpResponse:
     """Read a job with its attempts and their logs."""
-    return json_response(200, job_info_read(_job(call, _JOB_ID)[0]))
+    return json_response(200, job_info_read(_job(context, _JOB_ID)[0]))
 
 
 @_router.add("POST", "/jobs/get_light")
-def get_job_light(call: Call) -> HttpResponse:
-    """Read a job alone."""
-    return json_response(200, {"job": job_read_light(_job(call, _JOB_ID)[0])})
+def get_job_light(context: RequestContext) -> HttpResponse:
+    """Read a job without its attempts."""
+    return json_response(200, {"job": job_read_light(_job(context, _JOB_ID)[0])})
 
 
 @_router.add("POST", "/jobs/get_debug_info")
-def get_job_debug_info(call: Call) -> HttpResponse:
-    """Read a job with everything around it."""
-    job, _ = _job(call, _JOB_ID)
-    connection = call.world.connections[job.connection_id]
-    source = call.world.sources[connection.source_id]
-    destination = call.world.destinations[connection.destination_id]
+def get_job_debug_info(context: RequestContext) -> HttpResponse:
+    """Read a job with its definitions, attempts and workflow state."""
+    job, _ = _job(context, _JOB_ID)
+    connection = context.world.connections[job.connection_id]
+    source = context.world.sources[connection.source_id]
+    destination = context.world.destinations[connection.destination_id]
     definitions = {
         f"{actor.kind}Definition": {
             f"{actor.kind}DefinitionId": actor.definition_id,
@@ -242,7 +236,7 @@ def get_job_debug_info(call: Call) -> HttpResponse:
         {
             "job": {
                 **job_read_light(job),
-                "airbyteVersion": call.core.settings.version,
+                "airbyteVersion": context.settings.version,
                 **definitions,
             },
             "attempts": job_info_read(job)["attempts"],
@@ -252,16 +246,16 @@ def get_job_debug_info(call: Call) -> HttpResponse:
 
 
 @_router.add("POST", "/jobs/list")
-def list_jobs(call: Call) -> HttpResponse:
+def list_jobs(context: RequestContext) -> HttpResponse:
     """List the jobs of a connection with their attempts, the newest first."""
-    connection = call.world.connections.get(call.unbound_id("configId"))
-    call.secure(connection.workspace_id if connection else None, roles.READER)
-    body = call.body(_JOB_LIST)
+    connection = context.world.connections.get(context.raw_id("configId"))
+    context.require_secured(connection.workspace_id if connection else None, roles.READER)
+    body = context.body(_JOB_LIST)
     pagination = body.get("pagination") or {}
     statuses = body.get("statuses")
     found = [
         job
-        for job in reversed(call.world.jobs.values())
+        for job in reversed(context.world.jobs.values())
         if (connection is None or job.connection_id == connection.id)
         and job.config_type in body["configTypes"]
         and (not statuses or job.status in statuses)
@@ -278,25 +272,27 @@ def list_jobs(call: Call) -> HttpResponse:
 
 
 @_router.add("POST", "/jobs/get_last_replication_job")
-def get_last_replication_job(call: Call) -> HttpResponse:
-    """Read the newest job of a connection that moved data."""
-    connection = call.world.connections.get(call.unbound_id("connectionId"))
-    call.secure(connection.workspace_id if connection else None, roles.READER)
-    call.body(_CONNECTION_ID)
-    jobs = jobs_of(call, connection.id if connection else "")
+def get_last_replication_job(context: RequestContext) -> HttpResponse:
+    """Read the newest sync or refresh; the server also counts resets, and skips cancelled jobs."""
+    connection = context.world.connections.get(context.raw_id("connectionId"))
+    context.require_secured(connection.workspace_id if connection else None, roles.READER)
+    context.body(_CONNECTION_ID)
+    jobs = jobs_of(context, connection.id if connection else "")
     newest = next((job for job in jobs if job.config_type in ("sync", "refresh")), None)
     return json_response(200, {} if newest is None else {"job": job_read_light(newest)})
 
 
-def jobs_of(call: Call, connection_id: str) -> Iterable[Job]:
+def jobs_of(context: RequestContext, connection_id: str) -> Iterable[Job]:
     """Return the jobs of a connection, the newest first."""
-    return (job for job in reversed(call.world.jobs.values()) if job.connection_id == connection_id)
+    return (
+        job for job in reversed(context.world.jobs.values()) if job.connection_id == connection_id
+    )
 
 
 @_router.add("POST", "/jobs/explain")
-def explain_job(call: Call) -> HttpResponse:
-    """Refuse: what explains jobs is not in a self-managed Airbyte."""
-    _job(call, _JOB_ID)
+def explain_job(context: RequestContext) -> HttpResponse:
+    """Return 501: a self-managed Airbyte cannot explain jobs."""
+    _job(context, _JOB_ID)
     raise ProblemError(
         501,
         "API not implemented in Airbyte OSS",
@@ -307,21 +303,21 @@ def explain_job(call: Call) -> HttpResponse:
 
 
 @_router.add("POST", "/attempt/get_for_job")
-def get_attempt(call: Call) -> HttpResponse:
+def get_attempt(context: RequestContext) -> HttpResponse:
     """Read one attempt with its logs."""
-    job, number = _attempt(call)
+    job, number = _attempt(context)
     return json_response(200, {"attempt": _attempt_read(job, number), **_logs(job, number)})
 
 
 @_router.add("POST", "/attempt/get_combined_stats")
-def get_attempt_stats(call: Call) -> HttpResponse:
+def get_attempt_stats(context: RequestContext) -> HttpResponse:
     """Read the counters of one attempt."""
-    job, number = _attempt(call)
+    job, number = _attempt(context)
     return json_response(200, _attempt_read(job, number)["totalStats"])
 
 
-def _attempt(call: Call) -> tuple[Job, int]:
-    job, body = _job(call, _ATTEMPT, "jobId")
+def _attempt(context: RequestContext) -> tuple[Job, int]:
+    job, body = _job(context, _ATTEMPT, "jobId")
     number = body["attemptNumber"]
     if not 0 <= number < len(job.attempts):
         raise OpaqueError(404)
@@ -329,9 +325,9 @@ def _attempt(call: Call) -> tuple[Job, int]:
 
 
 @_router.add("POST", "/connections/events/list_for_job")
-def list_job_events(call: Call) -> HttpResponse:
-    """List what the connection's timeline says about a job."""
-    job, _ = _job(call, _JOB_ID)
+def list_job_events(context: RequestContext) -> HttpResponse:
+    """List the events of a job on the connection's timeline."""
+    job, _ = _job(context, _JOB_ID)
     kind = {"sync": "SYNC", "refresh": "REFRESH", "reset_connection": "CLEAR"}[job.config_type]
     occurred = [(job.created_at, "STARTED")]
     if job.is_terminal:
@@ -340,10 +336,10 @@ def list_job_events(call: Call) -> HttpResponse:
         {
             "id": f"{job.id:08x}-0000-4000-8000-{index:012x}",
             "connectionId": job.connection_id,
-            "eventType": f"{kind}_{what}",
+            "eventType": f"{kind}_{event}",
             "createdAt": int(at),
             "summary": {"jobId": job.id, "recordsLoaded": job.rows, "bytesLoaded": job.bytes},
         }
-        for index, (at, what) in enumerate(occurred)
+        for index, (at, event) in enumerate(occurred)
     ]
     return json_response(200, {"events": events})

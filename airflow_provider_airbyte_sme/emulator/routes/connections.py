@@ -1,13 +1,8 @@
-"""
-Connections of the public API.
-
-``ConnectionsController.kt``, ``ConnectionCreateMapper.kt``, ``ConnectionUpdateMapper.kt``,
-``ConnectionReadMapper.kt``.
-"""
+"""Connections of the public API: ``docs/airbyte-api.md`` §4.3; schedule and status: §4.5."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
@@ -21,7 +16,9 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     text,
     uuid_text,
 )
-from airflow_provider_airbyte_sme.emulator.pages import page
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
+from airflow_provider_airbyte_sme.emulator.pagination import link_filters, page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
     HateoasError,
     OpaqueError,
@@ -30,20 +27,14 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     no_content,
     not_found,
 )
-from airflow_provider_airbyte_sme.emulator.routes.workspaces import kept_filters
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
 from airflow_provider_airbyte_sme.emulator.schedules import schedule_response
 from airflow_provider_airbyte_sme.emulator.seeding import CONNECTION_STATUSES
 from airflow_provider_airbyte_sme.emulator.streams import default_selection, validated_selection
 from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, World, new_id
 
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
-
 _router = Router(PUBLIC_API)
 ROUTERS = (_router,)
-
-_EDITORS = (roles.EDITOR, roles.SOURCE_EDITOR, roles.DESTINATION_EDITOR)
 
 _STREAM = Body(
     "",
@@ -116,7 +107,7 @@ _PATCH = Body("connectionPatchRequest", optional=_SETTINGS)
 
 
 def connection_response(world: World, connection: Connection) -> dict[str, Any]:
-    """Write a connection as the public API does; what is null is left out."""
+    """Return the response for a connection, without null fields."""
     fields: dict[str, Any] = {
         "connectionId": connection.id,
         "name": connection.name,
@@ -142,16 +133,16 @@ def connection_response(world: World, connection: Connection) -> dict[str, Any]:
             if tag is not None
         ],
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
 @_router.add("POST", "/connections")
-def create_connection(call: Call) -> HttpResponse:
-    """Connect a source to a destination of the same workspace."""
-    _secure_creation(call)
-    body = call.body(_CREATE)
-    source = _existing(call.world.sources, "source", body["sourceId"])
-    destination = _existing(call.world.destinations, "destination", body["destinationId"])
+def create_connection(context: RequestContext) -> HttpResponse:
+    """Create a connection between a source and a destination of one workspace."""
+    _secure_creation(context)
+    body = context.body(_CREATE)
+    source = _existing(context.world.sources, "source", body["sourceId"])
+    destination = _existing(context.world.destinations, "destination", body["destinationId"])
     connection = Connection(
         id=new_id(),
         name=f"{source.name} <> {destination.name}",
@@ -159,52 +150,52 @@ def create_connection(call: Call) -> HttpResponse:
         destination_id=destination.id,
         workspace_id=destination.workspace_id,
         status="active",
-        created_at=call.now,
+        created_at=context.now,
         schedule={"scheduleType": "manual"},
         streams=default_selection(source),
     )
-    _apply(call, connection, body)
-    call.world.connections[connection.id] = connection
-    return json_response(200, connection_response(call.world, connection))
+    _apply(context, connection, body)
+    context.world.connections[connection.id] = connection
+    return json_response(200, connection_response(context.world, connection))
 
 
-def _secure_creation(call: Call) -> None:
-    source = call.world.sources.get(call.unbound_id("sourceId"))
-    destination = call.world.destinations.get(call.unbound_id("destinationId"))
+def _secure_creation(context: RequestContext) -> None:
+    source = context.world.sources.get(context.raw_id("sourceId"))
+    destination = context.world.destinations.get(context.raw_id("destinationId"))
     if source and destination and source.workspace_id != destination.workspace_id:
         raise HateoasError(403)
     actor = destination or source
-    call.secure(actor.workspace_id if actor else None, *_EDITORS)
+    context.require_secured(actor.workspace_id if actor else None, *roles.ANY_EDITOR)
 
 
 def _existing(actors: dict[str, Actor], kind: str, actor_id: str) -> Actor:
     actor = actors.get(actor_id)
     if actor is None or actor.deleted:
-        # Another mapping than everywhere else: ConfigClientErrorHandler.handleCreateConnectionError
+        # The server names the type as in §6.1, and accepts a deleted destination: §4.3.
         raise not_found(kind, actor_id)
     return actor
 
 
 @_router.add("GET", "/connections")
-def list_connections(call: Call) -> HttpResponse:
+def list_connections(context: RequestContext) -> HttpResponse:
     """List the connections of the workspaces that the caller may read."""
-    limit, offset = call.query.page()
-    include_deleted = call.query.converted("includeDeleted", boolean) or False
-    tag_ids = set(call.query.uuids("tagIds"))
-    workspaces = set(call.readable_workspaces())
+    limit, offset = context.query.limit_and_offset()
+    include_deleted = context.query.optional("includeDeleted", boolean) or False
+    tag_ids = set(context.query.uuids("tagIds"))
+    workspaces = set(context.readable_workspace_ids())
     return json_response(
         200,
-        page(
+        page_response(
             [
                 connection
-                for connection in call.world.connections.values()
+                for connection in context.world.connections.values()
                 if connection.workspace_id in workspaces
                 and (include_deleted or connection.status != "deprecated")
                 and (not tag_ids or tag_ids & set(connection.tag_ids))
             ],
-            lambda connection: connection_response(call.world, connection),
-            url=call.public_url("connections"),
-            kept=kept_filters(call, include_deleted),
+            lambda connection: connection_response(context.world, connection),
+            url=context.public_url("connections"),
+            filters=link_filters(context.query, include_deleted),
             limit=limit,
             offset=offset,
         ),
@@ -212,17 +203,19 @@ def list_connections(call: Call) -> HttpResponse:
 
 
 @_router.add("GET", "/connections/{connectionId}")
-def get_connection(call: Call) -> HttpResponse:
-    """Read one connection, a deleted one too."""
-    connection = call.connection(call.parameters["connectionId"], roles.READER, name=roles.READER)
-    return json_response(200, connection_response(call.world, connection))
+def get_connection(context: RequestContext) -> HttpResponse:
+    """Read one connection, even a deleted one."""
+    connection = context.connection(
+        context.parameters["connectionId"], roles.READER, named=roles.READER
+    )
+    return json_response(200, connection_response(context.world, connection))
 
 
 @_router.add("PATCH", "/connections/{connectionId}")
-def patch_connection(call: Call) -> HttpResponse:
-    """Change what is given; streams only as a whole."""
-    body = call.body(_PATCH)
-    connection = call.connection(call.parameters["connectionId"], *_EDITORS)
+def patch_connection(context: RequestContext) -> HttpResponse:
+    """Change the given fields; a list of streams replaces all of them."""
+    body = context.body(_PATCH)
+    connection = context.connection(context.parameters["connectionId"], *roles.ANY_EDITOR)
     if connection.status == "locked":
         raise ProblemError(
             409,
@@ -231,34 +224,37 @@ def patch_connection(call: Call) -> HttpResponse:
             {"connectionId": connection.id, "statusReason": None},
             kind="error:connection/locked",
         )
-    _apply(call, connection, body)
-    return json_response(200, connection_response(call.world, connection))
+    _apply(context, connection, body)
+    return json_response(200, connection_response(context.world, connection))
 
 
 @_router.add("DELETE", "/connections/{connectionId}")
-def delete_connection(call: Call) -> HttpResponse:
-    """Delete a connection: it stays readable, as ``deprecated``."""
-    call.core.end_connection(call.connection(call.parameters["connectionId"], *_EDITORS))
+def delete_connection(context: RequestContext) -> HttpResponse:
+    """Delete a connection; it stays readable, as ``deprecated``."""
+    context.delete_connection(
+        context.connection(context.parameters["connectionId"], *roles.ANY_EDITOR)
+    )
     return no_content()
 
 
-def _apply(call: Call, connection: Connection, body: dict[str, Any]) -> None:
-    """Change *connection* as asked, or not at all."""
+def _apply(context: RequestContext, connection: Connection, body: dict[str, Any]) -> None:
+    """Apply the given fields to *connection*: all of them, or on an error none."""
     for name in ("namespaceDefinition", "nonBreakingSchemaUpdatesBehavior"):
         if name in body and body[name] is None:
-            raise OpaqueError(500)  # [inf] an explicit null breaks ConnectionHelper.kt
-    given = {name: value for name, value in body.items() if value is not None}
+            # [inf] an explicit null breaks the server's POST; its PATCH ignores one: §4.3
+            raise OpaqueError(500)
+    given = drop_nulls(body)
     schedule = schedule_response(given["schedule"]) if "schedule" in given else connection.schedule
     streams = connection.streams
-    if wanted := given.get("configurations", {}).get("streams"):
-        source = call.world.sources[connection.source_id]
-        destination = call.world.destinations[connection.destination_id]
-        streams = validated_selection(source, destination, wanted)
+    if requested := given.get("configurations", {}).get("streams"):
+        source = context.world.sources[connection.source_id]
+        destination = context.world.destinations[connection.destination_id]
+        streams = validated_selection(source, destination, requested)
     tag_ids = [tag["tagId"] for tag in given.get("tags", ())]
     for tag_id in tag_ids:
-        tag = call.world.tags.get(tag_id)
+        tag = context.world.tags.get(tag_id)
         if tag is None or tag.workspace_id != connection.workspace_id:
-            raise not_found("TAG", tag_id)  # [inf]
+            raise not_found("TAG", tag_id)  # the server ignores such tags: §4.3
     connection.schedule = schedule
     connection.streams = streams
     if "tags" in given:

@@ -1,13 +1,12 @@
 """
-Connector definitions and the streams of sources.
+Connector definitions, and the streams of sources: ``docs/airbyte-api.md`` §5.3, §4.4.
 
-``DefinitionsController.kt``, ``ConnectorDefinitionsController.kt``, ``StreamsController.kt``.
-Creating, updating and deleting a definition all answer 200 with the definition.
+Creating, updating and deleting a definition all return 200 with the definition.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
@@ -20,6 +19,8 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     uuid_text,
 )
 from airflow_provider_airbyte_sme.emulator.connectors import DEFINITIONS, connector_name
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
     OpaqueError,
     bad_request,
@@ -37,15 +38,8 @@ from airflow_provider_airbyte_sme.emulator.world import (
     new_id,
 )
 
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
-
 _router = Router(PUBLIC_API)
 
-_EDITORS: dict[ActorKind, tuple[str, ...]] = {
-    "source": (roles.EDITOR, roles.SOURCE_EDITOR),
-    "destination": (roles.EDITOR, roles.DESTINATION_EDITOR),
-}
 _BUILT_IN_TAG = "1.0.0"
 _CREATE = Body(
     "createDefinitionRequest",
@@ -69,7 +63,7 @@ def _definition_response(definition: Definition) -> dict[str, Any]:
         "dockerImageTag": definition.docker_image_tag,
         "documentationUrl": definition.documentation_url,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
 def _declarative_response(definition: DeclarativeDefinition) -> dict[str, Any]:
@@ -93,10 +87,12 @@ def _built_in(kind: ActorKind, name: str, definition_id: str, workspace_id: str)
     )
 
 
-def _all_definitions(call: Call, kind: ActorKind, workspace_id: str) -> list[Definition]:
+def _all_definitions(
+    context: RequestContext, kind: ActorKind, workspace_id: str
+) -> list[Definition]:
     custom = [
         definition
-        for definition in call.world.definitions.values()
+        for definition in context.world.definitions.values()
         if definition.kind == kind and definition.workspace_id == workspace_id
     ]
     return custom + [
@@ -111,61 +107,59 @@ def _image_router(kind: ActorKind) -> Router:
     single = f"{collection}/{{definitionId}}"
     resource_type = f"STANDARD_{kind.upper()}_DEFINITION"
 
-    def workspace_id(call: Call, *wanted: str, name: str | None = None) -> str:
-        asked = call.path_value("workspaceId", uuid_text)
-        return call.workspace(asked, *wanted, name=name).id
-
-    def custom(call: Call) -> Definition:
-        """Return the custom definition of the path; it is looked up before the role is checked."""
-        definition_id = call.path_value("definitionId", uuid_text)
+    def custom(context: RequestContext) -> Definition:
+        """Return the custom definition in the path; the role is checked after the lookup."""
+        definition_id = context.path_value("definitionId", uuid_text)
         if connector_name(kind, definition_id):
             raise bad_request("Public definitions cannot be modified.")
-        definition = call.world.definitions.get(definition_id)
+        definition = context.world.definitions.get(definition_id)
         if definition is None or definition.kind != kind:
             raise not_found(resource_type, definition_id)
-        workspace_id(call, *_EDITORS[kind])
+        _workspace_id(context, *roles.ACTOR_EDITORS[kind])
         return definition
 
     @router.add("GET", collection)
-    def list_definitions(call: Call) -> HttpResponse:
-        found = _all_definitions(call, kind, workspace_id(call, roles.READER, name=roles.READER))
+    def list_definitions(context: RequestContext) -> HttpResponse:
+        found = _all_definitions(
+            context, kind, _workspace_id(context, roles.READER, named=roles.READER)
+        )
         return json_response(200, {"data": [_definition_response(d) for d in found]})
 
     @router.add("POST", collection)
-    def create_definition(call: Call) -> HttpResponse:
-        body = call.body(_CREATE)
+    def create_definition(context: RequestContext) -> HttpResponse:
+        body = context.body(_CREATE)
         definition = Definition(
             new_id(),
             kind,
-            workspace_id(call, *_EDITORS[kind]),
+            _workspace_id(context, *roles.ACTOR_EDITORS[kind]),
             body["name"],
             body["dockerRepository"],
             body["dockerImageTag"],
             body.get("documentationUrl"),
         )
-        call.world.definitions[definition.id] = definition
+        context.world.definitions[definition.id] = definition
         return json_response(200, _definition_response(definition))
 
     @router.add("GET", single)
-    def get_definition(call: Call) -> HttpResponse:
-        definition_id = call.path_value("definitionId", uuid_text)
-        workspace = workspace_id(call, roles.READER, name=roles.READER)
-        for definition in _all_definitions(call, kind, workspace):
+    def get_definition(context: RequestContext) -> HttpResponse:
+        definition_id = context.path_value("definitionId", uuid_text)
+        workspace_id = _workspace_id(context, roles.READER, named=roles.READER)
+        for definition in _all_definitions(context, kind, workspace_id):
             if definition.id == definition_id:
                 return json_response(200, _definition_response(definition))
         raise not_found(resource_type, definition_id)
 
     @router.add("PUT", single)
-    def update_definition(call: Call) -> HttpResponse:
-        body = call.body(_UPDATE)
-        definition = custom(call)
+    def update_definition(context: RequestContext) -> HttpResponse:
+        body = context.body(_UPDATE)
+        definition = custom(context)
         definition.name = body["name"]
         definition.docker_image_tag = body["dockerImageTag"]
         return json_response(200, _definition_response(definition))
 
     @router.add("DELETE", single)
-    def delete_definition(call: Call) -> HttpResponse:
-        definition = call.world.definitions.pop(custom(call).id)
+    def delete_definition(context: RequestContext) -> HttpResponse:
+        definition = context.world.definitions.pop(custom(context).id)
         return json_response(200, _definition_response(definition))
 
     return router
@@ -174,13 +168,13 @@ def _image_router(kind: ActorKind) -> Router:
 _DECLARATIVE = "/workspaces/{workspaceId}/definitions/declarative_sources"
 
 
-def _workspace_id(call: Call, *wanted: str, name: str | None = None) -> str:
-    return call.workspace(call.path_value("workspaceId", uuid_text), *wanted, name=name).id
+def _workspace_id(context: RequestContext, *allowed: str, named: str | None = None) -> str:
+    return context.workspace(context.path_value("workspaceId", uuid_text), *allowed, named=named).id
 
 
-def _declarative(call: Call) -> DeclarativeDefinition:
-    definition_id = call.path_value("definitionId", uuid_text)
-    definition = call.world.declarative_definitions.get(definition_id)
+def _declarative(context: RequestContext) -> DeclarativeDefinition:
+    definition_id = context.path_value("definitionId", uuid_text)
+    definition = context.world.declarative_definitions.get(definition_id)
     if definition is None:
         raise not_found("STANDARD_SOURCE_DEFINITION", definition_id)
     return definition
@@ -188,69 +182,69 @@ def _declarative(call: Call) -> DeclarativeDefinition:
 
 def _checked_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(manifest.get("spec"), dict):
-        # DefinitionsController.kt takes the manifest's spec without looking whether it is there.
+        # The server casts the spec without checking for null: docs/airbyte-api.md §5.3.
         raise unexpected("null cannot be cast to non-null type ObjectNode")
     return manifest
 
 
 @_router.add("GET", _DECLARATIVE)
-def list_declarative(call: Call) -> HttpResponse:
-    """List the sources that manifests describe."""
-    workspace_id = _workspace_id(call, roles.READER, name=roles.READER)
+def list_declarative(context: RequestContext) -> HttpResponse:
+    """List the declarative sources of a workspace."""
+    workspace_id = _workspace_id(context, roles.READER, named=roles.READER)
     found = [
         _declarative_response(definition)
-        for definition in call.world.declarative_definitions.values()
+        for definition in context.world.declarative_definitions.values()
         if definition.workspace_id == workspace_id
     ]
     return json_response(200, {"data": found})
 
 
 @_router.add("POST", _DECLARATIVE)
-def create_declarative(call: Call) -> HttpResponse:
-    """Create a source from a manifest."""
-    body = call.body(_CREATE_DECLARATIVE)
-    workspace_id = _workspace_id(call, *_EDITORS["source"])
+def create_declarative(context: RequestContext) -> HttpResponse:
+    """Create a declarative source from a manifest."""
+    body = context.body(_CREATE_DECLARATIVE)
+    workspace_id = _workspace_id(context, *roles.ACTOR_EDITORS["source"])
     definition = DeclarativeDefinition(
         new_id(), workspace_id, body["name"], _checked_manifest(body["manifest"])
     )
-    call.world.declarative_definitions[definition.id] = definition
+    context.world.declarative_definitions[definition.id] = definition
     return json_response(200, _declarative_response(definition))
 
 
 @_router.add("GET", f"{_DECLARATIVE}/{{definitionId}}")
-def get_declarative(call: Call) -> HttpResponse:
-    """Read one manifest."""
-    _workspace_id(call, roles.READER, name=roles.READER)
-    return json_response(200, _declarative_response(_declarative(call)))
+def get_declarative(context: RequestContext) -> HttpResponse:
+    """Read one declarative source."""
+    _workspace_id(context, roles.READER, named=roles.READER)
+    return json_response(200, _declarative_response(_declarative(context)))
 
 
 @_router.add("PUT", f"{_DECLARATIVE}/{{definitionId}}")
-def update_declarative(call: Call) -> HttpResponse:
-    """Publish the next version of a manifest."""
-    body = call.body(_UPDATE_DECLARATIVE)
-    definition = _declarative(call)
-    _workspace_id(call, *_EDITORS["source"])
+def update_declarative(context: RequestContext) -> HttpResponse:
+    """Publish a manifest as the next version of a declarative source."""
+    body = context.body(_UPDATE_DECLARATIVE)
+    definition = _declarative(context)
+    _workspace_id(context, *roles.ACTOR_EDITORS["source"])
     definition.manifest = _checked_manifest(body["manifest"])
     definition.version += 1
     return json_response(200, _declarative_response(definition))
 
 
 @_router.add("DELETE", f"{_DECLARATIVE}/{{definitionId}}")
-def delete_declarative(call: Call) -> HttpResponse:
-    """Delete a manifest and answer with it."""
-    _workspace_id(call, *_EDITORS["source"])
-    definition = call.world.declarative_definitions.pop(_declarative(call).id)
+def delete_declarative(context: RequestContext) -> HttpResponse:
+    """Delete a declarative source and return it."""
+    _workspace_id(context, *roles.ACTOR_EDITORS["source"])
+    definition = context.world.declarative_definitions.pop(_declarative(context).id)
     return json_response(200, _declarative_response(definition))
 
 
 @_router.add("GET", "/connector_definitions")
-def list_connector_definitions(call: Call) -> HttpResponse:
-    """List the connectors that a workspace may use; without a workspace it breaks, in fact."""
-    kind: ActorKind = call.query.required("type", one_of("source", "destination"))
-    workspace_id = call.query.converted("workspaceId", uuid_text)
+def list_connector_definitions(context: RequestContext) -> HttpResponse:
+    """List the connectors that a workspace may use; without a workspace, the server fails."""
+    kind: ActorKind = context.query.required("type", one_of("source", "destination"))
+    workspace_id = context.query.optional("workspaceId", uuid_text)
     if workspace_id is None:
         raise OpaqueError(500)
-    workspace = call.workspace(workspace_id, roles.READER)
+    workspace = context.workspace(workspace_id, roles.READER)
     found = [
         {
             "id": definition.id,
@@ -258,18 +252,18 @@ def list_connector_definitions(call: Call) -> HttpResponse:
             "connectorDefinitionType": kind,
             "version": definition.docker_image_tag,
         }
-        for definition in _all_definitions(call, kind, workspace.id)
+        for definition in _all_definitions(context, kind, workspace.id)
     ]
     return json_response(200, {"data": found})
 
 
 @_router.add("GET", "/streams")
-def get_stream_properties(call: Call) -> HttpResponse:
-    """List what a source can deliver: a bare array."""
-    source = call.actor("source", call.query.required("sourceId", text), roles.READER)
-    destination_id = call.query.text("destinationId")
-    destination = destination_id and call.actor("destination", destination_id, roles.READER)
-    call.query.converted("ignoreCache", boolean)
+def get_stream_properties(context: RequestContext) -> HttpResponse:
+    """List the streams of a source, as a bare array."""
+    source = context.actor("source", context.query.required("sourceId", text), roles.READER)
+    destination_id = context.query.text("destinationId")
+    destination = destination_id and context.actor("destination", destination_id, roles.READER)
+    context.query.optional("ignoreCache", boolean)
     return json_response(
         200, [_stream_properties(stream, destination or None) for stream in streams_of(source)]
     )
@@ -278,14 +272,14 @@ def get_stream_properties(call: Call) -> HttpResponse:
 def _stream_properties(stream: Stream, destination: Actor | None) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "streamName": stream.name,
-        "streamnamespace": stream.namespace,  # in lower case on the wire: config.yaml
+        "streamnamespace": stream.namespace,  # in lower case on the wire: §4.4
         "syncModes": None if destination is None else sync_modes(stream, destination),
         "defaultCursorField": list(stream.cursor_field),
         "sourceDefinedCursorField": stream.source_defined_cursor,
         "sourceDefinedPrimaryKey": [list(path) for path in stream.primary_key],
         "propertyFields": [list(path) for path in stream.fields],
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return drop_nulls(fields)
 
 
 ROUTERS = (_image_router("source"), _image_router("destination"), _router)

@@ -1,21 +1,22 @@
-"""Jobs of the public API: ``JobsController.kt``, ``JobService.kt``, ``JobsFilter.kt``."""
+"""Jobs of the public API: ``docs/airbyte-api.md`` §3.1 to §3.5."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.api.models import JobStatus, JobType
 from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, integer, one_of, text
-from airflow_provider_airbyte_sme.emulator.instants import iso_duration, iso_instant
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.iso8601 import iso_duration, iso_timestamp
 from airflow_provider_airbyte_sme.emulator.jobs import (
     AlreadyRunningError,
     NotActiveError,
     NothingRunningError,
 )
-from airflow_provider_airbyte_sme.emulator.pages import page
+from airflow_provider_airbyte_sme.emulator.pagination import page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
     bad_request,
     forbidden,
@@ -26,9 +27,6 @@ from airflow_provider_airbyte_sme.emulator.problems import (
 )
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
 from airflow_provider_airbyte_sme.emulator.world import ConfigType, Connection, Job
-
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
 
 _router = Router(PUBLIC_API)
 ROUTERS = (_router,)
@@ -41,7 +39,7 @@ _PUBLIC_TYPE: dict[ConfigType, str] = {
     "reset_connection": JobType.RESET,
     "refresh": JobType.REFRESH,
 }
-# What a filter finds. Nothing is stored as clear: DefaultJobCreator.kt.
+# What the filter `jobType` finds. A clear is stored as a reset: §3.5.
 _STORED_TYPES: dict[str, tuple[ConfigType, ...]] = {
     JobType.SYNC: ("sync",),
     JobType.RESET: ("reset_connection",),
@@ -52,19 +50,19 @@ _STORED_TYPES: dict[str, tuple[ConfigType, ...]] = {
 
 def job_response(job: Job, *, with_counters: bool = True) -> dict[str, Any]:
     """
-    Write a job as ``JobResponseMapper.kt`` does; what is null is left out.
+    Return the response for a job, without null fields: §3.1.
 
-    :param with_counters: The replies to POST and DELETE have none: another converter.
+    :param with_counters: Whether bytes and rows are included; POST and DELETE leave them out.
     """
     fields: dict[str, Any] = {
         "jobId": job.id,
         "status": job.status,
         "jobType": _PUBLIC_TYPE[job.config_type],
-        "startTime": iso_instant(job.created_at),
+        "startTime": iso_timestamp(job.created_at),
         "connectionId": job.connection_id,
     }
     if job.is_terminal:
-        fields["lastUpdatedAt"] = iso_instant(job.updated_at)
+        fields["lastUpdatedAt"] = iso_timestamp(job.updated_at)
     if job.status != JobStatus.PENDING:
         fields["duration"] = iso_duration(int(job.updated_at) - int(job.created_at))
     if with_counters:
@@ -74,85 +72,81 @@ def job_response(job: Job, *, with_counters: bool = True) -> dict[str, Any]:
 
 
 @_router.add("POST", "/jobs")
-def create_job(call: Call) -> HttpResponse:
+def create_job(context: RequestContext) -> HttpResponse:
     """Start a sync, or clear a connection's data."""
-    body = call.body(_JOB_CREATE)
+    body = context.body(_JOB_CREATE)
     job_type = body["jobType"]
-    wanted = (
-        (roles.EDITOR, roles.SOURCE_EDITOR, roles.DESTINATION_EDITOR)
-        if job_type == JobType.CLEAR
-        else (roles.RUNNER,)
-    )
-    connection = call.connection(body["connectionId"], *wanted)
+    allowed = roles.ANY_EDITOR if job_type == JobType.CLEAR else (roles.RUNNER,)
+    connection = context.connection(body["connectionId"], *allowed)
     if job_type == JobType.REFRESH:
         raise unprocessable("Refreshes are not supported in the public API")
     if job_type == JobType.SYNC:
-        job = _start_sync(call, connection)
+        job = _start_sync(context, connection)
     else:
-        job = call.core.jobs.start_reset(connection, connection.streams)
-    if call.core.settings.is_legacy:
-        call.core.jobs.settle()  # v2.0.0 answers when the attempt runs
+        job = context.jobs.start_reset(connection, connection.streams)
+    if context.settings.is_legacy:
+        context.jobs.settle()  # 2.0 and older respond once the attempt runs: §9.2
     return json_response(200, job_response(job, with_counters=False))
 
 
-def _start_sync(call: Call, connection: Connection) -> Job:
+def _start_sync(context: RequestContext, connection: Connection) -> Job:
     try:
-        return call.core.jobs.start_sync(connection, waits_for_attempt=call.core.settings.is_legacy)
+        return context.jobs.start_sync(connection, waits_for_attempt=context.settings.is_legacy)
     except AlreadyRunningError:
         raise try_again_later(f"A sync is already running for: {connection.id}") from None
     except NotActiveError:
-        # An IllegalStateException whose reason is swallowed: ConfigClientErrorHandler.kt.
+        # The server swallows the reason: §3.2.
         raise state_conflict() from None
 
 
 @_router.add("GET", "/jobs/{jobId}")
-def get_job(call: Call) -> HttpResponse:
+def get_job(context: RequestContext) -> HttpResponse:
     """Read one job."""
-    return json_response(200, job_response(_job(call, roles.READER)))
+    return json_response(200, job_response(_job(context, roles.READER)))
 
 
 @_router.add("DELETE", "/jobs/{jobId}")
-def cancel_job(call: Call) -> HttpResponse:
+def cancel_job(context: RequestContext) -> HttpResponse:
     """
-    Cancel whatever runs on the connection of that job, and answer with that job.
+    Cancel the job that runs on the connection of the given job, and return the given job.
 
-    The id only leads to the connection: ``SchedulerHandler.kt`` submitCancellationToWorker.
+    The id is only used to find the connection: §3.4.
     """
-    job = _job(call, roles.RUNNER)
+    job = _job(context, roles.RUNNER)
     try:
-        call.core.jobs.cancel(job.connection_id)
+        context.jobs.cancel(job.connection_id)
     except NothingRunningError:
         raise state_conflict(_NOT_RUNNING) from None
     return json_response(200, job_response(job, with_counters=False))
 
 
-def _job(call: Call, role: str) -> Job:
-    job = call.world.jobs.get(call.path_value("jobId", integer))
+def _job(context: RequestContext, role: str) -> Job:
+    job = context.world.jobs.get(context.path_value("jobId", integer))
     if job is None:
-        if call.is_instance_admin:
-            # "Could not find job with id" is rewritten to this: ConfigClientErrorHandler.kt.
+        if context.is_instance_admin:
+            # The server rewrites "Could not find job with id" to this: §3.3.
             raise state_conflict(_NOT_RUNNING)
         raise forbidden(role)
-    workspace_id = call.world.connections[job.connection_id].workspace_id
-    call.require(workspace_id, role, name=role)
+    workspace_id = context.world.connections[job.connection_id].workspace_id
+    context.require(workspace_id, role, named=role)
     return job
 
 
 @_router.add("GET", "/jobs")
-def list_jobs(call: Call) -> HttpResponse:
-    """List jobs, the oldest first unless told otherwise."""
-    query = call.query
-    limit, offset = query.page()
+def list_jobs(context: RequestContext) -> HttpResponse:
+    """List jobs; by default, the oldest first."""
+    query = context.query
+    limit, offset = query.limit_and_offset()
     connection_id = query.text("connectionId")
-    job_type = query.converted("jobType", one_of(*JobType))
-    status = query.converted("status", one_of(*JobStatus))
+    job_type = query.optional("jobType", one_of(*JobType))
+    status = query.optional("status", one_of(*JobStatus))
     bounds = {
-        name: query.instant(name)
+        name: query.timestamp(name)
         for name in ("createdAtStart", "createdAtEnd", "updatedAtStart", "updatedAtEnd")
     }
-    asked_workspaces = query.uuids("workspaceIds")
-    jobs, kept = _scope(call, connection_id, asked_workspaces)
-    stored_types = _STORED_TYPES[job_type] if job_type else _default_types(call)
+    workspace_ids = query.uuids("workspaceIds")
+    jobs, filters = _scope(context, connection_id, workspace_ids)
+    stored_types = _STORED_TYPES[job_type] if job_type else _default_types(context)
     matching = [
         job
         for job in jobs
@@ -163,14 +157,14 @@ def list_jobs(call: Call) -> HttpResponse:
     ]
     _sort(matching, query.text("orderBy"))
     if job_type:
-        kept.insert(0, ("jobType", job_type))
+        filters.insert(0, ("jobType", job_type))
     return json_response(
         200,
-        page(
+        page_response(
             matching,
             job_response,
-            url=call.public_url("jobs"),
-            kept=kept,
+            url=context.public_url("jobs"),
+            filters=filters,
             limit=limit,
             offset=offset,
         ),
@@ -178,25 +172,27 @@ def list_jobs(call: Call) -> HttpResponse:
 
 
 def _scope(
-    call: Call, connection_id: str | None, asked_workspaces: list[str]
+    context: RequestContext, connection_id: str | None, workspace_ids: list[str]
 ) -> tuple[list[Job], list[tuple[str, str]]]:
-    """Return the jobs that the caller asks about and may see, and what the links keep of that."""
-    jobs = list(call.world.jobs.values())
+    """Return the requested jobs that the caller may see, and the filters that the links repeat."""
+    jobs = list(context.world.jobs.values())
     if connection_id is not None:
-        connection = call.world.connections.get(connection_id.lower())
-        call.require(connection.workspace_id if connection else None, roles.READER)
+        connection = context.world.connections.get(connection_id.lower())
+        context.require(connection.workspace_id if connection else None, roles.READER)
         of_connection = [job for job in jobs if connection and job.connection_id == connection.id]
         return of_connection, [("connectionId", connection_id)]
-    workspaces = set(call.readable_workspaces())
+    workspaces = set(context.readable_workspace_ids())
     visible = [
-        job for job in jobs if call.world.connections[job.connection_id].workspace_id in workspaces
+        job
+        for job in jobs
+        if context.world.connections[job.connection_id].workspace_id in workspaces
     ]
-    kept = [("workspaceIds", ",".join(asked_workspaces))] if asked_workspaces else []
-    return visible, kept
+    filters = [("workspaceIds", ",".join(workspace_ids))] if workspace_ids else []
+    return visible, filters
 
 
-def _default_types(call: Call) -> tuple[ConfigType, ...]:
-    if call.core.settings.is_legacy:
+def _default_types(context: RequestContext) -> tuple[ConfigType, ...]:
+    if context.settings.is_legacy:
         return ("sync", "reset_connection")
     return ("sync", "reset_connection", "refresh")
 
@@ -206,8 +202,8 @@ def _within(epoch: float, start: float | None, end: float | None) -> bool:
 
 
 def _sort(jobs: list[Job], order_by: str | None) -> None:
-    # The first part of the text that looks like a clause counts, the field in any case and the
-    # direction in capitals: JobsHelper.kt.
+    # The first match counts, with the field in any case and the direction in upper case:
+    # docs/airbyte-api.md §3.5.
     clause = re.search(r"([a-zA-Z0-9]+)\|(ASC|DESC)", order_by or "createdAt|ASC")
     if clause is None or clause[1].lower() not in ("createdat", "updatedat"):
         raise bad_request(f"Invalid order by clause provided: {order_by}")

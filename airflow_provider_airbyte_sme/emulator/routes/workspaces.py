@@ -1,12 +1,12 @@
 """
-Workspaces of the public API: ``WorkspacesController.kt``, ``WorkspaceService.kt``.
+Workspaces of the public API: ``docs/airbyte-api.md`` §5.1; OAuth: §5.6.
 
-In a self-managed Airbyte the ``organizationId`` of a request means nothing: there is one.
+A self-managed Airbyte ignores the ``organizationId`` of a request: there is only one organization.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
 from airflow_provider_airbyte_sme.emulator import access as roles
@@ -18,8 +18,10 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     text,
     uuid_text,
 )
+from airflow_provider_airbyte_sme.emulator.context import RequestContext
 from airflow_provider_airbyte_sme.emulator.masking import merged
-from airflow_provider_airbyte_sme.emulator.pages import page
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nested_nulls
+from airflow_provider_airbyte_sme.emulator.pagination import link_filters, page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
     bad_request,
     json_response,
@@ -28,9 +30,6 @@ from airflow_provider_airbyte_sme.emulator.problems import (
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
 from airflow_provider_airbyte_sme.emulator.seeding import EVENTS, add_workspace
 from airflow_provider_airbyte_sme.emulator.world import DEFAULT_ORGANIZATION_ID, Workspace
-
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.emulator.core import Call
 
 _router = Router(PUBLIC_API)
 ROUTERS = (_router,)
@@ -61,7 +60,7 @@ _OAUTH_CREDENTIALS = {"actorType": _ACTOR_TYPES, "name": text, "configuration": 
 
 
 def workspace_response(workspace: Workspace) -> dict[str, Any]:
-    """Write a workspace as the public API does."""
+    """Return the response for a workspace."""
     return {
         "workspaceId": workspace.id,
         "name": workspace.name,
@@ -71,68 +70,66 @@ def workspace_response(workspace: Workspace) -> dict[str, Any]:
 
 
 @_router.add("POST", "/workspaces")
-def create_workspace(call: Call) -> HttpResponse:
-    """Create a workspace in the default organization, whatever organization is asked for."""
-    body = call.body(_CREATE)
-    call.require_in_organization(DEFAULT_ORGANIZATION_ID, roles.ORGANIZATION_EDITOR)
-    workspace = add_workspace(call.world, body["name"])
-    _apply(call, workspace, body)
+def create_workspace(context: RequestContext) -> HttpResponse:
+    """Create a workspace in the default organization."""
+    body = context.body(_CREATE)
+    context.require_in_organization(DEFAULT_ORGANIZATION_ID, roles.ORGANIZATION_EDITOR)
+    workspace = add_workspace(context.world, body["name"])
+    _apply(context, workspace, body)
     return json_response(200, workspace_response(workspace))
 
 
 @_router.add("GET", "/workspaces")
-def list_workspaces(call: Call) -> HttpResponse:
+def list_workspaces(context: RequestContext) -> HttpResponse:
     """List the workspaces that the caller may read."""
-    limit, offset = call.query.page()
-    include_deleted = call.query.converted("includeDeleted", boolean) or False
-    readable = [call.world.workspaces.get(w) for w in call.readable_workspaces()]
+    limit, offset = context.query.limit_and_offset()
+    include_deleted = context.query.optional("includeDeleted", boolean) or False
+    readable = [context.world.workspaces.get(w) for w in context.readable_workspace_ids()]
     return json_response(
         200,
-        page(
+        page_response(
             [w for w in readable if w is not None and (include_deleted or not w.deleted)],
             workspace_response,
-            url=call.public_url("workspaces"),
-            kept=kept_filters(call, include_deleted),
+            url=context.public_url("workspaces"),
+            filters=link_filters(context.query, include_deleted),
             limit=limit,
             offset=offset,
         ),
     )
 
 
-def kept_filters(call: Call, include_deleted: bool) -> list[tuple[str, str]]:
-    """Return what the links of workspaces, sources, destinations and connections keep."""
-    kept = [("includeDeleted", str(include_deleted).lower())]
-    if asked := call.query.uuids("workspaceIds"):
-        kept.append(("workspaceIds", ",".join(asked)))
-    return kept
-
-
 @_router.add("GET", "/workspaces/{workspaceId}")
-def get_workspace(call: Call) -> HttpResponse:
-    """Read one workspace, a deleted one too ([inf] lookups do not filter tombstones)."""
-    workspace = call.workspace(call.parameters["workspaceId"], roles.READER, name=roles.READER)
+def get_workspace(context: RequestContext) -> HttpResponse:
+    """Read one workspace, even a deleted one, where the server returns 404 (§5.1)."""
+    workspace = context.workspace(
+        context.parameters["workspaceId"], roles.READER, named=roles.READER
+    )
     return json_response(200, workspace_response(workspace))
 
 
 @_router.add("PATCH", "/workspaces/{workspaceId}")
-def update_workspace(call: Call) -> HttpResponse:
-    """Change what is given; the notifications that are not mentioned stay."""
-    body = call.body(_UPDATE)
-    workspace = call.workspace(call.parameters["workspaceId"], roles.EDITOR, name=roles.EDITOR)
+def update_workspace(context: RequestContext) -> HttpResponse:
+    """Change the given fields; notifications that are not given are kept."""
+    body = context.body(_UPDATE)
+    workspace = context.workspace(
+        context.parameters["workspaceId"], roles.EDITOR, named=roles.EDITOR
+    )
     if body.get("name") is not None:
         workspace.name = body["name"]
-    _apply(call, workspace, body)
+    _apply(context, workspace, body)
     return json_response(200, workspace_response(workspace))
 
 
 @_router.add("DELETE", "/workspaces/{workspaceId}")
-def delete_workspace(call: Call) -> HttpResponse:
+def delete_workspace(context: RequestContext) -> HttpResponse:
     """Delete a workspace with everything in it."""
-    workspace = call.workspace(call.parameters["workspaceId"], roles.EDITOR, name=roles.EDITOR)
-    world = call.world
+    workspace = context.workspace(
+        context.parameters["workspaceId"], roles.EDITOR, named=roles.EDITOR
+    )
+    world = context.world
     for connection in world.connections.values():
         if connection.workspace_id == workspace.id:
-            call.core.end_connection(connection)
+            context.delete_connection(connection)
     for actor in (*world.sources.values(), *world.destinations.values()):
         if actor.workspace_id == workspace.id:
             actor.deleted = True
@@ -141,53 +138,44 @@ def delete_workspace(call: Call) -> HttpResponse:
 
 
 @_router.add("PUT", "/workspaces/{workspaceId}/oauthCredentials")
-def put_workspace_oauth_credentials(call: Call) -> HttpResponse:
-    """Refuse: a self-managed Airbyte answers 501."""
-    call.body(Body("workspaceOAuthCredentialsRequest", required=_OAUTH_CREDENTIALS))
-    call.workspace(call.parameters["workspaceId"], roles.EDITOR, name=roles.EDITOR)
+def put_workspace_oauth_credentials(context: RequestContext) -> HttpResponse:
+    """Return 501, as a self-managed Airbyte does."""
+    context.body(Body("workspaceOAuthCredentialsRequest", required=_OAUTH_CREDENTIALS))
+    context.workspace(context.parameters["workspaceId"], roles.EDITOR, named=roles.EDITOR)
     return HttpResponse(501)
 
 
 @_router.add("DELETE", "/workspaces/{workspaceId}/oauthCredentials/{actorType}/{name}")
-def delete_workspace_oauth_credentials(call: Call) -> HttpResponse:
-    """Refuse: a self-managed Airbyte answers 501."""
-    call.path_value("actorType", _ACTOR_TYPES)
-    call.workspace(call.parameters["workspaceId"], roles.EDITOR, name=roles.EDITOR)
+def delete_workspace_oauth_credentials(context: RequestContext) -> HttpResponse:
+    """Return 501, as a self-managed Airbyte does."""
+    context.path_value("actorType", _ACTOR_TYPES)
+    context.workspace(context.parameters["workspaceId"], roles.EDITOR, named=roles.EDITOR)
     return HttpResponse(501)
 
 
 @_router.add("PUT", "/organizations/{organizationId}/oauthCredentials")
-def put_organization_oauth_credentials(call: Call) -> HttpResponse:
-    """Refuse: [inf] as for workspaces."""
-    call.body(Body("organizationOAuthCredentialsRequest", required=_OAUTH_CREDENTIALS))
-    call.require_in_organization(call.parameters["organizationId"], roles.ORGANIZATION_ADMIN)
+def put_organization_oauth_credentials(context: RequestContext) -> HttpResponse:
+    """Return 501; the server returns 403 without an embedded licence (§5.6)."""
+    context.body(Body("organizationOAuthCredentialsRequest", required=_OAUTH_CREDENTIALS))
+    context.require_in_organization(context.parameters["organizationId"], roles.ORGANIZATION_ADMIN)
     return HttpResponse(501)
 
 
 @_router.add("DELETE", "/organizations/{organizationId}/oauthCredentials/{actorType}/{name}")
-def delete_organization_oauth_credentials(call: Call) -> HttpResponse:
-    """Refuse: [inf] as for workspaces."""
-    call.path_value("actorType", _ACTOR_TYPES)
-    call.require_in_organization(call.parameters["organizationId"], roles.ORGANIZATION_ADMIN)
+def delete_organization_oauth_credentials(context: RequestContext) -> HttpResponse:
+    """Return 501; the server returns 403 without an embedded licence (§5.6)."""
+    context.path_value("actorType", _ACTOR_TYPES)
+    context.require_in_organization(context.parameters["organizationId"], roles.ORGANIZATION_ADMIN)
     return HttpResponse(501)
 
 
-def _apply(call: Call, workspace: Workspace, body: dict[str, Any]) -> None:
+def _apply(context: RequestContext, workspace: Workspace, body: dict[str, Any]) -> None:
     if body.get("notifications") is not None:
         workspace.notifications = merged(
-            workspace.notifications, without_nulls(body["notifications"])
+            workspace.notifications, drop_nested_nulls(body["notifications"])
         )
     if body.get("regionId") is not None:
-        region = call.world.regions.get(body["regionId"])
+        region = context.world.regions.get(body["regionId"])
         if region is None:
             raise bad_request(f"There is no region {body['regionId']}.")  # [inf]
         workspace.data_residency = region.name.lower()
-
-
-def without_nulls(value: Any) -> Any:
-    """Return *value* without the nulls in its objects, which no answer has."""
-    if isinstance(value, dict):
-        return {name: without_nulls(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [without_nulls(item) for item in value]
-    return value

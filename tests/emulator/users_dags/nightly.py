@@ -1,4 +1,4 @@
-"""A user's DAG file: its sync must bring rows."""
+"""A user's DAG file: its sync must return rows."""
 
 from airflow.providers.common.compat.sdk import DAG
 

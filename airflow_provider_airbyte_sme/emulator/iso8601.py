@@ -1,0 +1,25 @@
+"""
+Timestamps and durations in ISO-8601, as Java's ``OffsetDateTime`` and ``Duration`` print them.
+
+``docs/airbyte-api.md`` §3.1.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def iso_timestamp(epoch: float) -> str:
+    """Format seconds since the epoch, in UTC and whole seconds; ``:00`` seconds are omitted."""
+    timestamp = datetime.fromtimestamp(int(epoch), UTC)
+    return timestamp.strftime("%Y-%m-%dT%H:%MZ" if timestamp.second == 0 else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_duration(seconds: int) -> str:
+    """Format a number of seconds in hours, minutes and seconds; hours are not rolled into days."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [
+        f"{value}{unit}" for value, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if value
+    ]
+    return "PT" + ("".join(parts) or "0S")

@@ -1,0 +1,59 @@
+"""
+Pages of a list, with the server's links: ``docs/airbyte-api.md`` §7.
+
+The links are as imperfect as the server's: ``next`` is set whenever the page is not empty, absent
+links are empty strings, some filters are missing, and ``previous`` has the limit twice if there is
+also a ``next``, because one builder makes both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from airflow_provider_airbyte_sme.emulator.binding import Query
+
+T = TypeVar("T")
+
+
+def page_response(
+    records: Sequence[T],
+    render: Callable[[T], dict[str, Any]],
+    *,
+    url: str,
+    filters: Sequence[tuple[str, str]],
+    limit: int,
+    offset: int,
+) -> dict[str, Any]:
+    """
+    Return the page of *records* that starts at *offset*.
+
+    :param records: All records of the list, in order.
+    :param render: Converts a record to its JSON object.
+    :param url: Absolute URL of the list, without a query.
+    :param filters: The filters that the links repeat, as names and values.
+    """
+    data = [render(record) for record in records[offset : offset + limit]]
+    builder = list(filters)
+    next_link = previous_link = ""
+    if data:
+        builder.append(("limit", str(limit)))
+        next_link = _link(url, [*builder, ("offset", str(offset + limit))])
+    if offset > 0:
+        # [inf] the builder appends the limit and replaces the offset (Micronaut DefaultUriBuilder)
+        builder.append(("limit", str(limit)))
+        previous_link = _link(url, [*builder, ("offset", str(max(offset - limit, 0)))])
+    return {"previous": previous_link, "next": next_link, "data": data}
+
+
+def link_filters(query: Query, include_deleted: bool) -> list[tuple[str, str]]:
+    """Return the filters that the links of workspaces, actors and connections repeat."""
+    filters = [("includeDeleted", str(include_deleted).lower())]
+    if workspace_ids := query.uuids("workspaceIds"):
+        filters.append(("workspaceIds", ",".join(workspace_ids)))
+    return filters
+
+
+def _link(url: str, query: Sequence[tuple[str, str]]) -> str:
+    return url + "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query)
