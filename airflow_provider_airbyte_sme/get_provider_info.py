@@ -1,8 +1,9 @@
 """
-What Airflow reads about this provider, without importing anything of it.
+Provider metadata for Airflow, without importing the rest of the provider.
 
-A module of its own: an entry point into a package's ``__init__`` runs that package twice. The
-fields of the connection form stand here alone; Airflow 2.11's form is made from them by the hook.
+It is a module of its own because an entry point into a package's ``__init__`` executes that package
+twice. The fields of the connection form are defined only here; for Airflow 2.11 to 3.1 the hook
+builds the form from them.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ CONNECTION_TYPE = "airbyte_sme"
 
 CONN_FIELDS: dict[str, dict[str, Any]] = {
     "request_timeout": {
-        "label": "Request time-out (s)",
+        "label": "Request timeout (s)",
         "description": (
-            "Seconds to wait for an answer. Calls that Airbyte holds open, such as starting a job, "
-            "have longer ones of their own."
+            "Seconds to wait for a response. Calls that Airbyte holds open, such as starting a "
+            "job, have longer timeouts of their own."
         ),
         "schema": {"type": ["number", "null"], "default": 30, "minimum": 1},
     },
     "verify_tls": {
         "label": "Verify TLS",
         "description": (
-            "Check Airbyte's certificate. If it is not trusted, set a CA bundle rather than switch "
-            "this off."
+            "Verify Airbyte's certificate. If it is not trusted, set a CA bundle instead of "
+            "switching this off."
         ),
         "schema": {"type": ["boolean", "null"], "default": True},
     },
@@ -34,51 +35,53 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "CA bundle",
         "description": (
             "Path of a PEM file with the authority that signed Airbyte's certificate. The file "
-            "must be on every worker and triggerer, and for Test Connection where the UI runs. "
-            "Leave empty for the usual authorities."
+            "must exist on every worker and triggerer and, for Test Connection, on the API server "
+            "(Airflow 2: the webserver). Leave empty to trust the usual authorities."
         ),
         "schema": {"type": ["string", "null"]},
     },
     "client_cert": {
         "label": "Client certificate",
-        "description": "Path of a PEM file, if the ingress asks for a client certificate (mTLS).",
+        "description": "Path of a PEM file, if the ingress requires a client certificate (mTLS).",
         "schema": {"type": ["string", "null"]},
     },
     "client_key": {
         "label": "Client key",
-        "description": "Path of that certificate's private key, if it is not in the same file.",
+        "description": "Path of the certificate's private key, if it is not in the same file.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
         "label": "Proxy",
         "description": (
-            "URL of the proxy on the way to Airbyte, such as http://proxy.example.com:3128. Leave "
-            "empty for what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."
+            "URL of the proxy between Airflow and Airbyte, such as http://proxy.example.com:3128. "
+            "Leave empty to use HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
         ),
         "schema": {"type": ["string", "null"]},
     },
     "headers": {
         "label": "Headers",
         "description": (
-            "Headers to send with every request, for an identity-aware proxy or an API gateway: a "
+            "Headers to send with every request, for an identity-aware proxy or an API gateway. A "
             'JSON object, such as {"Proxy-Authorization": "Bearer ..."}.'
         ),
-        # Text or object makes a plain text area, whose JSON is stored as an object, in which
-        # Airflow masks secrets. An object alone makes an editor that cannot be typed into: Airflow
-        # 3.3.2 formats it, and moves the cursor to its end, whenever the JSON is complete.
+        # "string" or "object" gives a plain text area. Its JSON is stored as an object, in which
+        # Airflow masks secrets. "object" alone gives an editor that is unusable in Airflow 3.3.2:
+        # whenever the JSON is valid, it reformats the text and moves the cursor to the end.
         "schema": {"type": ["string", "object", "null"]},
     },
     "config_api": {
         "label": "Config API",
         "description": (
-            "Ask Airbyte's internal config API why a job failed, which the public API does not "
-            "tell. Switch off where it is closed."
+            "Ask Airbyte's internal config API why a job failed; the public API does not say. "
+            "Switch this off if the config API is blocked."
         ),
         "schema": {"type": ["boolean", "null"], "default": True},
     },
     "web_url": {
         "label": "Web URL",
-        "description": "Where people open Airbyte, if not at the Airbyte URL. Links lead there.",
+        "description": (
+            "URL where people open Airbyte, if it differs from the Airbyte URL. Links point there."
+        ),
         "schema": {"type": ["string", "null"]},
     },
 }
@@ -92,7 +95,7 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     },
     "placeholders": {
         "host": "https://airbyte.example.com",
-        # Without a port, Test Connection of Airflow 3.3.2 is refused (apache/airflow #73298).
+        # Airflow 3.3.2 rejects Test Connection without a port (apache/airflow#73298).
         "port": "443, or the port in the URL: Test Connection needs it",
         "login": "From User settings > Applications in Airbyte",
         "password": "The secret of the same application",
@@ -101,14 +104,14 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's description, as ``airflow.provider_info.schema.json`` wants it."""
+    """Return the provider metadata, in the form of Airflow's ``provider_info.schema.json``."""
     package = "airflow_provider_airbyte_sme"
     hook = f"{package}.hooks.airbyte.AirbyteHook"
     integration = "Airbyte Self-Managed Enterprise"
     return {
         "package-name": "airflow-provider-airbyte-sme",
         "name": integration,
-        "description": "Trigger Airbyte syncs, wait for their data and gate dbt on it.",
+        "description": "Trigger Airbyte syncs, wait for their data and run dbt on it.",
         "versions": [__version__],
         "integrations": [
             {

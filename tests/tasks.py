@@ -1,4 +1,4 @@
-"""Runs one task as Airflow does, deferral and resumption included, without a database."""
+"""Runs a single task like Airflow, including deferral and resumption, without a database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
 
 @dataclass
 class TaskInstance:
-    """What a task sees of its task instance."""
+    """The part of Airflow's task instance that a task uses."""
 
     try_number: int = 1
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class TaskInstance:
 
 @dataclass
 class TaskRun:
-    """A task's run so far; it may be resumed more than once."""
+    """A run of one task, which may defer and be resumed several times."""
 
     task: BaseOperator
     ti: TaskInstance = field(default_factory=TaskInstance)
@@ -38,26 +38,26 @@ class TaskRun:
         return {"ti": self.ti, "task_instance": self.ti}
 
     def start(self) -> Any:
-        """Execute until the task returns, raises, or defers (then return ``None``)."""
-        return self._until_deferred(lambda: self.task.execute(self.context))
+        """Execute the task until it returns, raises or defers; return ``None`` if it deferred."""
+        return self._run_until_deferred(lambda: self.task.execute(self.context))
 
     def resume(self, event: dict[str, Any]) -> Any:
-        """Hand *event* to the task, as a worker does that has nothing but the database."""
+        """Resume the task with *event*, passed through JSON as Airflow's database does."""
         deferred = self.deferrals[-1]
         kwargs = {**(deferred.kwargs or {}), "event": json.loads(json.dumps(event))}
-        return self._until_deferred(
+        return self._run_until_deferred(
             lambda: self.task.resume_execution(deferred.method_name, kwargs, self.context)
         )
 
     def finish(self) -> Any:
-        """Execute and resume until the task returns or raises."""
-        result, seen = self.start(), 0
-        while len(self.deferrals) > seen:
-            seen = len(self.deferrals)
+        """Execute the task and run its triggers until it returns or raises."""
+        result, handled = self.start(), 0
+        while len(self.deferrals) > handled:
+            handled = len(self.deferrals)
             result = self.resume(run_trigger(self.deferrals[-1].trigger))
         return result
 
-    def _until_deferred(self, step: Callable[[], Any]) -> Any:
+    def _run_until_deferred(self, step: Callable[[], Any]) -> Any:
         try:
             return step()
         except TaskDeferred as deferred:
@@ -66,7 +66,7 @@ class TaskRun:
 
 
 def rebuilt(trigger: Any) -> Any:
-    """Return *trigger* as a triggerer makes it from the database."""
+    """Return a copy of *trigger*, serialized and deserialized as a triggerer does."""
     classpath, kwargs = trigger.serialize()
     return import_string(classpath)(**json.loads(json.dumps(kwargs)))
 

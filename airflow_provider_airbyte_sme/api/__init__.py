@@ -1,4 +1,4 @@
-"""A plain Airbyte client. It never imports Airflow."""
+"""An Airbyte client for sync and async Python. It never imports Airflow."""
 
 from airflow_provider_airbyte_sme.api.client import AirbyteClient
 from airflow_provider_airbyte_sme.api.errors import (
@@ -11,16 +11,11 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteCredentialsError,
     AirbyteDecodeError,
     AirbyteError,
-    AirbyteJobCancelledError,
-    AirbyteJobError,
-    AirbyteJobFailedError,
-    AirbyteJobTimeoutError,
     AirbyteNotFoundError,
     AirbytePermissionError,
     AirbyteRateLimitError,
     AirbyteRequestTimeoutError,
     AirbyteServerError,
-    AirbyteTooFewRowsError,
     AirbyteTransportError,
     Problem,
 )
@@ -30,17 +25,27 @@ from airflow_provider_airbyte_sme.api.http import (
     Transport,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.job_errors import (
+    AirbyteJobCancelledError,
+    AirbyteJobError,
+    AirbyteJobFailedError,
+    AirbyteJobTimeoutError,
+    AirbyteTooFewRowsError,
+)
 from airflow_provider_airbyte_sme.api.models import (
     TERMINAL_STATUSES,
     AirbyteConnection,
+    CreatedJob,
     Instance,
     Job,
     JobFailure,
     JobStatus,
     JobType,
+    Ownership,
     Workspace,
 )
 from airflow_provider_airbyte_sme.api.retry import RetryPolicy
+from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
 
 __all__ = [
@@ -65,10 +70,12 @@ __all__ = [
     "AirbyteRateLimitError",
     "AirbyteRequestTimeoutError",
     "AirbyteServerError",
+    "AirbyteSession",
     "AirbyteSettings",
     "AirbyteTooFewRowsError",
     "AirbyteTransportError",
     "AirbyteUrls",
+    "CreatedJob",
     "HttpRequest",
     "HttpResponse",
     "Instance",
@@ -76,6 +83,7 @@ __all__ = [
     "JobFailure",
     "JobStatus",
     "JobType",
+    "Ownership",
     "Problem",
     "RetryPolicy",
     "Transport",

@@ -1,4 +1,4 @@
-"""The event-loop face, over ``aiohttp``."""
+"""The async transport, over ``aiohttp``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from airflow_provider_airbyte_sme.api.errors import (
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.network import (
     connect_timeout,
-    no_answer,
     proxy_for,
+    transport_error,
 )
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
 
 class AiohttpTransport:
     """
-    A transport for the coroutines of one event loop; made while that loop runs.
+    A transport for the coroutines of one event loop. Construct it inside that loop.
 
-    :param settings: Proxy on the way to the Airbyte that it talks to.
-    :param tls: Made by :func:`.network.tls_context`; that reads files, so not in the loop.
+    :param settings: Its proxy is used.
+    :param tls: From :func:`.network.tls_context`, which reads files: call that outside the loop.
     """
 
     def __init__(self, settings: AirbyteSettings, tls: SSLContext) -> None:
@@ -35,18 +35,18 @@ class AiohttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
-            # Otherwise a .netrc would replace the token.
+            # With it, a .netrc would replace the token.
             trust_env=False,
         )
-        # Otherwise aiohttp sends a GET or DELETE again when its answer is lost. Whether that is
-        # right is not for it to say: a DELETE of a job hits whatever runs by then.
+        # With it, aiohttp itself resends a GET or DELETE whose response was lost. Only api/retry.py
+        # decides that: a DELETE of a job cancels any job that runs by then.
         self._session._retry_connection = False
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Send *request* and read the whole answer, whatever its status; follow no redirect.
+        Send *request* and read the whole response, whatever its status, following no redirects.
 
-        :raises AirbyteTransportError: No answer came back.
+        :raises AirbyteTransportError: There was no response.
         """
         try:
             async with self._session.request(
@@ -66,26 +66,34 @@ class AiohttpTransport:
                     await response.read(),
                 )
         except aiohttp.ConnectionTimeoutError as error:
-            raise no_answer(
+            raise transport_error(
                 AirbyteRequestTimeoutError, request, error, request_sent=False
             ) from None
         except TimeoutError as error:
-            raise no_answer(AirbyteRequestTimeoutError, request, error, request_sent=True) from None
+            raise transport_error(
+                AirbyteRequestTimeoutError, request, error, request_sent=True
+            ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-            raise no_answer(AirbyteTransportError, request, error, request_sent=False) from None
+            raise transport_error(
+                AirbyteTransportError, request, error, request_sent=False
+            ) from None
         except (aiohttp.InvalidURL, ValueError) as error:
-            raise no_answer(AirbyteTransportError, request, error, request_sent=False) from None
+            raise transport_error(
+                AirbyteTransportError, request, error, request_sent=False
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise no_answer(AirbyteTransportError, request, error, request_sent=True) from None
+            raise transport_error(
+                AirbyteTransportError, request, error, request_sent=True
+            ) from None
 
     async def sleep(self, seconds: float) -> None:
-        """Let the loop do other things for *seconds*."""
+        """Wait for *seconds* without blocking the event loop."""
         await asyncio.sleep(seconds)
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Return a lock between the coroutines of this loop."""
+        """Return a lock for the coroutines of this loop."""
         return asyncio.Lock()
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connection pool."""
         await self._session.close()

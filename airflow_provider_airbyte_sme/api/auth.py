@@ -1,9 +1,7 @@
 """
-What a token is worth and for how long. Pure: no I/O, no clock of its own.
+Tokens: how long one is valid, and what a failed exchange means.
 
-Lifetimes: 15 minutes by default, 60 or 3 minutes and 24 hours in other releases and settings. The
-``expires_in`` of the answer is the server's *setting*, the ``exp`` in the token is what counts:
-airbyte-platform ``ApplicationServiceKeycloakImpl.kt``.
+Pure: no I/O and no clock of its own. Facts: docs/airbyte-api.md §2.
 """
 
 from __future__ import annotations
@@ -16,13 +14,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError
+from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteApiError,
+    AirbyteAuthenticationError,
+    AirbyteBadRequestError,
+    AirbyteCredentialsError,
+    AirbyteDecodeError,
+    AirbyteError,
+    AirbyteServerError,
+)
 
-# For a token that tells nothing. The shortest lifetime any release had by default is 180 s.
+# Seconds, for a token without a readable lifetime. The shortest default of any release is 180 s.
 DEFAULT_LIFETIME = 120.0
-# Renewed this long before the end, or in the last fifth of a shorter life.
-_MARGIN = 60.0
-_MARGIN_SHARE = 0.2
+# A token is renewed this many seconds before it expires, or in the last fifth of a short lifetime.
+_RENEWAL_MARGIN = 60.0
+_RENEWAL_SHARE = 0.2
+
+_MISSING_ROUTE_STATUSES = frozenset({404, 405, 415})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,50 +38,83 @@ class Token:
     """
     One bearer token.
 
-    :param renew_at: Instant of the client's monotonic clock from which it is not used any more.
+    :param renew_at: Time on the client's monotonic clock from which it is not used any more.
     """
 
     value: str = field(repr=False)
     renew_at: float
 
     def is_fresh(self, now: float) -> bool:
-        """Whether it can be used at *now*, on the client's monotonic clock."""
+        """Whether the token can be used at *now*, on the client's monotonic clock."""
         return now < self.renew_at
 
     @classmethod
     def from_json(cls, payload: Any, *, requested_at: float, wall_clock: float) -> Token:
         """
-        Read the answer of either token endpoint.
+        Parse the response of either token endpoint.
 
-        :param requested_at: Instant of the monotonic clock *before* the request, so that a slow
+        :param requested_at: Time on the monotonic clock *before* the request, so that a slow
             exchange never makes a token look younger than it is.
-        :param wall_clock: Seconds since the epoch at the same instant.
-        :raises AirbyteDecodeError: There is no ``access_token`` in it.
+        :param wall_clock: Seconds since the epoch at the same moment.
+        :raises AirbyteDecodeError: ``access_token`` is missing or invalid.
         """
         value = payload.get("access_token") if isinstance(payload, Mapping) else None
         if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
-            raise AirbyteDecodeError("field 'access_token' is missing or is no token")
+            raise AirbyteDecodeError("field 'access_token' is missing or invalid")
         lifetime = token_lifetime(value, payload.get("expires_in"), wall_clock=wall_clock)
         return cls(
             value=value,
-            renew_at=requested_at + lifetime - min(_MARGIN, _MARGIN_SHARE * lifetime),
+            renew_at=requested_at + lifetime - min(_RENEWAL_MARGIN, _RENEWAL_SHARE * lifetime),
         )
 
 
 def token_lifetime(token: str, expires_in: object, *, wall_clock: float) -> float:
     """
-    Find how many seconds *token* is valid for, counted from its request.
+    Return the lifetime of *token* in seconds, from its request.
 
-    The token's own claims come first. Where it tells when it was issued, that is counted from, so
-    that a clock that differs between here and there does no harm.
+    ``exp`` in the token comes first, because ``expires_in`` is only the server's current setting
+    (docs/airbyte-api.md §2.3). With ``iat``, the lifetime is ``exp - iat``, so clock skew does not
+    matter.
     """
     claims = _claims(token)
-    ends, begins = _number(claims.get("exp")), _number(claims.get("iat"))
-    own = None if ends is None else ends - (wall_clock if begins is None else begins)
-    for lifetime in (own, _number(expires_in)):
+    expires_at, issued_at = _number(claims.get("exp")), _number(claims.get("iat"))
+    claimed = None
+    if expires_at is not None:
+        claimed = expires_at - (wall_clock if issued_at is None else issued_at)
+    for lifetime in (claimed, _number(expires_in)):
         if lifetime is not None and lifetime > 0:
             return lifetime
     return DEFAULT_LIFETIME
+
+
+def is_missing_endpoint(error: AirbyteError) -> bool:
+    """Whether *error* means that this Airbyte has no token endpoint at that URL."""
+    if isinstance(error, AirbyteDecodeError):
+        return error.is_html
+    if not isinstance(error, AirbyteApiError) or error.status >= 500:
+        return False
+    # Without a token, Micronaut returns 401 "Unauthorized" where there is no route. Rejected
+    # credentials have another body. docs/airbyte-api.md §1, §2.5.
+    is_unrouted = error.status == 401 and error.problem.text == "Unauthorized"
+    return error.status in _MISSING_ROUTE_STATUSES or not error.problem.from_airbyte or is_unrouted
+
+
+def as_credentials_error(error: AirbyteError) -> AirbyteError:
+    """
+    Map an error of the token endpoint to one about the credentials, if that is what it means.
+
+    Wrong credentials are 401 with Keycloak and 400 with simple sign-in. With generic OIDC they are
+    a 500 like any other, so both reasons are possible. docs/airbyte-api.md §2.5.
+    """
+    if isinstance(error, AirbyteServerError) and error.status == 500:
+        return error.as_error(
+            AirbyteServerError,
+            f"the server failed, or the credentials are wrong ({error.problem.text}): check Login "
+            f"(Client ID) and Password (Client secret)",
+        )
+    if isinstance(error, AirbyteAuthenticationError | AirbyteBadRequestError):
+        return error.as_error(AirbyteCredentialsError)
+    return error
 
 
 def _number(value: object) -> float | None:
@@ -86,7 +127,7 @@ def _number(value: object) -> float | None:
 
 
 def _claims(token: str) -> Mapping[str, Any]:
-    """Read a JWT's claims. Nothing is verified: they only tell how long to keep it."""
+    """Return the claims of a JWT, unverified: they only decide how long to keep it."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

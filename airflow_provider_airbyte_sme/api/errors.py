@@ -1,16 +1,16 @@
 """
-Everything that can go wrong with Airbyte, as one tree.
+All errors that this client raises.
 
 ::
 
     AirbyteError
-    ├── AirbyteConfigError (ValueError)     before any request; names the field to change
-    ├── AirbyteTransportError               no answer; .request_sent
+    ├── AirbyteConfigError (ValueError)     nothing was sent; names the field to change
+    ├── AirbyteTransportError               no response; .request_sent
     │   └── AirbyteRequestTimeoutError
-    ├── AirbyteApiError                     no success; .status .problem .method .url
+    ├── AirbyteApiError                     an error response; .status .problem .method .url
     │   ├── AirbyteBadRequestError          400, 422
-    │   ├── AirbyteAuthenticationError      401 on a call, with a token just exchanged
-    │   │   └── AirbyteCredentialsError     the token endpoint refused client id and secret
+    │   ├── AirbyteAuthenticationError      401 for a call with a new token
+    │   │   └── AirbyteCredentialsError     the token endpoint rejected client id and secret
     │   ├── AirbytePermissionError          403
     │   ├── AirbyteNotFoundError            404
     │   ├── AirbyteConflictError            409; .sync_is_running .state_conflict
@@ -18,12 +18,13 @@ Everything that can go wrong with Airbyte, as one tree.
     │   ├── AirbyteRateLimitError           429
     │   └── AirbyteServerError              5xx, 408
     ├── AirbyteDecodeError                  2xx, but not the documented body; .is_html
-    └── AirbyteJobError                     .job
-        ├── AirbyteJobFailedError           AirbyteJobCancelledError
-        ├── AirbyteTooFewRowsError          succeeded, without the rows that were asked for
-        └── AirbyteJobTimeoutError          not terminal in time
+    └── AirbyteJobError                     .job; see job_errors.py
+        ├── AirbyteJobFailedError
+        ├── AirbyteJobCancelledError
+        ├── AirbyteTooFewRowsError          succeeded with fewer rows than required
+        └── AirbyteJobTimeoutError          still running at the deadline
 
-Each message is one line: what, on what, why, and what to do. None carries a secret.
+Each message is one line: what failed, on what, why, and what to do. None contains a secret.
 """
 
 from __future__ import annotations
@@ -31,36 +32,34 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
-    from airflow_provider_airbyte_sme.api.models import Job
+from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 
 ApiError = TypeVar("ApiError", bound="AirbyteApiError")
 
-_LONGEST_EXCERPT = 400
+MAX_EXCERPT_LENGTH = 400
 
-# The titles of the two conflicts that a client must tell apart: airbyte-platform api-problems.yaml.
+# The titles that tell the two kinds of 409 apart: docs/airbyte-api.md §3.2.
 _TRY_AGAIN_LATER = "try-again-later"
 _STATE_CONFLICT = "state-conflict"
 
 
 class AirbyteError(Exception):
-    """Whatever this client raises on purpose."""
+    """Base class of all errors of this client."""
 
 
 class AirbyteConfigError(AirbyteError, ValueError):
-    """The configuration cannot work; nothing was sent."""
+    """The configuration is invalid; nothing was sent."""
 
 
 class AirbyteTransportError(AirbyteError):
     """
-    No answer came back.
+    There was no response.
 
-    :param request_sent: Whether Airbyte may have received the request, and so may have done
-        what it asks for.
+    :param request_sent: Whether Airbyte may have received the request, and so may have executed
+        it.
     """
 
     def __init__(self, message: str, *, request_sent: bool) -> None:
@@ -69,18 +68,19 @@ class AirbyteTransportError(AirbyteError):
 
 
 class AirbyteRequestTimeoutError(AirbyteTransportError):
-    """The answer did not come in time."""
+    """There was no response in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """
-    What an error answer says, whichever of Airbyte's bodies it came in.
+    The content of an error response, in any of the formats of docs/airbyte-api.md §6.
 
-    :param title: The problem's title, empty for the bodies that have none.
-    :param text: The reason in words.
-    :param from_airbyte: Whether Airbyte itself wrote the body: a proxy or an ingress in front of
-        it answers in HTML or bare text.
+    :param title: The problem's title; empty for formats without one.
+    :param text: The reason in words; may be empty.
+    :param from_airbyte: Whether Airbyte itself wrote the body. A proxy or an ingress in front of
+        it responds with HTML or plain text.
+    :param data: Details of the problem, which depend on its title.
     """
 
     title: str = ""
@@ -90,19 +90,15 @@ class Problem:
 
     @classmethod
     def from_response(cls, response: HttpResponse) -> Problem:
-        """
-        Read the reason out of *response*.
-
-        Problems, exceptions with a message and bare error ids: airbyte-platform
-        ``AbstractThrowableProblemHandler``, ``KnownExceptionHandler`` and
-        ``UncaughtExceptionHandler``. The framework's own: Micronaut
-        ``DefaultJsonErrorResponseBodyProvider``.
-        """
+        """Parse the error response *response*."""
         if 300 <= response.status < 400:
-            to = _without_query(response.headers.get("location", ""))
-            return cls(text=f"a redirect to {one_line(to)!r}", from_airbyte=False)
+            target = _without_query(response.headers.get("location", ""))
+            text = (
+                f"a redirect to {one_line(target)!r}" if target else "a redirect without a target"
+            )
+            return cls(text=text, from_airbyte=False)
         if response.is_html:
-            return cls(text="a web page instead of an API answer", from_airbyte=False)
+            return cls(text="an HTML page instead of an API response", from_airbyte=False)
         try:
             body = response.json()
         except ValueError:
@@ -117,10 +113,10 @@ class Problem:
             )
             return cls(title=one_line(str(title)), text=one_line(str(reason or "")), data=data)
         if error_id := body.get("errorId"):
-            message = body.get("message")
-            where = f"errorId {error_id}, explained in the log of airbyte-server"
-            return cls(text=one_line(f"{message} ({where})" if message else where))
-        return cls(text=one_line(_hateoas(body)), from_airbyte="message" in body)
+            message = str(body.get("message") or "").rstrip(".")
+            hint = f"errorId {error_id}, see the log of airbyte-server"
+            return cls(text=one_line(f"{message} ({hint})" if message else hint))
+        return cls(text=one_line(_hateoas_text(body)), from_airbyte="message" in body)
 
 
 def _resource(data: Mapping[str, Any]) -> str:
@@ -134,36 +130,40 @@ def _without_query(location: str) -> str:
         return ""
 
 
-def _hateoas(body: Mapping[str, Any]) -> str:
+def _hateoas_text(body: Mapping[str, Any]) -> str:
+    """Return the text of a framework error: docs/airbyte-api.md §6.2."""
     embedded = body.get("_embedded")
     errors = embedded.get("errors") if isinstance(embedded, dict) else None
-    inner = [
-        str(e.get("message"))
-        for e in (errors if isinstance(errors, list) else ())
-        if isinstance(e, dict) and e.get("message")
+    messages = [
+        str(error.get("message"))
+        for error in (errors if isinstance(errors, list) else ())
+        if isinstance(error, dict) and error.get("message")
     ]
-    return "; ".join(inner) or str(body.get("message") or body)
+    return "; ".join(messages) or str(body.get("message") or body)
 
 
 def one_line(text: str) -> str:
-    """Fold *text* into one line that a log can carry."""
+    """Fold *text* into one line of at most ``MAX_EXCERPT_LENGTH`` characters."""
     folded = re.sub(r"\s+", " ", text).strip()
-    return folded if len(folded) <= _LONGEST_EXCERPT else folded[: _LONGEST_EXCERPT - 1] + "…"
+    if len(folded) <= MAX_EXCERPT_LENGTH:
+        return folded
+    return folded[: MAX_EXCERPT_LENGTH - 1] + "…"
 
 
 class AirbyteApiError(AirbyteError):
     """
-    Airbyte, or something in front of it, answered with an error.
+    Airbyte, or a proxy in front of it, returned an error response.
 
     :param status: HTTP status.
-    :param problem: What the answer says.
-    :param retry_after: Seconds that the answer asks to wait; Airbyte itself never says so, an
-        ingress or a gateway may.
+    :param problem: The content of the response.
+    :param retry_after: Seconds to wait as the response demands. Airbyte itself never sends
+        ``Retry-After``; an ingress or a gateway may.
+    :ivar summary: The message without the advice and without a full stop.
     """
 
     advice = (
-        "Check Host (Airbyte URL) of the Airflow connection: is it the URL under which people open "
-        "Airbyte?"
+        "Check Host (Airbyte URL) of the Airflow connection: it must be the URL under which people "
+        "open Airbyte."
     )
 
     def __init__(
@@ -180,19 +180,22 @@ class AirbyteApiError(AirbyteError):
         self.status = status
         self.problem = problem
         self.retry_after = retry_after
-        said = ", ".join(part for part in (problem.title, problem.text) if part).rstrip(".")
-        # What a proxy writes with a 4xx tells of the way to Airbyte, not of what was asked.
-        misled = status < 500 and not problem.from_airbyte
-        advice = AirbyteApiError.advice if misled else self.advice
-        super().__init__(f"Airbyte answered {method} {url} with {status}: {said}. {advice}")
+        reason = ", ".join(part for part in (problem.title, problem.text) if part).rstrip(".")
+        self.summary = f"Airbyte responded to {method} {url} with {status}" + (
+            f": {reason}" if reason else ""
+        )
+        # A 4xx that Airbyte did not write means a wrong URL or a proxy, not a bad request.
+        is_misrouted = status < 500 and not problem.from_airbyte
+        advice = AirbyteApiError.advice if is_misrouted else self.advice
+        super().__init__(f"{self.summary}. {advice}")
 
-    def retold_as(self, kind: type[ApiError], text: str | None = None) -> ApiError:
+    def as_error(self, error_class: type[ApiError], text: str | None = None) -> ApiError:
         """
-        Tell of the same answer by another *kind* of error.
+        Return the same response as an error of class *error_class*.
 
-        :param text: The reason in words, where more is known than the answer says.
+        :param text: The reason in words, where more is known than the response says.
         """
-        return kind(
+        return error_class(
             method=self.method,
             url=self.url,
             status=self.status,
@@ -201,22 +204,22 @@ class AirbyteApiError(AirbyteError):
 
 
 class AirbyteBadRequestError(AirbyteApiError):
-    """The request was not understood, or asks for what cannot be: 400, 422."""
+    """The request is invalid: 400, 422."""
 
-    advice = "Correct what it names: a repetition is refused again."
+    advice = "Correct the named value: Airbyte would reject the same request again."
 
 
 class AirbyteAuthenticationError(AirbyteApiError):
-    """A token that was exchanged a moment ago was refused: 401."""
+    """Airbyte rejected a token that it had just issued: 401."""
 
     advice = (
-        "The token was new: does the user who owns the application still exist, and can Airbyte "
-        "reach its identity provider?"
+        "Airbyte rejected a new token: check that the application's owner still exists and that "
+        "Airbyte can reach its identity provider."
     )
 
 
 class AirbyteCredentialsError(AirbyteAuthenticationError):
-    """The token endpoint refused the client id and secret: 400 or 401, by kind of sign-in."""
+    """The token endpoint rejected client id and secret: docs/airbyte-api.md §2.5."""
 
     advice = (
         "Check Login (Client ID) and Password (Client secret) of the Airflow connection against "
@@ -225,68 +228,68 @@ class AirbyteCredentialsError(AirbyteAuthenticationError):
 
 
 class AirbytePermissionError(AirbyteApiError):
-    """The caller's role does not allow it, or Airbyte does not know the id: 403."""
+    """The caller's role does not allow the request, or the id is unknown: 403."""
 
     advice = (
-        "Either the id does not exist in this Airbyte (it answers 403 to those too), or the user "
-        "who owns the application needs a role in that workspace: runner to start and cancel "
-        "syncs, reader to watch them."
+        "Either the id does not exist in this Airbyte (it responds with 403 to unknown ids too), "
+        "or the user who owns the application needs a role in that workspace: runner to start and "
+        "cancel syncs, reader to watch them."
     )
 
 
 class AirbyteNotFoundError(AirbyteApiError):
-    """There is no such thing: 404."""
+    """The resource does not exist: 404."""
 
     advice = (
-        "Check the id, and that Host (Airbyte URL) of the Airflow connection leads to the right "
-        "Airbyte."
+        "Check the id, and that Host (Airbyte URL) of the Airflow connection is the URL of the "
+        "right Airbyte."
     )
 
 
 class AirbyteConflictError(AirbyteApiError):
-    """The state of the connection does not allow it: 409."""
+    """The state of the connection does not allow the request: 409."""
 
     advice = "Look at the connection in Airbyte."
 
     @property
     def sync_is_running(self) -> bool:
-        """Whether a job of this connection runs already; it ends by itself."""
+        """Whether a job of this connection is already running."""
         return self.problem.title == _TRY_AGAIN_LATER
 
     @property
     def state_conflict(self) -> bool:
-        """Whether the connection is not active, or its new job did not show up in 60 s."""
+        """
+        Whether the state of the connection or job forbids the request.
+
+        After a ``POST /jobs``: the connection is not active, or its new job did not appear within
+        60 s (docs/airbyte-api.md §3.2).
+        """
         return self.problem.title == _STATE_CONFLICT
 
 
 class AirbyteConnectionNotActiveError(AirbyteConflictError):
-    """The connection is inactive, locked or deleted, so it runs no sync."""
+    """The connection is inactive, locked or deleted, so Airbyte runs no sync of it."""
 
-    advice = "Enable the connection in Airbyte, or take its id out of the DAG."
+    advice = "Enable the connection in Airbyte, or remove its id from the DAG."
 
 
 class AirbyteRateLimitError(AirbyteApiError):
-    """Too many requests: 429."""
+    """Too many requests: 429. Airbyte executed nothing."""
 
-    advice = "Nothing was done. Raise poll_interval if this comes often."
+    advice = "Nothing was executed. Raise poll_interval if this happens often."
 
 
 class AirbyteServerError(AirbyteApiError):
-    """
-    Airbyte or its ingress is in trouble: 5xx, and 408.
+    """Airbyte or its ingress failed: 5xx, and 408 (docs/airbyte-api.md §2.2)."""
 
-    The config API's token endpoint answers 408 when Keycloak takes more than a second:
-    airbyte-platform ``RequestTimeoutInterceptor.kt``.
-    """
-
-    advice = "See the log of airbyte-server and of the ingress; this usually passes."
+    advice = "This is usually transient; see the logs of airbyte-server and of the ingress."
 
 
 class AirbyteDecodeError(AirbyteError):
     """
-    A success whose body is not the documented one.
+    A successful response whose body is not the documented one.
 
-    :param is_html: Whether a web page came: the URL is wrong, or a proxy asks for a login.
+    :param is_html: Whether it is an HTML page: the URL is wrong, or a proxy asks for a login.
     """
 
     def __init__(self, message: str, *, is_html: bool = False) -> None:
@@ -294,35 +297,7 @@ class AirbyteDecodeError(AirbyteError):
         self.is_html = is_html
 
 
-class AirbyteJobError(AirbyteError):
-    """
-    A job did not bring what was wanted.
-
-    :param job: The job as last read.
-    """
-
-    def __init__(self, message: str, *, job: Job) -> None:
-        super().__init__(message)
-        self.job = job
-
-
-class AirbyteJobFailedError(AirbyteJobError):
-    """The job failed."""
-
-
-class AirbyteJobCancelledError(AirbyteJobError):
-    """Somebody cancelled the job."""
-
-
-class AirbyteTooFewRowsError(AirbyteJobError):
-    """The job succeeded with fewer rows than asked for."""
-
-
-class AirbyteJobTimeoutError(AirbyteJobError):
-    """The job is not terminal in time."""
-
-
-_BY_STATUS: Mapping[int, type[AirbyteApiError]] = {
+_ERROR_CLASSES: Mapping[int, type[AirbyteApiError]] = {
     400: AirbyteBadRequestError,
     401: AirbyteAuthenticationError,
     403: AirbytePermissionError,
@@ -337,11 +312,11 @@ _BY_STATUS: Mapping[int, type[AirbyteApiError]] = {
 def api_error(
     request: HttpRequest, response: HttpResponse, *, retry_after: float | None = None
 ) -> AirbyteApiError:
-    """Turn an answer that is no success into the error that tells of it."""
-    kind = _BY_STATUS.get(response.status)
-    if kind is None:
-        kind = AirbyteServerError if response.status >= 500 else AirbyteApiError
-    return kind(
+    """Map an error response to its exception."""
+    error_class = _ERROR_CLASSES.get(response.status)
+    if error_class is None:
+        error_class = AirbyteServerError if response.status >= 500 else AirbyteApiError
+    return error_class(
         method=request.method,
         url=request.url,
         status=response.status,

@@ -1,9 +1,9 @@
 """
-The seam between the client and the network: values, the transport protocol and its blocking runner.
+HTTP values, the :class:`Transport` protocol and the runner for blocking transports.
 
-The client is written once, as ``async def`` over a :class:`Transport`. A blocking transport has
-``async def`` methods that never suspend, so :func:`run_blocking` runs a client coroutine to its end
-without an event loop; over an event-loop transport the same coroutine is simply awaited.
+The client is written once, as ``async def`` over a :class:`Transport`. The methods of a blocking
+transport are ``async def`` too but never suspend, so :func:`run_blocking` can run a client
+coroutine to its end without an event loop. Over an async transport the same coroutine is awaited.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """
-    One request, complete: nothing is added to it on the way.
+    One request. A transport sends it unchanged.
 
-    :param url: Absolute, with its query. It never carries a secret.
-    :param headers: May carry the bearer token, so it is kept out of ``repr``.
-    :param body: May carry a client secret, so it is kept out of ``repr``.
-    :param timeout: Seconds to wait for the answer to begin, and between two parts of it.
+    :param url: Absolute URL with its query. It never contains a secret.
+    :param headers: May contain the bearer token, so ``repr`` leaves them out.
+    :param body: May contain a client secret, so ``repr`` leaves it out.
+    :param timeout: Seconds to wait for the response to begin, and between two parts of it.
     """
 
     method: str
@@ -38,7 +38,7 @@ class HttpRequest:
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """
-    One answer, read to its end.
+    One response, with its whole body.
 
     :param headers: Names in lower case.
     """
@@ -49,7 +49,7 @@ class HttpResponse:
 
     @property
     def is_html(self) -> bool:
-        """Whether a web page came back: a proxy's, an ingress's, or Airbyte's own UI."""
+        """Whether this is an HTML page: from a proxy, an ingress, or Airbyte's own UI."""
         content_type = self.headers.get("content-type", "").lower()
         return "html" in content_type or self.body[:256].lstrip().lower().startswith(
             (b"<!doctype html", b"<html")
@@ -57,34 +57,34 @@ class HttpResponse:
 
     def json(self) -> Any:
         """
-        Decode the body.
+        Parse the body.
 
-        :raises ValueError: It is no JSON.
+        :raises ValueError: The body is not valid JSON.
         """
         return json.loads(self.body)
 
 
 class Transport(Protocol):
-    """What differs between the blocking and the event-loop face."""
+    """Everything that differs between sync and async callers."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Send *request* and read the whole answer, whatever its status; follow no redirect.
+        Send *request* and read the whole response, whatever its status, following no redirects.
 
-        :raises AirbyteTransportError: No answer came back.
+        :raises AirbyteTransportError: There was no response.
         """
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Wait for *seconds*."""
         ...
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Return a new lock that callers on this face can share."""
+        """Return a new lock for concurrent callers of this transport."""
         ...
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connection pool."""
         ...
 
 
@@ -92,7 +92,7 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     Run *coroutine* to its end without an event loop.
 
-    :raises RuntimeError: It suspended, so its transport is not a blocking one.
+    :raises RuntimeError: The coroutine suspended, so its transport is not a blocking one.
     """
     try:
         coroutine.send(None)

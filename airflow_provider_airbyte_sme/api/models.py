@@ -1,12 +1,11 @@
 """
-What Airbyte says, as frozen values.
+The objects of Airbyte's API, as frozen values.
 
-Each class reads the fields that this provider uses and ignores the others, so a newer server is
-no trouble. Statuses stay strings: Airbyte added ``queued`` in 2026 and will add more. This module
-is the only one that says what a status means.
+Each class reads the fields that this provider uses and ignores the others, so a newer server does
+not break it. Statuses stay strings: Airbyte added ``queued`` in 2026 and will add more. Only this
+module classifies statuses.
 
-Field by field: airbyte-platform ``JobResponseMapper.kt``, ``ConnectionReadMapper.kt``,
-``WorkspaceResponseMapper.kt``, ``JobConverter.kt``.
+Fields: docs/airbyte-api.md §3.1 (job), §3.7 (failure), §4.3 (connection), §5.1 (workspace).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, one_line
 
@@ -24,7 +23,7 @@ T = TypeVar("T")
 
 
 class JobStatus(StrEnum):
-    """The statuses known today. Source: airbyte-platform ``JobStatus.kt``."""
+    """The statuses known today: docs/airbyte-api.md §3.1."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -39,8 +38,7 @@ class JobType(StrEnum):
     """
     The job types known today.
 
-    A job created as ``clear`` is stored, and answered, as ``reset``.
-    Source: airbyte-platform ``DefaultJobCreator.kt``.
+    A job created as ``clear`` is stored and returned as ``reset``: docs/airbyte-api.md §3.2.
     """
 
     SYNC = "sync"
@@ -55,17 +53,15 @@ TERMINAL_STATUSES = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.
 @dataclass(frozen=True, slots=True)
 class Job:
     """
-    One job as the public API tells it.
+    One job, as the public API returns it.
 
-    :param status: What Airbyte said; :class:`JobStatus` names the known ones.
+    :param status: As Airbyte returned it; :class:`JobStatus` names the known ones.
     :param started_at: When the job was created, UTC. Airbyte calls it ``startTime``.
-    :param last_updated_at: When it ended, UTC; only a terminal job has it.
-    :param duration: From creation to the last change; a pending job has none.
-    :param bytes_synced: Committed bytes of all attempts; ``None`` where the answer has no counters,
-        as that to a creation.
-    :param rows_synced: Committed records of all attempts, likewise.
-    :param adopted: Whether the job was there before the request that was to create it. Not in
-        Airbyte's answer: the client finds it out.
+    :param last_updated_at: When the job ended, UTC; ``None`` unless it is terminal.
+    :param duration: From creation to the last update; ``None`` while the job is pending.
+    :param bytes_synced: Committed bytes of all attempts; ``None`` in responses without counters,
+        such as the one to a creation.
+    :param rows_synced: Committed records of all attempts; ``None`` likewise.
     """
 
     job_id: int
@@ -77,14 +73,13 @@ class Job:
     duration: timedelta | None = None
     bytes_synced: int | None = None
     rows_synced: int | None = None
-    adopted: bool = False
 
     @classmethod
     def from_json(cls, payload: Any) -> Self:
         """
-        Read ``JobResponse``.
+        Parse a ``JobResponse``.
 
-        :raises AirbyteDecodeError: A field that must be there is not, or is of another kind.
+        :raises AirbyteDecodeError: A required field is missing, or a field has the wrong type.
         """
         fields = _mapping(payload, "a job")
         return cls(
@@ -92,9 +87,9 @@ class Job:
             status=_required(fields, "status", str),
             job_type=_required(fields, "jobType", str),
             connection_id=_required(fields, "connectionId", str),
-            started_at=_instant(_required(fields, "startTime", str), "startTime"),
+            started_at=_timestamp(_required(fields, "startTime", str), "startTime"),
             last_updated_at=(
-                _instant(ended, "lastUpdatedAt")
+                _timestamp(ended, "lastUpdatedAt")
                 if (ended := _optional(fields, "lastUpdatedAt", str))
                 else None
             ),
@@ -106,7 +101,7 @@ class Job:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields in Airbyte's own form, so that :meth:`from_json` reads them back."""
+        """Return the fields in Airbyte's format, which :meth:`from_json` parses."""
         fields: dict[str, Any] = {
             "jobId": self.job_id,
             "status": str(self.status),
@@ -124,28 +119,60 @@ class Job:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended. A status nobody has heard of has not."""
+        """Whether the job has ended. A job with an unknown status has not."""
         return self.status in TERMINAL_STATUSES
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether the job has ended well."""
+        """Whether the job ended successfully."""
         return self.status == JobStatus.SUCCEEDED
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether somebody ended the job."""
+        """Whether the job was cancelled."""
         return self.status == JobStatus.CANCELLED
 
     @property
     def moves_data(self) -> bool:
-        """Whether the job brings records; one that clears or resets takes them away."""
+        """Whether the job writes records; a reset or clear deletes them."""
         return self.job_type not in (JobType.RESET, JobType.CLEAR)
 
     def is_of_type(self, job_type: str) -> bool:
-        """Whether the job answers a request for *job_type*: ``clear`` is stored as ``reset``."""
+        """Whether a request for *job_type* creates such a job: ``clear`` becomes ``reset``."""
         stored = JobType.RESET if job_type == JobType.CLEAR else job_type
         return self.job_type == stored
+
+    def describe(self, connection_name: str = "") -> str:
+        """Return how messages name the job: ``Job 42 of connection 'crm to lake' (18dc…)``."""
+        return f"Job {self.job_id} of connection {label(self.connection_id, connection_name)}"
+
+
+class Ownership(StrEnum):
+    """What a job is to the caller that asked for one."""
+
+    STARTED = "started"
+    """The response to our ``POST`` was this job."""
+    FOUND = "found"
+    """Our ``POST`` got no usable response, and this is the job that it created."""
+    FOREIGN = "foreign"
+    """Everything else. A foreign job is never cancelled."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the caller may cancel the job."""
+        return self is not Ownership.FOREIGN
+
+
+class CreatedJob(NamedTuple):
+    """The result of creating a job: the job, and whether it is ours."""
+
+    job: Job
+    ownership: Ownership
+
+    @property
+    def job_id(self) -> int:
+        """The job number."""
+        return self.job.job_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +193,9 @@ class AirbyteConnection:
     @classmethod
     def from_json(cls, payload: Any) -> Self:
         """
-        Read ``ConnectionResponse``.
+        Parse a ``ConnectionResponse``.
 
-        :raises AirbyteDecodeError: A field that must be there is not, or is of another kind.
+        :raises AirbyteDecodeError: A required field is missing, or a field has the wrong type.
         """
         fields = _mapping(payload, "a connection")
         return cls(
@@ -180,12 +207,16 @@ class AirbyteConnection:
             destination_id=_required(fields, "destinationId", str),
         )
 
+    @property
+    def is_active(self) -> bool:
+        """Whether Airbyte runs syncs of it."""
+        return self.status == "active"
+
     def __str__(self) -> str:
-        return f"{self.name!r} ({self.connection_id})"
+        return label(self.connection_id, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(NamedTuple):
     """One workspace."""
 
     workspace_id: str
@@ -194,9 +225,9 @@ class Workspace:
     @classmethod
     def from_json(cls, payload: Any) -> Self:
         """
-        Read ``WorkspaceResponse``.
+        Parse a ``WorkspaceResponse``.
 
-        :raises AirbyteDecodeError: A field that must be there is not, or is of another kind.
+        :raises AirbyteDecodeError: A required field is missing, or a field has the wrong type.
         """
         fields = _mapping(payload, "a workspace")
         return cls(
@@ -205,13 +236,12 @@ class Workspace:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """
-    What an Airbyte says of itself without being asked who is there.
+    What an Airbyte reports about itself without a token.
 
-    :param version: As ``2.0.0``; ``None`` where it does not say.
-    :param edition: ``community``, ``enterprise`` and the like; ``None`` where it does not say.
+    :param version: Such as ``2.0.0``; ``None`` if it is not reported.
+    :param edition: Such as ``community`` or ``enterprise``; ``None`` if it is not reported.
     """
 
     version: str | None = None
@@ -220,9 +250,9 @@ class Instance:
     @classmethod
     def from_json(cls, payload: Any) -> Self:
         """
-        Read ``InstanceConfigurationResponse``, of which every field may be missing.
+        Parse an ``InstanceConfigurationResponse``. Every field may be missing.
 
-        :raises AirbyteDecodeError: It is no JSON object.
+        :raises AirbyteDecodeError: It is not a JSON object.
         """
         fields = _mapping(payload, "an instance configuration")
         return cls(
@@ -230,31 +260,30 @@ class Instance:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class JobFailure:
+class JobFailure(NamedTuple):
     """
-    Why a job failed, as the config API tells it.
+    Why a job failed, as the config API reports it.
 
-    :param attempts: How often Airbyte tried.
-    :param origin: ``source``, ``destination``, ``airbyte_platform`` and the like, or empty.
-    :param kind: ``config_error``, ``transient_error`` and the like, or empty.
-    :param message: What the connector says to people, in one line, or empty.
+    :param attempts: How many attempts Airbyte made.
+    :param origin: Such as ``source``, ``destination`` or ``airbyte_platform``; may be empty.
+    :param failure_type: Such as ``config_error`` or ``transient_error``; may be empty.
+    :param message: The connector's message for people, in one line; may be empty.
     """
 
     attempts: int
     origin: str = ""
-    kind: str = ""
+    failure_type: str = ""
     message: str = ""
 
     @classmethod
     def from_json(cls, payload: Any) -> Self:
         """
-        Read ``JobInfoRead``: the first failure of the newest attempt that tells one.
+        Parse a ``JobInfoRead``: the first failure of the newest attempt that reports one.
 
-        Airbyte itself goes by the first failure of an attempt when it decides about a retry
-        (airbyte-platform ``ConnectionManagerWorkflowImpl.kt``).
+        Airbyte itself decides by the first failure of an attempt whether to retry:
+        docs/airbyte-api.md §3.6.
 
-        :raises AirbyteDecodeError: It is no JSON object with attempts.
+        :raises AirbyteDecodeError: It is not a JSON object with attempts.
         """
         fields = _mapping(payload, "a job with its attempts")
         attempts = _required(fields, "attempts", list)
@@ -262,56 +291,62 @@ class JobFailure:
             failures = _inner(_inner(_inner(attempt, "attempt"), "failureSummary"), "failures")
             first = failures[0] if isinstance(failures, list) and failures else None
             if isinstance(first, dict):
-                said = first.get("externalMessage") or first.get("internalMessage") or ""
+                message = first.get("externalMessage") or first.get("internalMessage") or ""
                 return cls(
                     attempts=len(attempts),
                     origin=str(first.get("failureOrigin") or ""),
-                    kind=str(first.get("failureType") or ""),
-                    message=one_line(str(said)),
+                    failure_type=str(first.get("failureType") or ""),
+                    message=one_line(str(message)),
                 )
         return cls(attempts=len(attempts))
 
     def __str__(self) -> str:
-        tried = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return ", ".join([tried, *filter(None, (self.origin, self.kind, self.message))])
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        details = filter(None, (self.origin, self.failure_type, self.message))
+        return ", ".join([attempts, *details])
+
+
+def label(resource_id: str, name: str = "") -> str:
+    """Return how messages name a resource: by its name, where known, and its id."""
+    return f"{name!r} ({resource_id})" if name else resource_id
 
 
 def _mapping(payload: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(payload, Mapping):
-        raise AirbyteDecodeError(f"{what} should be a JSON object, not {type(payload).__name__}")
+        raise AirbyteDecodeError(f"{what} must be a JSON object, not {type(payload).__name__}")
     return payload
 
 
-def _required(fields: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    value = _optional(fields, name, kind)
+def _required(fields: Mapping[str, Any], name: str, field_type: type[T]) -> T:
+    value = _optional(fields, name, field_type)
     if value is None:
         raise AirbyteDecodeError(f"field {name!r} is missing")
     return value
 
 
-def _optional(fields: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+def _optional(fields: Mapping[str, Any], name: str, field_type: type[T]) -> T | None:
     value = fields.get(name)
     if value is None:
         return None
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, field_type) or isinstance(value, bool):
         raise AirbyteDecodeError(
-            f"field {name!r} should be {kind.__name__}, not {one_line(repr(value))}"
+            f"field {name!r} must be {field_type.__name__}, not {one_line(repr(value))}"
         )
     return value
 
 
 def _inner(value: Any, name: str) -> Any:
-    """Look into what may be of any kind: the config API may change."""
+    """Return a field of a value of any type: the config API may change."""
     return value.get(name) if isinstance(value, dict) else None
 
 
-def _instant(text: str, name: str) -> datetime:
-    # Java drops the seconds when they are zero: 2026-03-25T01:30Z.
+def _timestamp(text: str, name: str) -> datetime:
+    # Java omits zero seconds: 2026-03-25T01:30Z.
     parsed = _parsed(text)
     if isinstance(parsed, datetime):
         with suppress(OverflowError):
             return parsed.astimezone(UTC)
-    raise AirbyteDecodeError(f"field {name!r} is no instant: {one_line(text)!r}")
+    raise AirbyteDecodeError(f"field {name!r} is not a valid timestamp: {one_line(text)!r}")
 
 
 def _duration(text: str) -> timedelta:
@@ -319,15 +354,15 @@ def _duration(text: str) -> timedelta:
     parsed = _parsed(text)
     if isinstance(parsed, timedelta):
         return timedelta(seconds=parsed.total_seconds())
-    raise AirbyteDecodeError(f"field 'duration' is no duration: {one_line(text)!r}")
+    raise AirbyteDecodeError(f"field 'duration' is not a valid duration: {one_line(text)!r}")
 
 
 def _parsed(text: str) -> object:
-    """Read ISO-8601 as what it is; ``None`` where it is none."""
-    # Airflow has loaded it already; the emulator's start need not wait 0.1 s for it.
+    """Parse any ISO-8601 value; ``None`` if it is invalid."""
+    # Late: Airflow has loaded pendulum already, and the emulator starts 0.1 s faster without it.
     import pendulum
 
-    # A word of pendulum's own, and intervals, whose parser stumbles over half of one.
+    # "now" is an extension of pendulum's. Its parser of intervals crashes on an incomplete one.
     if text == "now" or "/" in text:
         return None
     try:

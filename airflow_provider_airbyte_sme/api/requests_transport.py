@@ -1,4 +1,4 @@
-"""The blocking face, over ``requests``."""
+"""The blocking transport, over ``requests``."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.network import (
     ca_file,
     connect_timeout,
-    no_answer,
     proxy_for,
     root_cause,
     tls_context,
+    transport_error,
 )
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
 
 class RequestsTransport:
     """
-    A transport whose coroutines never suspend; it may be shared by threads.
+    A transport whose coroutines never suspend. Threads may share it.
 
-    :param settings: TLS and proxy of the Airbyte that it talks to.
+    :param settings: Its TLS files and proxy are used.
     :raises AirbyteConfigError: A certificate file cannot be read.
     """
 
     def __init__(self, settings: AirbyteSettings) -> None:
         self._session = requests.Session()
-        # Otherwise a .netrc would replace the token, and proxies would be looked up per request.
+        # With it, a .netrc would replace the token, and each request would look up proxies.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.verify = ca_file(settings) if settings.verify_tls else False
@@ -49,9 +49,9 @@ class RequestsTransport:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Send *request* and read the whole answer, whatever its status; follow no redirect.
+        Send *request* and read the whole response, whatever its status, following no redirects.
 
-        :raises AirbyteTransportError: No answer came back.
+        :raises AirbyteTransportError: There was no response.
         """
         try:
             response = self._session.request(
@@ -63,15 +63,18 @@ class RequestsTransport:
                 allow_redirects=False,
             )
         except requests.exceptions.ConnectTimeout as error:
-            raise no_answer(
+            raise transport_error(
                 AirbyteRequestTimeoutError, request, error, request_sent=False
             ) from None
         except requests.exceptions.Timeout as error:
-            raise no_answer(AirbyteRequestTimeoutError, request, error, request_sent=True) from None
+            raise transport_error(
+                AirbyteRequestTimeoutError, request, error, request_sent=True
+            ) from None
         except requests.exceptions.RequestException as error:
-            late = isinstance(_wrapped(error), ReadTimeoutError)  # in the middle of the body
-            raise no_answer(
-                AirbyteRequestTimeoutError if late else AirbyteTransportError,
+            # requests reports a timeout in the middle of the body as a connection error.
+            timed_out = isinstance(_wrapped(error), ReadTimeoutError)
+            raise transport_error(
+                AirbyteRequestTimeoutError if timed_out else AirbyteTransportError,
                 request,
                 error,
                 request_sent=not _never_connected(error),
@@ -84,19 +87,19 @@ class RequestsTransport:
 
     async def sleep(self, seconds: float) -> None:
         """Block this thread for *seconds*."""
-        time.sleep(seconds)  # noqa: ASYNC251  # the blocking face: there is no event loop here
+        time.sleep(seconds)  # noqa: ASYNC251  # a blocking transport runs without an event loop
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Return a lock between threads."""
+        """Return a lock for threads."""
         return _ThreadLock()
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connection pool."""
         self._session.close()
 
 
 class _TlsAdapter(HTTPAdapter):
-    """Speaks TLS with one given context, through a proxy too."""
+    """Uses one TLS context, through a proxy too."""
 
     def __init__(self, context: SSLContext) -> None:
         self._context = context
@@ -110,22 +113,22 @@ class _TlsAdapter(HTTPAdapter):
 
 
 def _never_connected(error: requests.exceptions.RequestException) -> bool:
-    """Whether the request surely never left: a proxy and a distrust come before it does, too."""
+    """Whether the request was surely not sent: no connection, proxy or trusted certificate."""
     if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidURL):
         return True
-    # Any other failure of TLS may have come after the request.
+    # Any other TLS failure may have come after the request was sent.
     if isinstance(root_cause(error), SSLCertVerificationError):
         return True
     return isinstance(getattr(_wrapped(error), "reason", None), NewConnectionError)
 
 
 def _wrapped(error: requests.exceptions.RequestException) -> object:
-    """Return what urllib3 raised."""
+    """Return the exception that urllib3 raised."""
     return next(iter(error.args), None)
 
 
 class _ThreadLock(AbstractAsyncContextManager[None]):
-    """A thread lock in the form that the client asks for; entering it blocks, it never suspends."""
+    """A thread lock as an async context manager: entering it blocks and never suspends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

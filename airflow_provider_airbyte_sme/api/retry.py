@@ -1,15 +1,15 @@
 """
-The one place that decides whether to try again.
+All decisions about retries.
 
-Pure: no I/O, no clock, no random source of its own.
+Pure: no I/O, no clock and no random source of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteApiError,
@@ -27,35 +27,35 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteTransportError,
 )
 
-# Of the 5xx only these pass. 500 is among them: every uncaught exception of airbyte-server is one,
-# a lost database connection too, and a read that is wrong for good costs a few repetitions.
-# 501 does not: it is how the server says that an edition lacks something.
-_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+# 500 is included: every uncaught exception of airbyte-server is a 500, a lost database connection
+# too, and retrying a read that fails permanently costs little. 501 is not: it says that this
+# edition lacks the feature. docs/airbyte-api.md §6.
+_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 
-def is_passing(error: AirbyteError) -> bool:
-    """Whether *error* may be gone when the same request is sent again a little later."""
+def is_transient(error: AirbyteError) -> bool:
+    """Whether the same request may succeed a little later."""
     if isinstance(error, AirbyteApiError):
-        return error.status in _PASSING_STATUSES
+        return error.status in _TRANSIENT_STATUSES
     return isinstance(error, AirbyteTransportError)
 
 
 def was_not_executed(error: AirbyteError) -> bool:
-    """Whether Airbyte surely did nothing: no connection was made, or the answer says so."""
+    """Whether Airbyte surely did not execute the request."""
     if isinstance(error, AirbyteTransportError):
         return not error.request_sent
     return isinstance(error, AirbyteRateLimitError)
 
 
-def leaves_in_doubt(error: AirbyteError) -> bool:
-    """Whether Airbyte may or may not have done what a request asked for."""
+def is_ambiguous(error: AirbyteError) -> bool:
+    """Whether Airbyte may or may not have executed the request."""
     if isinstance(error, AirbyteTransportError):
         return error.request_sent
     return isinstance(error, AirbyteServerError | AirbyteDecodeError)
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether nothing but a person can help, so that a repeated task would fail the same way."""
+    """Whether only a person can fix *error*, so that a retry of the task would fail again."""
     return isinstance(
         error,
         AirbyteConfigError
@@ -67,13 +67,13 @@ def is_permanent(error: BaseException) -> bool:
     ) or (isinstance(error, AirbyteDecodeError) and error.is_html)
 
 
-def is_survivable(error: AirbyteError) -> bool:
+def is_outage(error: AirbyteError) -> bool:
     """
-    Whether a wait goes on after *error*, within its failure budget.
+    Whether a wait continues after *error*, within its failure budget.
 
-    More than :func:`is_passing`: while Airbyte is upgraded its ingress answers for it, with any
-    status and often in HTML, and a Keycloak that cannot be reached makes every token look invalid
-    (airbyte-platform ``KeycloakTokenValidator.kt``).
+    This covers more than :func:`is_transient`. During an upgrade of Airbyte its ingress responds
+    instead, with any status and often with HTML. While Keycloak is unreachable, Airbyte rejects
+    every token (docs/airbyte-api.md §2.4).
     """
     if isinstance(error, AirbyteCredentialsError):
         return False
@@ -81,65 +81,64 @@ def is_survivable(error: AirbyteError) -> bool:
         return True
     if isinstance(error, AirbyteApiError) and not error.problem.from_airbyte:
         return True
-    return is_passing(error)
+    return is_transient(error)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """
-    How often, how long and how far apart.
+    How often and how long to retry one request.
 
-    :param max_attempts: Attempts in all, the first one included.
-    :param max_elapsed: Seconds from the first attempt after which none begins.
-    :param base: Seconds, doubled with each attempt, that the random wait stays below.
-    :param ceiling: Seconds that no wait of our own exceeds.
-    :param retry_after_ceiling: Seconds up to which a ``Retry-After`` is obeyed.
+    :param max_attempts: Attempts in total, the first one included.
+    :param max_elapsed: Seconds after the first attempt began; no attempt begins later.
+    :param base: Seconds; the upper bound of the random delay, doubled with each attempt.
+    :param max_delay: Seconds; limit of that upper bound.
+    :param max_retry_after: Seconds; limit up to which ``Retry-After`` is honoured.
     """
 
     max_attempts: int = 5
     max_elapsed: float = 90.0
     base: float = 0.5
-    ceiling: float = 15.0
-    retry_after_ceiling: float = 60.0
+    max_delay: float = 15.0
+    max_retry_after: float = 60.0
 
     def next_delay(
         self,
         error: AirbyteError,
         *,
-        repeatable: bool,
+        replayable: bool,
         attempt: int,
         elapsed: float,
-        chance: float,
+        jitter: float,
     ) -> float | None:
         """
         Decide about the attempt after *attempt*.
 
-        :param error: What the attempt came to.
-        :param repeatable: Whether doing it twice does no harm. What is not repeatable is tried
-            again only when it surely was not executed.
-        :param attempt: Number of attempts made, from 1.
-        :param elapsed: Seconds since the first one began.
-        :param chance: A random number from 0 to 1: full jitter, so that a crowd of tasks that
-            failed together does not come back together.
+        :param error: The result of the last attempt.
+        :param replayable: Whether executing the request twice is harmless. A request that is not
+            replayable is sent again only if it surely was not executed.
+        :param attempt: Number of attempts made so far, from 1.
+        :param elapsed: Seconds since the first attempt began.
+        :param jitter: A random number from 0 to 1. Full jitter keeps tasks that failed together
+            from returning together.
         :return: Seconds to wait, or ``None`` to give up.
         """
-        if not (is_passing(error) if repeatable else was_not_executed(error)):
+        if not (is_transient(error) if replayable else was_not_executed(error)):
             return None
         if attempt >= self.max_attempts:
             return None
-        delay = chance * min(self.ceiling, self.base * 2**attempt)
+        delay = jitter * min(self.max_delay, self.base * 2**attempt)
         if isinstance(error, AirbyteApiError) and error.retry_after is not None:
-            delay += min(error.retry_after, self.retry_after_ceiling)
+            delay += min(error.retry_after, self.max_retry_after)
         return delay if elapsed + delay <= self.max_elapsed else None
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """
-    Read ``Retry-After``, in either of its forms (RFC 9110, 10.2.3).
+    Parse ``Retry-After``, a number of seconds or a date (RFC 9110, 10.2.3).
 
-    :param headers: Of the answer, names in lower case.
-    :param now: The present, for the form that names an instant.
-    :return: Seconds from now, 0 at least; ``None`` where there is none or it cannot be read.
+    :param headers: Headers of the response, names in lower case.
+    :param now: The current time, aware.
+    :return: Seconds from now, at least 0; ``None`` if the header is missing or invalid.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -149,7 +148,7 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float |
 
 
 def http_date(value: str) -> datetime | None:
-    """Read a date as HTTP headers carry it; ``None`` where it is none."""
+    """Parse a date of an HTTP header; ``None`` if it is invalid or has no time zone."""
     try:
         at = parsedate_to_datetime(value)
     except ValueError:

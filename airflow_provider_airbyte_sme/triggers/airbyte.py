@@ -1,15 +1,14 @@
-"""The trigger: wait for a job in the triggerer, without a worker."""
+"""The trigger: it waits for a job in the triggerer, without a worker."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from collections.abc import AsyncIterator
+from typing import Any, Self
 
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_airbyte_sme.api import (
@@ -18,114 +17,35 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteJobTimeoutError,
     AirbyteSettings,
     Job,
+    Ownership,
 )
+from airflow_provider_airbyte_sme.api.models import label
 from airflow_provider_airbyte_sme.api.retry import is_permanent
-from airflow_provider_airbyte_sme.hooks.airbyte import (
-    settings_from_connection,
-    unknown_connection,
-)
+from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL
+from airflow_provider_airbyte_sme.connection import settings_from_connection, unknown_connection
+from airflow_provider_airbyte_sme.outcome import JobEvent, TrackedJob
 from airflow_provider_airbyte_sme.triggers.clients import shared_client
 
 log = logging.getLogger(__name__)
-
-Outcome = Literal["finished", "timeout", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """
-    How a wait ended, in the form that crosses from the triggerer to the worker.
-
-    It carries all that the worker needs to go on: ``dag.test()`` hands over nothing else.
-
-    :param outcome: ``finished``: the job is terminal, well or not. ``timeout``: it is not, and the
-        time is over. ``error``: it could not be watched any longer.
-    :param deadline: When all waiting of the task ends, in seconds since the epoch.
-    :param job: The job as last read; there is none with ``error``.
-    :param job_url: Its page.
-    :param message: What to tell people, for all but ``finished``.
-    :param permanent: Whether a repeated task would fail the same way.
-    """
-
-    outcome: Outcome
-    deadline: float
-    job: Job | None = None
-    job_url: str = ""
-    message: str = ""
-    permanent: bool = False
-
-    @property
-    def adopted(self) -> bool:
-        """Whether the job is somebody else's."""
-        return self.job is not None and self.job.adopted
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return plain values, as Airflow stores them."""
-        return {
-            "outcome": self.outcome,
-            "deadline": self.deadline,
-            "job": self.job and self.job.to_json(),
-            "adopted": self.adopted,
-            "job_url": self.job_url,
-            "message": self.message,
-            "permanent": self.permanent,
-        }
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any] | None) -> Self:
-        """
-        Read what :meth:`to_payload` made.
-
-        :raises ValueError: It is none of ours: a lost event must not look like a success.
-        """
-        outcome = payload.get("outcome") if isinstance(payload, Mapping) else None
-        if payload is None or outcome not in ("finished", "timeout", "error"):
-            raise ValueError(f"the trigger sent no event that this version knows: {payload!r}")
-        job = payload.get("job")
-        if job is None and outcome != "error":
-            raise ValueError(f"the trigger sent an event without its job: {payload!r}")
-        return cls(
-            outcome=outcome,
-            deadline=float(payload["deadline"]),
-            job=job and replace(Job.from_json(job), adopted=bool(payload["adopted"])),
-            job_url=str(payload["job_url"]),
-            message=str(payload["message"]),
-            permanent=bool(payload["permanent"]),
-        )
-
-    def terminal_job(self) -> Job:
-        """
-        Return the job that has ended, or raise what happened instead.
-
-        :raises AirbyteJobTimeoutError: The time was over first.
-        :raises AirbyteError: It could not be watched any longer.
-        :raises AirflowFailException: Likewise, and no retry of the task can cure that.
-        """
-        if self.job is not None and self.outcome == "finished":
-            return self.job
-        if self.job is not None and self.outcome == "timeout":
-            raise AirbyteJobTimeoutError(self.message, job=self.job)
-        if self.permanent:
-            raise AirflowFailException(self.message)
-        raise AirbyteError(self.message)
 
 
 class AirbyteJobTrigger(BaseTrigger):
     """
     Wait until a job's status is terminal.
 
-    Its class path stands in Airflow's database, so it never moves.
+    Airflow's database stores the class path, so it never changes.
 
     :param airbyte_conn_id: Id of the Airflow connection.
     :param job_id: Job number.
-    :param connection_id: UUID of the job's Airbyte connection, to be told in messages.
+    :param connection_id: UUID of the job's Airbyte connection, for messages.
+    :param deadline: When to give up, in seconds since the epoch. A restarted triggerer continues
+        with the same deadline.
     :param poll_interval: Seconds between two reads, above 0.
-    :param deadline: When to give up, in seconds since the epoch, so that a restarted triggerer
-        does not begin anew.
-    :param job_url: The job's page, for messages.
-    :param adopted: Whether the job is somebody else's.
-    :param cancel_on_kill: Whether the job is cancelled when somebody clears the deferred task or
-        marks it (Airflow 3.3 and later); never one that is adopted.
+    :param job_url: Page of the job, for messages.
+    :param connection_name: Name of the job's Airbyte connection, for messages.
+    :param ownership: What the job is to the task: ``started``, ``found`` or ``foreign``.
+    :param cancel_on_kill: Whether to cancel the job when the deferred task is cleared or marked
+        (Airflow 3.3 and later). A foreign job is never cancelled.
     """
 
     def __init__(
@@ -135,9 +55,10 @@ class AirbyteJobTrigger(BaseTrigger):
         job_id: int,
         connection_id: str,
         deadline: float,
-        poll_interval: float = 10.0,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
         job_url: str = "",
-        adopted: bool = False,
+        connection_name: str = "",
+        ownership: str = Ownership.FOREIGN,
         cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
@@ -147,11 +68,34 @@ class AirbyteJobTrigger(BaseTrigger):
         self.deadline = deadline
         self.poll_interval = poll_interval
         self.job_url = job_url
-        self.adopted = adopted
+        self.connection_name = connection_name
+        self.ownership = Ownership(ownership)
         self.cancel_on_kill = cancel_on_kill
 
+    @classmethod
+    def for_job(
+        cls,
+        tracked: TrackedJob,
+        *,
+        airbyte_conn_id: str,
+        poll_interval: float,
+        cancel_on_kill: bool = False,
+    ) -> Self:
+        """Return the trigger that waits for *tracked*."""
+        return cls(
+            airbyte_conn_id=airbyte_conn_id,
+            job_id=tracked.job.job_id,
+            connection_id=tracked.job.connection_id,
+            deadline=tracked.deadline,
+            poll_interval=poll_interval,
+            job_url=tracked.job_url,
+            connection_name=tracked.connection_name,
+            ownership=tracked.ownership,
+            cancel_on_kill=cancel_on_kill,
+        )
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what rebuilds this trigger. No secret is among it."""
+        """Return what rebuilds this trigger; it contains no secret."""
         return (
             "airflow_provider_airbyte_sme.triggers.airbyte.AirbyteJobTrigger",
             {
@@ -161,73 +105,68 @@ class AirbyteJobTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
                 "job_url": self.job_url,
-                "adopted": self.adopted,
+                "connection_name": self.connection_name,
+                "ownership": str(self.ownership),
                 "cancel_on_kill": self.cancel_on_kill,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and tell by one :class:`JobEvent` how it ended."""
+        """Wait, then yield one :class:`.JobEvent`."""
         try:
-            event = self._event("finished", job=await self._wait())
+            event = JobEvent("finished", self._tracked(await self._wait()))
         except AirbyteJobTimeoutError as error:
-            event = self._event("timeout", job=error.job, message=str(error))
+            event = JobEvent("timeout", self._tracked(error.job), message=str(error))
         except AirbyteError as error:
-            event = self._event(
+            connection = label(self.connection_id, self.connection_name)
+            event = JobEvent(
                 "error",
                 message=(
-                    f"Job {self.job_id} of connection {self.connection_id} is not watched any "
-                    f"longer, but may still run: {error} {self.job_url}".rstrip()
+                    f"Job {self.job_id} of connection {connection} cannot be watched any longer "
+                    f"and may still be running: {error} {self.job_url}".rstrip()
                 ),
                 permanent=is_permanent(error),
             )
         yield TriggerEvent(event.to_payload())
 
     async def on_kill(self) -> None:
-        """Cancel the job when somebody clears the deferred task or marks it (Airflow 3.3)."""
-        if self.adopted or not self.cancel_on_kill:
+        """Cancel the job when the deferred task is cleared or marked (Airflow 3.3)."""
+        if not self.cancel_on_kill or not self.ownership.is_ours:
             return
         try:
             async with shared_client(await self._settings()) as client:
-                job = await client.cancel_job(self.job_id)
+                job = await client.jobs.cancel(self.job_id)
         except AirbyteError as error:
-            log.warning("Job %s was not cancelled, do it by hand: %s", self.job_id, error)
+            log.warning(
+                "Job %s of connection %s was not cancelled, cancel it in Airbyte: %s %s",
+                self.job_id,
+                label(self.connection_id, self.connection_name),
+                error,
+                self.job_url,
+            )
         else:
-            log.info("Job %s is %s.", self.job_id, job.status)
+            log.info("%s: %s.", job.describe(self.connection_name), job.status)
 
-    def _event(
-        self,
-        outcome: Outcome,
-        *,
-        job: Job | None = None,
-        message: str = "",
-        permanent: bool = False,
-    ) -> JobEvent:
-        return JobEvent(
-            outcome=outcome,
-            deadline=self.deadline,
-            job=job and replace(job, adopted=self.adopted),
-            job_url=self.job_url,
-            message=message,
-            permanent=permanent,
-        )
+    def _tracked(self, job: Job) -> TrackedJob:
+        return TrackedJob(job, self.ownership, self.deadline, self.job_url, self.connection_name)
 
     async def _wait(self) -> Job:
         settings = await self._settings()
         while True:
             try:
                 async with shared_client(settings) as client:
-                    return await client.wait_for_job(
+                    return await client.jobs.wait(
                         self.job_id,
                         poll_interval=self.poll_interval,
                         timeout=max(0.0, self.deadline - time.time()),
+                        connection_name=self.connection_name,
                     )
             except AirbyteCredentialsError:
-                # A wait of hours outlives a secret: it may have been rotated in the meantime.
+                # The secret may have been rotated during a wait of hours.
                 before, settings = settings, await self._settings()
                 if settings == before:
                     raise
-                log.info("Airflow connection %s has changed.", self.airbyte_conn_id)
+                log.info("Airflow connection %s has changed: trying again.", self.airbyte_conn_id)
 
     async def _settings(self) -> AirbyteSettings:
         try:

@@ -1,15 +1,14 @@
-"""One client for all triggers of an event loop that talk to the same Airbyte."""
+"""One client for all triggers of an event loop with the same settings."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_provider_airbyte_sme.api import AirbyteClient, AirbyteSettings
+from airflow_provider_airbyte_sme.api import AirbyteClient, AirbyteSession, AirbyteSettings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -17,52 +16,52 @@ if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.api.aiohttp_transport import AiohttpTransport
 
 
-@dataclass(slots=True)
-class _Lent:
-    client: AirbyteClient
-    borrowers: int = 0
+class _SharedClient:
+    def __init__(self, client: AirbyteClient) -> None:
+        self.client = client
+        self.users = 0
 
 
-@dataclass(slots=True)
-class _Shelf:
-    """What one event loop shares; the lock keeps two triggers from making the same client."""
+class _LoopClients:
+    """The clients of one event loop. The lock keeps two triggers from making the same one."""
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    lent: dict[AirbyteSettings, _Lent] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.clients: dict[AirbyteSettings, _SharedClient] = {}
 
 
-_shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shelf] = WeakKeyDictionary()
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def shared_client(settings: AirbyteSettings) -> AsyncIterator[AirbyteClient]:
     """
-    Lend the running loop's client for *settings*, made for the first borrower, closed by the last.
+    Provide the running loop's client for *settings*. The last user closes it.
 
-    A thousand waits then share one token and one pool of connections. Settings hold host, client
-    id and secret, so nobody gets a token that was exchanged with another secret.
+    A thousand waits then share one token and one connection pool. Settings contain host, client id
+    and secret, so no one gets a token that was exchanged with another secret.
 
     :raises AirbyteConfigError: A certificate file cannot be read.
     """
-    shelf = _shelves.setdefault(asyncio.get_running_loop(), _Shelf())
-    async with shelf.lock:
-        if settings not in shelf.lent:
-            shelf.lent[settings] = _Lent(await _make_client(settings))
-        lent = shelf.lent[settings]
-        lent.borrowers += 1
+    loop = _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
+    async with loop.lock:
+        if settings not in loop.clients:
+            loop.clients[settings] = _SharedClient(await _make_client(settings))
+        shared = loop.clients[settings]
+        shared.users += 1
     try:
-        yield lent.client
+        yield shared.client
     finally:
-        lent.borrowers -= 1
-        if not lent.borrowers:
-            del shelf.lent[settings]
-            await lent.client.close()
+        shared.users -= 1
+        if not shared.users:
+            del loop.clients[settings]
+            await shared.client.close()
 
 
 async def _make_client(settings: AirbyteSettings) -> AirbyteClient:
-    # Importing aiohttp and reading certificates take long enough for other triggers to notice.
+    # In a thread: importing aiohttp and reading certificates would block the other triggers.
     transport_class, tls = await asyncio.to_thread(_prepare, settings)
-    return AirbyteClient(settings, transport_class(settings, tls))
+    return AirbyteClient(AirbyteSession(settings, transport_class(settings, tls)))
 
 
 def _prepare(settings: AirbyteSettings) -> tuple[type[AiohttpTransport], SSLContext]:

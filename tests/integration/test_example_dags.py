@@ -1,4 +1,4 @@
-"""Each example DAG, run by ``dag.test()`` as its reader would, against an emulator."""
+"""Every example DAG, run with ``dag.test()`` against an emulator."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_api import poll
+from scripts.airflow_harness import dag_bundles
 
 try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:  # Airflow before 3.2
-    from airflow.models.dagbag import DagBag  # type: ignore[no-redef]  # the same class, moved
+    from airflow.models.dagbag import DagBag  # type: ignore[no-redef]  # the same class, before its move
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 
-# Airflow's database tools and dag.test() warn of their own dependencies, in each version of others.
+# Airflow's database tools and dag.test() cause warnings from dependencies, which vary by version.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -36,7 +37,7 @@ def airflow_database() -> None:
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """A job has ended when it is first read, so no example waits its poll interval."""
+    """Every job has ended when it is first read, so no example waits for its poll interval."""
     emulator = Emulator(time="instant", rows=120)
     with emulator.serve():
         yield emulator
@@ -44,14 +45,9 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def dags(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, DAG]:
-    """The examples as Airflow reads them, with all that their docstrings ask for."""
+    """The examples as Airflow parses them, with the variable that their docstrings require."""
     monkeypatch.setenv("AIRFLOW_VAR_AIRBYTE_CONNECTION_ID", emulator.connection_id)
-    bundle = {
-        "name": "examples",
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(EXAMPLES)},
-    }
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", dag_bundles(EXAMPLES))
     bag = DagBag(dag_folder=str(EXAMPLES))
     assert bag.import_errors == {}
     return dict(bag.dags)
@@ -59,7 +55,7 @@ def dags(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, DAG]:
 
 @pytest.fixture
 def states(dags: dict[str, DAG]) -> Callable[[str], dict[str, Any]]:
-    """Run an example to its end and return the state of each of its tasks."""
+    """Run an example to its end and return the state of each task."""
 
     def run(dag_id: str) -> dict[str, Any]:
         tasks = dags[dag_id].test().get_task_instances()
@@ -71,11 +67,11 @@ def states(dags: dict[str, DAG]) -> Callable[[str], dict[str, Any]]:
     return run
 
 
-def test_each_file_holds_the_dag_of_its_name(dags: dict[str, DAG]) -> None:
+def test_every_file_defines_the_dag_of_its_name(dags: dict[str, DAG]) -> None:
     assert set(dags) == {file.stem for file in EXAMPLES.glob("*.py")}
 
 
-def test_attach_to_running_sync_reports_the_job_that_was_there(
+def test_attach_to_running_sync_returns_the_result_of_the_running_job(
     emulator: Emulator,
     dags: dict[str, DAG],
     monkeypatch: pytest.MonkeyPatch,
@@ -84,37 +80,39 @@ def test_attach_to_running_sync_reports_the_job_that_was_there(
     real_time = Emulator()
     real_time.script_job(statuses=[("running", None)])
 
-    def the_running_sync_is_watched() -> bool:
+    def is_polled() -> bool:
         return any(request.route == "GET /jobs/{jobId}" for request in real_time.requests)
 
-    def end_once_attached(job_id: int) -> None:
-        poll(the_running_sync_is_watched, timeout=60, what="a wait for it", interval=0.05)
+    def finish_when_polled(job_id: int) -> None:
+        poll(is_polled, timeout=60, what="a read of the running job", interval=0.05)
         real_time.finish_job(job_id)
 
     with real_time.serve(), ThreadPoolExecutor() as background:
         monkeypatch.setenv("AIRFLOW_CONN_AIRBYTE_SME_DEFAULT", real_time.connection_uri)
         monkeypatch.setenv("AIRFLOW_VAR_AIRBYTE_CONNECTION_ID", real_time.connection_id)
         job_id = real_time.start_sync()
-        ended = background.submit(end_once_attached, job_id)
+        finished = background.submit(finish_when_polled, job_id)
         dag = dags["attach_to_running_sync"]
         sync: Any = dag.get_task("sync")
         sync.poll_interval = 0.2
         run = dag.test()
-        ended.result()
+        finished.result()
     assert {task.state for task in run.get_task_instances()} == {"success"}
     assert list(real_time.jobs) == [job_id]
     assert f"job {job_id} was running already" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize(("rows", "state"), [(1, "success"), (0, "skipped")])
-def test_require_rows_goes_on_only_with_new_rows(
+@pytest.mark.parametrize(
+    ("rows", "state"), [(1, "success"), (0, "skipped")], ids=["with rows", "without rows"]
+)
+def test_require_rows_continues_only_with_new_rows(
     rows: int, state: str, emulator: Emulator, states: Callable[[str], dict[str, Any]]
 ) -> None:
     emulator.script_job(rows=rows, duration=0)
     assert states("require_rows") == {"sync": state, "use_new_data": state}
 
 
-def test_sync_if_stale_syncs_once_and_then_not_for_an_hour(
+def test_sync_if_stale_does_not_sync_again_within_an_hour(
     emulator: Emulator, states: Callable[[str], dict[str, Any]]
 ) -> None:
     assert states("sync_if_stale") == {"is_stale": "success", "sync": "success"}
@@ -122,7 +120,7 @@ def test_sync_if_stale_syncs_once_and_then_not_for_an_hour(
     assert len(emulator.jobs) == 1
 
 
-def test_sync_many_connections_syncs_each_that_the_variable_lists(
+def test_sync_many_connections_syncs_every_connection_of_the_variable(
     emulator: Emulator,
     states: Callable[[str], dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -143,14 +141,16 @@ def test_sync_many_connections_syncs_each_that_the_variable_lists(
 
 
 @pytest.mark.parametrize("dag_id", ["sync_then_dbt", "sensor_gates_dbt"])
-def test_dbt_is_built_from_the_job_of_the_sync(
+def test_dbt_builds_its_models_from_the_job_of_the_sync(
     dag_id: str,
     emulator: Emulator,
     states: Callable[[str], dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="dbt does not install beside Airflow 2.11")
+    duckdb = pytest.importorskip(
+        "duckdb", reason="dbt cannot be installed together with Airflow 2.11"
+    )
     from scripts.demo import dbt_environment
 
     database = tmp_path / "dbt.duckdb"

@@ -1,4 +1,4 @@
-"""The trigger: what it stores, how it waits beside many others, what it cancels."""
+"""The trigger: its serialization, many waits in one event loop, and cancellation."""
 
 from __future__ import annotations
 
@@ -10,95 +10,148 @@ from typing import Any
 import pytest
 from airflow.serialization.serialized_objects import BaseSerialization
 
-from airflow_provider_airbyte_sme.api import AirbyteError, AirbyteJobTimeoutError
-from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, JobEvent
-from tests.integration.conftest import CONNECTION_VARIABLE, asked
+from airflow_provider_airbyte_sme.api import AirbyteJobTimeoutError, Ownership
+from airflow_provider_airbyte_sme.outcome import JobEvent
+from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
+from tests.integration.conftest import CONNECTION_NAME, CONNECTION_VARIABLE, request_count
 from tests.tasks import first_event, rebuilt, run_trigger
+
+# Seconds. A busy machine may stop the loop now and then too: `make bench` measures the gaps.
+LATENCY = 0.3
 
 
 @pytest.fixture
-def trigger(emulator):
-    """Make a trigger for a job, by default one of the emulator's connection that never ends."""
+def make_trigger(emulator):
+    """Create the trigger of a job that its task started, by default of one that never ends."""
 
     def make(job_id: int | None = None, **kwargs):
         if job_id is None:
             emulator.script_job(statuses=[("running", None)])
             job_id = emulator.start_sync()
-        kwargs = {"poll_interval": 0.05, "deadline": time.time() + 3600, **kwargs}
+        defaults = {
+            "poll_interval": 0.05,
+            "deadline": time.time() + 3600,
+            "ownership": Ownership.STARTED,
+        }
         return AirbyteJobTrigger(
             airbyte_conn_id="airbyte_sme_default",
             job_id=job_id,
             connection_id=emulator.connection_id,
-            **kwargs,
+            **{**defaults, **kwargs},
         )
 
     return make
 
 
-def test_it_survives_airflows_database(trigger):
-    made = trigger(7, job_url="https://airbyte.example.com/job", adopted=True, cancel_on_kill=True)
-    classpath, kwargs = made.serialize()
+@pytest.mark.parametrize("ownership", list(Ownership))
+def test_every_argument_survives_serialization(make_trigger, ownership):
+    trigger = make_trigger(
+        7,
+        job_url="https://airbyte.example.com/job",
+        connection_name=CONNECTION_NAME,
+        ownership=ownership,
+        cancel_on_kill=True,
+    )
+    classpath, kwargs = trigger.serialize()
 
     stored = json.dumps(BaseSerialization.serialize(kwargs))
 
     assert classpath == "airflow_provider_airbyte_sme.triggers.airbyte.AirbyteJobTrigger"
-    assert rebuilt(made).serialize() == made.serialize()
+    assert rebuilt(trigger).serialize() == trigger.serialize()
+    assert vars(rebuilt(trigger)) == vars(trigger)
     assert BaseSerialization.deserialize(json.loads(stored)) == kwargs
 
 
-def test_no_secret_is_stored_or_shown(emulator, trigger):
-    made = trigger(7)
+def test_no_secret_is_in_the_serialized_trigger_or_its_repr(emulator, make_trigger):
+    trigger = make_trigger(7)
 
-    assert emulator.client_secret not in repr(made) + repr(made.serialize())
-
-
-def test_a_restarted_triggerer_does_not_begin_the_time_anew(trigger):
-    event = run_trigger(trigger(deadline=time.time() - 1))
-
-    with pytest.raises(AirbyteJobTimeoutError, match="still running after 0 s"):
-        JobEvent.from_payload(event).terminal_job()
+    assert emulator.client_secret not in repr(trigger) + repr(trigger.serialize())
 
 
-def test_a_job_that_ended_meanwhile_is_told_at_once_even_after_the_deadline(emulator, trigger):
+def test_a_restarted_trigger_keeps_its_deadline(make_trigger):
+    event = run_trigger(make_trigger(deadline=time.time() - 1))
+
+    with pytest.raises(AirbyteJobTimeoutError, match="still running after a wait of 0 s"):
+        JobEvent.from_payload(event).ended_job()
+
+
+def test_a_job_that_has_ended_is_reported_even_after_the_deadline(emulator, make_trigger):
     job_id = emulator.start_sync()
     emulator.finish_job(job_id)
 
-    event = JobEvent.from_payload(run_trigger(trigger(job_id, deadline=time.time() - 1)))
+    event = JobEvent.from_payload(run_trigger(make_trigger(job_id, deadline=time.time() - 1)))
 
-    assert event.terminal_job().has_succeeded
-
-
-def test_a_refusal_is_told_with_what_it_means_for_the_job(trigger):
-    event = JobEvent.from_payload(run_trigger(trigger(4711, job_url="https://x.example/4711")))
-
-    assert event.outcome == "error"
-    assert event.permanent
-    assert "Job 4711" in event.message
-    assert "may still run" in event.message
-    assert event.message.endswith("https://x.example/4711")
+    assert event.ended_job().job.has_succeeded
 
 
-@pytest.mark.parametrize(
-    "payload", [None, {}, {"outcome": "finished"}, {"outcome": "success"}, "finished"]
-)
-def test_an_event_that_got_lost_is_no_success(payload):
-    with pytest.raises(ValueError, match="the trigger sent"):
-        JobEvent.from_payload(payload)
+def test_the_event_has_everything_that_the_trigger_knows(emulator, make_trigger):
+    job_id = emulator.start_sync()
+    trigger = make_trigger(
+        job_id,
+        ownership=Ownership.FOUND,
+        job_url="https://x.example/job",
+        connection_name=CONNECTION_NAME,
+    )
+
+    tracked = JobEvent.from_payload(run_trigger(trigger)).ended_job()
+
+    assert tracked.job.job_id == job_id
+    assert tracked.ownership is Ownership.FOUND
+    assert tracked.deadline == trigger.deadline
+    assert tracked.job_url == "https://x.example/job"
+    assert tracked.connection_name == CONNECTION_NAME
 
 
-def test_an_error_that_may_pass_leaves_the_task_its_retries():
-    event = JobEvent(outcome="error", deadline=0.0, message="gone for 10 min")
+class TestMessagesNameTheConnection:
+    def test_error(self, make_trigger, connection_label):
+        trigger = make_trigger(
+            4711, job_url="https://x.example/4711", connection_name=CONNECTION_NAME
+        )
 
-    with pytest.raises(AirbyteError, match="gone for 10 min"):
-        JobEvent.from_payload(event.to_payload()).terminal_job()
+        event = JobEvent.from_payload(run_trigger(trigger))
+
+        assert event.outcome == "error"
+        assert event.permanent
+        assert event.message.startswith(
+            f"Job 4711 of connection {connection_label} cannot be watched any longer and may "
+            f"still be running: Airbyte responded to GET "
+        )
+        assert event.message.endswith(" https://x.example/4711")
+
+    def test_error_without_a_known_name(self, emulator, make_trigger):
+        event = JobEvent.from_payload(run_trigger(make_trigger(4711)))
+
+        assert event.message.startswith(f"Job 4711 of connection {emulator.connection_id} cannot")
+
+    def test_timeout(self, make_trigger, connection_label):
+        trigger = make_trigger(deadline=time.time() - 1, connection_name=CONNECTION_NAME)
+
+        event = JobEvent.from_payload(run_trigger(trigger))
+
+        assert event.outcome == "timeout"
+        assert event.message == (
+            f"Job {trigger.job_id} of connection {connection_label} is still running after a "
+            f"wait of 0 s."
+        )
+
+    def test_failed_cancellation(self, emulator, make_trigger, connection_label, caplog):
+        trigger = make_trigger(cancel_on_kill=True, connection_name=CONNECTION_NAME)
+        emulator.fail_next("DELETE /jobs/{jobId}", status=403, times=None)
+
+        asyncio.run(rebuilt(trigger).on_kill())
+
+        assert (
+            f"Job {trigger.job_id} of connection {connection_label} was not cancelled"
+            in caplog.text
+        )
 
 
 class TestManyWaits:
-    """One event loop carries them all, and Airbyte is not asked more than needed."""
+    """One event loop runs all waits, with no more requests than necessary."""
 
     @pytest.fixture
     def job_ids(self, emulator) -> list[int]:
-        """Fifty syncs in their course, each of a connection of its own."""
+        """Fifty running syncs, each of a different connection."""
         job_ids = []
         for _ in range(50):
             connection_id = emulator.add_connection()
@@ -106,15 +159,15 @@ class TestManyWaits:
             job_ids.append(emulator.start_sync(connection_id))
         return job_ids
 
-    def test_the_loop_goes_on_while_airbyte_takes_its_time(self, emulator, trigger, job_ids):
-        """A client that blocks would stop the loop for each of its answers."""
-        emulator.latency, emulator.threads = ANSWER_TIME, None
+    def test_slow_responses_do_not_block_the_event_loop(self, emulator, make_trigger, job_ids):
+        """A blocking client would stop the loop during every response."""
+        emulator.latency, emulator.threads = LATENCY, None
         emulator.clear_requests()
 
         async def wait_for_all() -> tuple[list[dict[str, Any]], list[float]]:
             gaps: list[float] = []
             ticker = asyncio.create_task(_tick(gaps))
-            waits = (first_event(trigger(job_id, poll_interval=1.0)) for job_id in job_ids)
+            waits = (first_event(make_trigger(job_id, poll_interval=1.0)) for job_id in job_ids)
             events = await asyncio.gather(*waits)
             ticker.cancel()
             return events, gaps
@@ -122,40 +175,36 @@ class TestManyWaits:
         events, gaps = asyncio.run(wait_for_all())
 
         assert [event["outcome"] for event in events] == ["finished"] * 50
-        stops = [gap for gap in gaps if gap >= ANSWER_TIME]
+        stops = [gap for gap in gaps if gap >= LATENCY]
         assert len(stops) < len(emulator.requests) / 10
 
-    def test_all_of_them_share_one_token(self, emulator, trigger, job_ids):
+    def test_all_waits_share_one_token(self, emulator, make_trigger, job_ids):
         emulator.clear_requests()
 
         async def wait_for_all() -> None:
-            await asyncio.gather(*(first_event(trigger(job_id)) for job_id in job_ids))
+            await asyncio.gather(*(first_event(make_trigger(job_id)) for job_id in job_ids))
 
         asyncio.run(wait_for_all())
 
-        assert asked(emulator, "POST /applications/token") == 1
+        assert request_count(emulator, "POST /applications/token") == 1
 
     def test_a_token_is_not_shared_between_credentials(
-        self, emulator, trigger, job_ids, monkeypatch
+        self, emulator, make_trigger, job_ids, monkeypatch
     ):
-        """Right and wrong secrets meet in one process; the wrong one must not get in."""
-        wrong = emulator.connection_uri_for(emulator.url, client_secret="wrong")
-        monkeypatch.setenv("AIRFLOW_CONN_WRONG", wrong)
-        right_one, wrong_one = trigger(job_ids[0]), trigger(job_ids[1])
-        wrong_one.airbyte_conn_id = "wrong"
+        """A wrong secret must not get in with the token of the right one."""
+        wrong_uri = emulator.connection_uri_for(emulator.url, client_secret="wrong")
+        monkeypatch.setenv("AIRFLOW_CONN_WRONG", wrong_uri)
+        right, wrong = make_trigger(job_ids[0]), make_trigger(job_ids[1])
+        wrong.airbyte_conn_id = "wrong"
 
         async def wait_for_both() -> tuple[dict[str, Any], dict[str, Any]]:
-            return await asyncio.gather(first_event(right_one), first_event(wrong_one))
+            return await asyncio.gather(first_event(right), first_event(wrong))
 
         right_event, wrong_event = asyncio.run(wait_for_both())
 
         assert right_event["outcome"] == "finished"
         assert wrong_event["outcome"] == "error"
         assert "Password" in wrong_event["message"]
-
-
-# Seconds. The machine may stop the loop as well, now and then: `make bench` measures gaps.
-ANSWER_TIME = 0.3
 
 
 async def _tick(gaps: list[float]) -> None:
@@ -168,51 +217,54 @@ async def _tick(gaps: list[float]) -> None:
 
 
 class TestSecretRotatedDuringTheWait:
-    def test_the_connection_is_read_once_more(self, emulator, trigger, monkeypatch):
-        waiting = trigger()
-        emulator.finish_job(waiting.job_id)
+    def test_the_airflow_connection_is_read_again(self, emulator, make_trigger, monkeypatch):
+        trigger = make_trigger()
+        emulator.finish_job(trigger.job_id)
         emulator.rotate_secret()  # the Airflow connection still has the old one
 
-        def someone_enters_the_new_secret() -> None:
-            if asked(emulator, "POST /applications/token"):
+        def store_new_secret() -> None:
+            if request_count(emulator, "POST /applications/token"):
                 monkeypatch.setenv(CONNECTION_VARIABLE, emulator.connection_uri)
 
-        emulator.watch(someone_enters_the_new_secret)
+        emulator.watch(store_new_secret)
 
-        assert run_trigger(waiting)["outcome"] == "finished"
+        assert run_trigger(trigger)["outcome"] == "finished"
 
-    def test_with_the_same_secret_it_gives_up(self, emulator, trigger):
-        waiting = trigger()
+    def test_an_unchanged_secret_is_a_permanent_error(self, emulator, make_trigger):
+        trigger = make_trigger()
         emulator.rotate_secret()
 
-        event = run_trigger(waiting)
+        event = run_trigger(trigger)
 
         assert event["outcome"] == "error"
         assert event["permanent"]
 
 
 class TestOnKill:
-    def test_our_own_job_is_cancelled(self, emulator, trigger):
-        ours = trigger(cancel_on_kill=True)
+    @pytest.mark.parametrize("ownership", [Ownership.STARTED, Ownership.FOUND])
+    def test_our_own_job_is_cancelled(self, emulator, make_trigger, ownership):
+        trigger = make_trigger(ownership=ownership, cancel_on_kill=True)
 
-        asyncio.run(rebuilt(ours).on_kill())
+        asyncio.run(rebuilt(trigger).on_kill())
 
-        assert emulator.jobs[ours.job_id].status == "cancelled"
+        assert emulator.jobs[trigger.job_id].status == "cancelled"
 
     @pytest.mark.parametrize(
-        "not_ours", [{"cancel_on_kill": False}, {"cancel_on_kill": True, "adopted": True}]
+        "kwargs",
+        [{"cancel_on_kill": False}, {"cancel_on_kill": True, "ownership": Ownership.FOREIGN}],
+        ids=["cancel_on_kill off", "foreign job"],
     )
-    def test_no_other_job_is(self, emulator, trigger, not_ours):
-        other = trigger(**not_ours)
+    def test_no_other_job_is_cancelled(self, emulator, make_trigger, kwargs):
+        trigger = make_trigger(**kwargs)
         emulator.clear_requests()
 
-        asyncio.run(rebuilt(other).on_kill())
+        asyncio.run(rebuilt(trigger).on_kill())
 
         assert emulator.requests == []
 
-    def test_a_newer_sync_of_the_connection_is_left_running(self, emulator, trigger):
-        """Airbyte's DELETE of an old job hits whatever runs on its connection."""
-        old = trigger(cancel_on_kill=True)
+    def test_a_newer_sync_of_the_connection_is_left_running(self, emulator, make_trigger):
+        """A DELETE of an old job would cancel whatever runs on its connection."""
+        old = make_trigger(cancel_on_kill=True)
         emulator.finish_job(old.job_id)
         emulator.script_job(statuses=[("running", None)])
         newer = emulator.start_sync()
@@ -220,26 +272,29 @@ class TestOnKill:
         asyncio.run(rebuilt(old).on_kill())
 
         assert emulator.jobs[newer].status == "running"
-        assert asked(emulator, "DELETE /jobs/{jobId}") == 0
+        assert request_count(emulator, "DELETE /jobs/{jobId}") == 0
 
-    def test_a_job_that_cannot_be_cancelled_is_told_of(self, emulator, trigger, caplog):
-        ours = trigger(cancel_on_kill=True)
+    def test_a_failed_cancellation_is_logged(self, emulator, make_trigger, caplog):
+        trigger = make_trigger(cancel_on_kill=True)
         emulator.fail_next("DELETE /jobs/{jobId}", status=403, times=None)
 
-        asyncio.run(rebuilt(ours).on_kill())
+        asyncio.run(rebuilt(trigger).on_kill())
 
-        assert f"Job {ours.job_id} was not cancelled, do it by hand" in caplog.text
+        assert (
+            f"Job {trigger.job_id} of connection {emulator.connection_id} was not cancelled, "
+            f"cancel it in Airbyte"
+        ) in caplog.text
 
-    def test_a_triggerer_that_shuts_down_cancels_nothing(self, emulator, trigger):
-        ours = trigger(cancel_on_kill=True)
+    def test_a_triggerer_shutdown_cancels_nothing(self, emulator, make_trigger):
+        trigger = make_trigger(cancel_on_kill=True)
 
         async def shut_down() -> None:
-            waiting = asyncio.create_task(first_event(ours))
-            while not asked(emulator, "GET /jobs/{jobId}"):
+            wait = asyncio.create_task(first_event(trigger))
+            while not request_count(emulator, "GET /jobs/{jobId}"):
                 await asyncio.sleep(0.01)
-            waiting.cancel()
-            await asyncio.wait([waiting])
+            wait.cancel()
+            await asyncio.wait([wait])
 
         asyncio.run(shut_down())
 
-        assert emulator.jobs[ours.job_id].status == "running"
+        assert emulator.jobs[trigger.job_id].status == "running"

@@ -1,4 +1,4 @@
-"""An authority of the tests' own, and what it certifies."""
+"""A certificate authority for the tests, with server and client certificates."""
 
 import ssl
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tests.unit.api.servers import LOOPBACK
 
 @dataclass(frozen=True)
 class Certificates:
-    """An authority, a client that it knows, and the files of both."""
+    """A certificate authority, a client certificate that it signed, and the files of both."""
 
     authority: trustme.CA
     folder: Path
@@ -35,20 +35,20 @@ class Certificates:
 
     @classmethod
     def made_in(cls, folder: Path) -> Self:
-        made = cls(trustme.CA(), folder)
-        client = made.authority.issue_cert("client@example.com")
-        made.authority.cert_pem.write_to_path(made.ca_bundle)
-        client.cert_chain_pems[0].write_to_path(made.client_cert)
-        client.private_key_pem.write_to_path(made.client_key)
-        client.private_key_and_cert_chain_pem.write_to_path(made.client_cert_with_key)
-        return made
+        certificates = cls(trustme.CA(), folder)
+        client = certificates.authority.issue_cert("client@example.com")
+        certificates.authority.cert_pem.write_to_path(certificates.ca_bundle)
+        client.cert_chain_pems[0].write_to_path(certificates.client_cert)
+        client.private_key_pem.write_to_path(certificates.client_key)
+        client.private_key_and_cert_chain_pem.write_to_path(certificates.client_cert_with_key)
+        return certificates
 
     def server_context(self, host: str = LOOPBACK) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(host).configure_cert(context)
         return context
 
-    def server_context_that_wants_a_client_certificate(self) -> ssl.SSLContext:
+    def server_context_requiring_client_cert(self) -> ssl.SSLContext:
         context = self.server_context()
         self.authority.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED

@@ -22,42 +22,42 @@ from airflow_provider_airbyte_sme.api import (
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.doubles import Wire, client_for
-from tests.unit.api.faces import Face, over_aiohttp, over_requests
+from tests.unit.api.runners import Runner, over_aiohttp, over_requests
 
 T = TypeVar("T")
 
-# What the two HTTP libraries, urllib and OpenSSL would take from whoever runs the tests.
-INHERITED = ("_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert", "netrc")
+# Parts of the names of variables that the HTTP libraries, urllib and OpenSSL read.
+INHERITED_VARIABLES = ("_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert", "netrc")
 
 
 @pytest.fixture(scope="session")
-def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority that certifies nobody here, in place of the hundred that take long to load."""
-    path = tmp_path_factory.mktemp("strangers") / "ca.pem"
+def unrelated_ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA that signed no certificate here; the default bundle of over a hundred loads slowly."""
+    path = tmp_path_factory.mktemp("unrelated_ca") / "ca.pem"
     trustme.CA().cert_pem.write_to_path(path)
     return path
 
 
 @pytest.fixture(autouse=True)
-def _no_inherited_network(monkeypatch: pytest.MonkeyPatch, strangers: Path) -> None:
+def _no_inherited_network_settings(monkeypatch: pytest.MonkeyPatch, unrelated_ca: Path) -> None:
     for name in os.environ:
-        if any(part in name.lower() for part in INHERITED):
+        if any(part in name.lower() for part in INHERITED_VARIABLES):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("SSL_CERT_FILE", str(strangers))
-    monkeypatch.setenv("SSL_CERT_DIR", str(strangers.parent))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(strangers))
+    monkeypatch.setenv("SSL_CERT_FILE", str(unrelated_ca))
+    monkeypatch.setenv("SSL_CERT_DIR", str(unrelated_ca.parent))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(unrelated_ca))
 
 
 @pytest.fixture(params=[over_requests, over_aiohttp], ids=["requests", "aiohttp"])
-def over_sockets(request: pytest.FixtureRequest) -> Face:
-    """Both faces that need a network."""
-    face: Face = request.param
-    return face
+def over_sockets(request: pytest.FixtureRequest) -> Runner:
+    """Run a scenario over sockets, with each transport."""
+    runner: Runner = request.param
+    return runner
 
 
 @pytest.fixture
-def ask(over_sockets: Face) -> Callable[..., HttpResponse]:
-    """Send requests over one transport, one after the other, and return the last answer."""
+def send(over_sockets: Runner) -> Callable[..., HttpResponse]:
+    """Send requests one after the other over one transport, and return the last response."""
 
     def run(server_url: str, *requests: HttpRequest, **fields: object) -> HttpResponse:
         async def scenario(transport: Transport) -> HttpResponse:
@@ -66,22 +66,23 @@ def ask(over_sockets: Face) -> Callable[..., HttpResponse]:
                 await transport.send(request)
             return await transport.send(last)
 
-        settings = AirbyteSettings(AirbyteUrls.parse(server_url), **fields)  # type: ignore[arg-type]  # the fields' own
+        urls = AirbyteUrls.parse(server_url)
+        settings = AirbyteSettings(urls, **fields)  # type: ignore[arg-type]  # of any field
         return over_sockets(settings, scenario)
 
     return run
 
 
-@pytest.fixture(params=[run_blocking, asyncio.run], ids=["blocking", "event loop"])
+@pytest.fixture(params=[run_blocking, asyncio.run], ids=["sync", "async"])
 def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, T]], T]:
-    """Run a coroutine over a transport that never suspends, as each face does."""
+    """Run a coroutine whose transport never suspends, as a sync and as an async caller would."""
     runner: Callable[[Coroutine[Any, Any, T]], T] = request.param
     return runner
 
 
 @pytest.fixture
 def emulator() -> Emulator:
-    """An Airbyte whose time passes while the client sleeps."""
+    """An emulator whose clock advances only while the client sleeps."""
     return Emulator(time="manual", start=datetime(2026, 3, 25, 1, 30, 0, 400_000, tzinfo=UTC))
 
 

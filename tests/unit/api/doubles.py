@@ -1,4 +1,4 @@
-"""What stands between a client and an emulator in memory: a server's clock, and bad luck."""
+"""A transport to an emulator in memory, with failures and events that a test schedules."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteClient,
+    AirbyteSession,
     AirbyteSettings,
     AirbyteTransportError,
     AirbyteUrls,
@@ -25,10 +26,10 @@ AIRBYTE = "https://airbyte.example.com"
 
 class Wire:
     """
-    Leads to an emulator in memory as a network would, whose sleeps move the emulator's clock.
+    A transport to an emulator in memory. A sleep advances the emulator's clock.
 
-    :param requests: Every request, as it was sent.
-    :param slept: Every sleep, in seconds.
+    :ivar requests: Every request, as it was sent.
+    :ivar slept: Every sleep, in seconds.
     """
 
     def __init__(self, emulator: Emulator) -> None:
@@ -37,53 +38,58 @@ class Wire:
         self.is_closed = False
         self._emulator = emulator
         self._inner = emulator.transport()
-        self._spoilt: list[tuple[str, HttpResponse]] = []
-        self._before: list[tuple[str, Callable[[], object]]] = []
-        self._meanwhile: list[Callable[[], object]] = []
-        self._agenda: list[tuple[float, Callable[[], object]]] = []
+        self._replacements: list[tuple[str, HttpResponse]] = []
+        self._before_requests: list[tuple[str, Callable[[], object]]] = []
+        self._after_sleeps: list[Callable[[], object]] = []
+        self._scheduled: list[tuple[float, Callable[[], object]]] = []
 
-    def before_next(self, method: str, happens: Callable[[], object]) -> None:
-        """Let something happen just before the next call with *method* arrives, or hinder it."""
-        self._before.append((method, happens))
+    def before_next(self, method: str, action: Callable[[], object]) -> None:
+        """
+        Run *action* just before the next *method* request arrives.
 
-    def spoil_next(self, method: str, response: HttpResponse) -> None:
-        """Let the next call with *method* be carried out, and answer it with *response*."""
-        self._spoilt.append((method, response))
+        The request fails with the exception that *action* raises, if any.
+        """
+        self._before_requests.append((method, action))
 
-    def during_next_sleep(self, happens: Callable[[], object]) -> None:
-        """Let something happen at the end of the next sleep; calls queue, one for each sleep."""
-        self._meanwhile.append(happens)
+    def replace_next_response(self, method: str, response: HttpResponse) -> None:
+        """Let the server execute the next *method* request, but return *response* for it."""
+        self._replacements.append((method, response))
 
-    def in_seconds(self, seconds: float, happens: Callable[[], object]) -> None:
-        """Let something happen as soon as *seconds* from now have been slept."""
-        self._agenda.append((self._emulator.clock.time() + seconds, happens))
+    def after_next_sleep(self, action: Callable[[], object]) -> None:
+        """Run *action* at the end of the next sleep. Several actions queue, one for each sleep."""
+        self._after_sleeps.append(action)
+
+    def after_seconds(self, seconds: float, action: Callable[[], object]) -> None:
+        """Run *action* in the sleep that reaches *seconds* from now."""
+        self._scheduled.append((self._emulator.clock.time() + seconds, action))
 
     @property
     def calls(self) -> list[str]:
-        """The methods of all requests but the exchanges of tokens."""
-        return [request.method for request in self.requests if not _is_exchange(request)]
+        """The methods of all requests except token exchanges."""
+        return [request.method for request in self.requests if not _is_token_exchange(request)]
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
-        method = "" if _is_exchange(request) else request.method
-        if happens := _take(self._before, method):
-            happens()
-        answered = await self._inner.send(request)
-        spoilt = _take(self._spoilt, method)
-        if spoilt is None:
-            return answered
-        return replace(spoilt, headers={"date": answered.headers["date"], **spoilt.headers})
+        method = "" if _is_token_exchange(request) else request.method
+        if action := _take(self._before_requests, method):
+            action()
+        response = await self._inner.send(request)
+        replacement = _take(self._replacements, method)
+        if replacement is None:
+            return response
+        headers = {"date": response.headers["date"], **replacement.headers}
+        return replace(replacement, headers=headers)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         until = self._emulator.clock.time() + seconds
-        while self._agenda and self._agenda[0][0] <= until:
-            at, happens = self._agenda.pop(0)
+        while self._scheduled and self._scheduled[0][0] <= until:
+            at, action = self._scheduled.pop(0)
             await self._inner.sleep(max(0.0, at - self._emulator.clock.time()))
-            happens()
+            action()
         await self._inner.sleep(max(0.0, until - self._emulator.clock.time()))
-        if seconds and self._meanwhile:
-            self._meanwhile.pop(0)()
+        if seconds and self._after_sleeps:
+            self._after_sleeps.pop(0)()
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
@@ -92,31 +98,32 @@ class Wire:
         self.is_closed = True
 
 
-def refused() -> None:
-    """Hinder a call before it is sent."""
+def fail_unsent() -> None:
+    """Fail a request before it is sent."""
     raise AirbyteTransportError("Connection refused", request_sent=False)
 
 
-def lost() -> None:
-    """Hinder a call after it was sent, as far as the client can tell."""
+def fail_sent() -> None:
+    """Fail a request that, for all the client knows, was sent."""
     raise AirbyteTransportError("Connection reset by peer", request_sent=True)
 
 
-def _is_exchange(request: HttpRequest) -> bool:
+def _is_token_exchange(request: HttpRequest) -> bool:
     return request.url.endswith("/applications/token")
 
 
-def _take(waiting: list[tuple[str, T]], method: str) -> T | None:
-    for number, (wanted, value) in enumerate(waiting):
-        if wanted == method:
-            del waiting[number]
+def _take(queue: list[tuple[str, T]], method: str) -> T | None:
+    """Remove and return the first value of *queue* for *method*."""
+    for index, (expected_method, value) in enumerate(queue):
+        if expected_method == method:
+            del queue[index]
             return value
     return None
 
 
 def settings_for(emulator: Emulator, url: str = AIRBYTE, **fields: Any) -> AirbyteSettings:
-    known = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
-    return AirbyteSettings(AirbyteUrls.parse(url), **{**known, **fields})
+    credentials = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
+    return AirbyteSettings(AirbyteUrls.parse(url), **{**credentials, **fields})
 
 
 def client_for(
@@ -128,22 +135,23 @@ def client_for(
     **options: Any,
 ) -> AirbyteClient:
     """
-    Make a client that lives by the emulator's clock and waits as long as jitter allows.
+    Return a client that uses the emulator's clock and always waits for the longest retry delay.
 
-    :param skew: Seconds that the client's own clock is ahead of the server's.
+    :param skew: Seconds by which the client's wall clock is ahead of the server's.
     """
-    return AirbyteClient(
+    session = AirbyteSession(
         settings or settings_for(emulator),
         transport,
         **{
-            "monotonic": emulator.clock.time,
+            "clock": emulator.clock.time,
             "wall_clock": lambda: emulator.clock.time() + skew,
-            "chance": lambda: 1.0,
+            "jitter": lambda: 1.0,
             **options,
         },
     )
+    return AirbyteClient(session)
 
 
 def requests_to(emulator: Emulator, route: str) -> list[int | None]:
-    """Return the status of every answer of *route*, ``None`` for those that got none."""
+    """Return the status of each response of *route*; ``None`` for a request without a response."""
     return [request.status for request in emulator.requests if request.route == route]

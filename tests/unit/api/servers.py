@@ -1,4 +1,4 @@
-"""Small servers on loopback: what goes over the wire is what a test wrote, byte for byte."""
+"""Small servers on loopback that send exactly the bytes that a test gives them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came in; names of headers in lower case."""
+    """One request as it was received; header names in lower case."""
 
     method: str
     target: str
@@ -28,36 +28,36 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawResponse:
     """
-    What goes out, and what becomes of the connection then.
+    The bytes of one response, and what to do with the connection after them.
 
-    :param then: ``keep`` it for the next request, ``close`` it, ``hold`` it open in silence until
-        the server stops, or ``garble`` what is encrypted.
+    :param then: ``keep`` the connection for the next request, ``close`` it, ``hold`` it open
+        without another byte until the server stops, or ``garble`` the TLS stream.
     """
 
     raw: bytes
     then: Literal["keep", "close", "hold", "garble"] = "keep"
 
 
-def answer(
+def raw_response(
     body: bytes = b"{}", status: str = "200 OK", headers: Iterable[tuple[str, str]] = ()
-) -> Answer:
+) -> RawResponse:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    return Answer("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+    return RawResponse("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
 
 class RawServer:
     """
-    Gives its answers in order, the last one again and again, and keeps what it was asked.
+    Sends the given responses in order, repeats the last one, and records the requests.
 
-    :param tls: Speaks TLS with it; a handshake that fails is the client's affair.
+    :param tls: Context for TLS; ``None`` for plain HTTP. A failed handshake is ignored here.
     """
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *responses: RawResponse, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
-        self._answers = deque(answers or (answer(),))
+        self._responses = deque(responses or (raw_response(),))
         self._tls = tls
         self._stopped = threading.Event()
         self._listener = socket.create_server((LOOPBACK, 0))
@@ -75,8 +75,8 @@ class RawServer:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         self._stopped.set()
@@ -100,18 +100,18 @@ class RawServer:
     def _serve(self, connection: socket.socket) -> None:
         self._open.add(connection)
         try:
-            # A client that does not trust us, or whom we do not trust, leaves in the middle.
+            # A failed TLS handshake, or a client that disconnects.
             with connection, suppress(OSError):
                 if self._tls is None:
-                    self._talk(connection)
+                    self._handle_requests(connection)
                 else:
                     with self._tls.wrap_socket(connection, server_side=True) as encrypted:
                         self._open.add(encrypted)
-                        self._talk(encrypted)
+                        self._handle_requests(encrypted)
         finally:
             self._open = {open_socket for open_socket in self._open if open_socket.fileno() >= 0}
 
-    def _talk(self, connection: socket.socket) -> None:
+    def _handle_requests(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
             while request := _read(stream):
                 self.requests.append(request)
@@ -119,19 +119,19 @@ class RawServer:
                     return
 
     def respond(self, connection: socket.socket, request: Received) -> bool:
-        """Answer *request* and tell whether to wait for another one."""
+        """Respond to *request* and return whether to keep the connection."""
         del request
-        now = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
-        connection.sendall(now.raw)
-        if now.then == "hold":
+        current = self._responses.popleft() if len(self._responses) > 1 else self._responses[0]
+        connection.sendall(current.raw)
+        if current.then == "hold":
             self._stopped.wait()
-        elif now.then == "garble":
-            os.write(connection.fileno(), b"no record of TLS")
-        return now.then == "keep"
+        elif current.then == "garble":
+            os.write(connection.fileno(), b"not a TLS record")
+        return current.then == "keep"
 
 
 class Proxy(RawServer):
-    """A proxy that answers for plain HTTP itself, and leads to the real target for the rest."""
+    """A proxy that responds to plain HTTP itself and tunnels CONNECT to the real target."""
 
     def respond(self, connection: socket.socket, request: Received) -> bool:
         if request.method != "CONNECT":
@@ -141,10 +141,10 @@ class Proxy(RawServer):
             target.settimeout(None)
             self._open.add(target)
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(target, connection))
-            back.start()
+            backward = threading.Thread(target=_pump, args=(target, connection))
+            backward.start()
             _pump(connection, target)
-            back.join(10)
+            backward.join(10)
         return False
 
 

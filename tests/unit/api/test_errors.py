@@ -1,4 +1,4 @@
-"""One line per error: what, on what, why, and what to do."""
+"""Each error is one line: what failed, on what, why, and what to do."""
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteBadRequestError,
     AirbyteConfigError,
     AirbyteConflictError,
+    AirbyteDecodeError,
     AirbyteError,
     AirbyteJobCancelledError,
     AirbyteJobError,
@@ -27,22 +28,22 @@ from airflow_provider_airbyte_sme.api import (
     Problem,
 )
 from airflow_provider_airbyte_sme.api.errors import api_error, one_line
-from tests.unit.api.answers import (
+from tests.unit.api.malformed import ANY_JSON, reproducible
+from tests.unit.api.responses import (
     CONNECTION_ID,
     ERROR_ID,
     hateoas,
-    json_answer,
+    html_page,
+    json_response,
     opaque,
     problem,
-    web_page,
 )
-from tests.unit.api.oddities import ANY_JSON, steady
 
 REQUEST = HttpRequest("POST", "https://ab/api/public/v1/jobs", {"Authorization": "Bearer s3cret"})
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "error_class"),
     [
         (302, AirbyteApiError),
         (400, AirbyteBadRequestError),
@@ -59,30 +60,36 @@ REQUEST = HttpRequest("POST", "https://ab/api/public/v1/jobs", {"Authorization":
         (599, AirbyteServerError),
     ],
 )
-def test_each_status_has_its_error(status, kind):
+def test_each_status_maps_to_its_error_class(status, error_class):
     error = api_error(REQUEST, opaque(status), retry_after=3.0)
 
-    assert type(error) is kind
+    assert type(error) is error_class
     assert (error.status, error.method, error.url) == (status, "POST", REQUEST.url)
     assert error.retry_after == 3.0
 
 
-def test_whoever_handles_the_base_class_handles_all():
-    for kind in (AirbyteTransportError, AirbyteApiError, AirbyteConfigError, AirbyteJobError):
-        assert issubclass(kind, AirbyteError)
+def test_all_errors_derive_from_the_base_class():
+    for error_class in (
+        AirbyteTransportError,
+        AirbyteApiError,
+        AirbyteConfigError,
+        AirbyteDecodeError,
+        AirbyteJobError,
+    ):
+        assert issubclass(error_class, AirbyteError)
     assert issubclass(AirbyteConfigError, ValueError)
     assert issubclass(AirbyteRequestTimeoutError, AirbyteTransportError)
-    for kind in (
+    for error_class in (
         AirbyteJobFailedError,
         AirbyteJobCancelledError,
         AirbyteTooFewRowsError,
         AirbyteJobTimeoutError,
     ):
-        assert issubclass(kind, AirbyteJobError)
+        assert issubclass(error_class, AirbyteJobError)
 
 
-NOT_AIRBYTE = AirbyteApiError.advice
-REASONS = {
+WRONG_HOST_ADVICE = AirbyteApiError.advice
+MESSAGES = {
     "problem with a message": (
         problem(409, "try-again-later", {"message": "A sync is already running."}),
         "409: try-again-later, A sync is already running. Look at the connection in Airbyte.",
@@ -97,68 +104,74 @@ REASONS = {
     ),
     "problem without data": (
         problem(503, "service-unavailable"),
-        "503: service-unavailable, The detail of service-unavailable. " + AirbyteServerError.advice,
+        f"503: service-unavailable, The detail of service-unavailable. {AirbyteServerError.advice}",
     ),
-    "bare error id": (
+    "problem with a title only": (
+        json_response({"title": "state-conflict"}, 409),
+        f"409: state-conflict. {AirbyteConflictError.advice}",
+    ),
+    "error id only": (
         opaque(500),
-        f"500: errorId {ERROR_ID}, explained in the log of airbyte-server. "
-        + AirbyteServerError.advice,
+        f"500: errorId {ERROR_ID}, see the log of airbyte-server. {AirbyteServerError.advice}",
     ),
-    "exception of the config API": (
-        json_answer({"message": "Could not get the user.", "errorId": ERROR_ID}, 401),
-        f"401: Could not get the user. (errorId {ERROR_ID}, explained in the log of "
-        f"airbyte-server). {AirbyteAuthenticationError.advice}",
+    "error of the config API": (
+        json_response({"message": "Could not get the user.", "errorId": ERROR_ID}, 401),
+        f"401: Could not get the user (errorId {ERROR_ID}, see the log of airbyte-server). "
+        f"{AirbyteAuthenticationError.advice}",
     ),
-    "the framework's reasons": (
+    "errors of the framework": (
         hateoas(400, "Bad Request", "Invalid client id", "Invalid token"),
         f"400: Invalid client id; Invalid token. {AirbyteBadRequestError.advice}",
     ),
-    "the framework's message": (
-        json_answer({"message": "You are being rate limited."}, 429),
+    "message of the framework": (
+        json_response({"message": "You are being rate limited."}, 429),
         f"429: You are being rate limited. {AirbyteRateLimitError.advice}",
     ),
-    "web page of a proxy": (
-        web_page(403),
-        f"403: a web page instead of an API answer. {NOT_AIRBYTE}",
+    "HTML page with a 4xx": (
+        html_page(403),
+        f"403: an HTML page instead of an API response. {WRONG_HOST_ADVICE}",
     ),
-    "web page of an ingress in trouble": (
-        web_page(503),
-        f"503: a web page instead of an API answer. {AirbyteServerError.advice}",
+    "HTML page with a 5xx": (
+        html_page(503),
+        f"503: an HTML page instead of an API response. {AirbyteServerError.advice}",
     ),
-    "bare text": (
+    "plain text": (
         HttpResponse(404, {"content-type": "application/json"}, b"Object not found."),
-        f"404: Object not found. {NOT_AIRBYTE}",
+        f"404: Object not found. {WRONG_HOST_ADVICE}",
     ),
-    "no text": (HttpResponse(404), f"404: . {NOT_AIRBYTE}"),
-    "bytes of no text": (
+    "empty body": (HttpResponse(404), f"404. {WRONG_HOST_ADVICE}"),
+    "invalid UTF-8": (
         HttpResponse(404, {}, b"\xff\xfe{"),
-        f"404: \ufffd\ufffd{{. {NOT_AIRBYTE}",
+        f"404: \ufffd\ufffd{{. {WRONG_HOST_ADVICE}",
     ),
-    "JSON of another kind": (
-        json_answer(["no", "route"], 404),
-        f"404: ['no', 'route']. {NOT_AIRBYTE}",
+    "JSON array": (
+        json_response(["no", "route"], 404),
+        f"404: ['no', 'route']. {WRONG_HOST_ADVICE}",
     ),
-    "JSON of somebody else": (
-        json_answer({"error": "no route"}, 404),
-        f"404: {{'error': 'no route'}}. {NOT_AIRBYTE}",
+    "JSON of another server": (
+        json_response({"error": "no route"}, 404),
+        f"404: {{'error': 'no route'}}. {WRONG_HOST_ADVICE}",
     ),
     "redirect": (
         HttpResponse(302, {"location": "https://sso.example.com/login?state=s3cret#s3cret"}),
-        f"302: a redirect to 'https://sso.example.com/login'. {NOT_AIRBYTE}",
+        f"302: a redirect to 'https://sso.example.com/login'. {WRONG_HOST_ADVICE}",
     ),
-    "redirect to nowhere": (HttpResponse(301), f"301: a redirect to ''. {NOT_AIRBYTE}"),
-    "redirect to what is no URL": (
+    "redirect without a location": (
+        HttpResponse(301),
+        f"301: a redirect without a target. {WRONG_HOST_ADVICE}",
+    ),
+    "redirect to an invalid URL": (
         HttpResponse(301, {"location": "https://["}),
-        f"301: a redirect to ''. {NOT_AIRBYTE}",
+        f"301: a redirect without a target. {WRONG_HOST_ADVICE}",
     ),
 }
 
 
-@pytest.mark.parametrize(("response", "said"), REASONS.values(), ids=REASONS)
-def test_a_message_tells_what_was_asked_what_came_back_and_what_to_do(response, said):
+@pytest.mark.parametrize(("response", "expected"), MESSAGES.values(), ids=MESSAGES)
+def test_a_message_names_the_request_the_reason_and_what_to_do(response, expected):
     message = str(api_error(REQUEST, response))
 
-    assert message == f"Airbyte answered POST https://ab/api/public/v1/jobs with {said}"
+    assert message == f"Airbyte responded to POST https://ab/api/public/v1/jobs with {expected}"
     assert "s3cret" not in message
 
 
@@ -168,13 +181,13 @@ def test_a_message_tells_what_was_asked_what_came_back_and_what_to_do(response, 
         (problem(409, "state-conflict"), True),
         (opaque(500), True),
         (hateoas(401, "Unauthorized"), True),
-        (web_page(503), False),
+        (html_page(503), False),
         (HttpResponse(302), False),
         (HttpResponse(502, {}, b"Bad gateway"), False),
-        (json_answer({"error": "no route"}, 404), False),
+        (json_response({"error": "no route"}, 404), False),
     ],
 )
-def test_what_a_proxy_wrote_is_told_from_what_airbyte_wrote(response, from_airbyte):
+def test_a_response_of_a_proxy_is_distinguished_from_one_of_airbyte(response, from_airbyte):
     assert Problem.from_response(response).from_airbyte is from_airbyte
 
 
@@ -192,7 +205,7 @@ def test_a_problem_keeps_its_data():
         ("error:connection/locked", False, False),
     ],
 )
-def test_conflicts_are_told_apart_by_their_title(title, sync_is_running, state_conflict):
+def test_conflicts_are_distinguished_by_their_title(title, sync_is_running, state_conflict):
     error = api_error(REQUEST, problem(409, title))
 
     assert isinstance(error, AirbyteConflictError)
@@ -200,33 +213,33 @@ def test_conflicts_are_told_apart_by_their_title(title, sync_is_running, state_c
     assert error.state_conflict is state_conflict
 
 
-@steady
+@reproducible
 @given(
     status=st.integers(300, 599),
-    body=st.binary() | ANY_JSON.map(lambda payload: json_answer(payload).body),
+    body=st.binary() | ANY_JSON.map(lambda payload: json_response(payload).body),
     content_type=st.sampled_from(["application/json", "text/html", "", "text/plain"]),
 )
-def test_no_answer_is_too_odd_for_one_line(status, body, content_type):
+def test_any_response_gives_a_one_line_message(status, body, content_type):
     error = api_error(REQUEST, HttpResponse(status, {"content-type": content_type}, body))
 
     assert len(str(error).splitlines()) == 1
 
 
-@steady
+@reproducible
 @given(
     fields=st.dictionaries(
         st.sampled_from(["title", "errorId", "message", "data", "detail", "_embedded"]), ANY_JSON
     ),
     errors=ANY_JSON,
 )
-def test_no_body_that_looks_like_airbytes_is_too_odd_for_one_line(fields, errors):
+def test_a_malformed_airbyte_body_gives_a_one_line_message(fields, errors):
     for payload in (fields, {"message": "Bad Request", "_embedded": {"errors": errors}}):
-        error = api_error(REQUEST, json_answer(payload, 400))
+        error = api_error(REQUEST, json_response(payload, 400))
 
         assert len(str(error).splitlines()) == 1
 
 
-def test_a_long_reason_is_cut():
+def test_a_long_reason_is_truncated():
     line = one_line("two\n\twords " * 100)
 
     assert line.startswith("two words two words")

@@ -1,4 +1,4 @@
-"""The seam between the client and the network."""
+"""HTTP values, and the runner for blocking transports."""
 
 import asyncio
 
@@ -7,22 +7,22 @@ import pytest
 from airflow_provider_airbyte_sme.api import HttpRequest, HttpResponse, run_blocking
 
 
-async def answer() -> int:
+async def return_42() -> int:
     return 42
 
 
-def test_a_coroutine_that_never_suspends_is_run_to_its_end():
-    assert run_blocking(answer()) == 42
+def test_run_blocking_returns_the_result_of_a_coroutine_that_never_suspends():
+    assert run_blocking(return_42()) == 42
 
 
-def test_a_coroutine_that_never_suspends_is_run_inside_a_running_event_loop_too():
-    async def within_a_loop() -> int:
-        return run_blocking(answer())
+def test_run_blocking_works_inside_a_running_event_loop():
+    async def in_loop() -> int:
+        return run_blocking(return_42())
 
-    assert asyncio.run(within_a_loop()) == 42
+    assert asyncio.run(in_loop()) == 42
 
 
-def test_an_error_of_the_coroutine_comes_out():
+def test_run_blocking_raises_the_exception_of_the_coroutine():
     async def fail() -> None:
         raise LookupError("why")
 
@@ -30,7 +30,7 @@ def test_an_error_of_the_coroutine_comes_out():
         run_blocking(fail())
 
 
-def test_a_coroutine_that_suspends_is_told_of_and_closed():
+def test_run_blocking_rejects_and_closes_a_coroutine_that_suspends():
     cleaned_up = []
 
     async def suspend() -> None:
@@ -44,13 +44,13 @@ def test_a_coroutine_that_suspends_is_told_of_and_closed():
     assert cleaned_up == [True]
 
 
-def test_a_request_shows_neither_its_headers_nor_its_body():
+def test_the_repr_of_a_request_contains_neither_headers_nor_body():
     request = HttpRequest("POST", "https://ab/token", {"Authorization": "s3cret"}, b"s3cret")
 
     assert "s3cret" not in repr(request)
 
 
-def test_a_response_does_not_show_its_body():
+def test_the_repr_of_a_response_does_not_contain_its_body():
     assert "s3cret" not in repr(HttpResponse(200, {}, b'{"access_token":"s3cret"}'))
 
 
@@ -67,19 +67,19 @@ def test_a_response_does_not_show_its_body():
         ("text/plain", b"", False),
     ],
 )
-def test_a_web_page_is_known_by_its_type_or_by_its_first_words(content_type, body, is_html):
+def test_html_is_recognised_by_its_content_type_or_its_first_tag(content_type, body, is_html):
     assert HttpResponse(200, {"content-type": content_type}, body).is_html is is_html
 
 
-def test_a_response_without_headers_is_no_web_page():
+def test_a_response_without_headers_and_body_is_not_html():
     assert not HttpResponse(200).is_html
 
 
-def test_json_is_decoded():
+def test_a_json_body_is_parsed():
     assert HttpResponse(200, {}, b'{"a": [1]}').json() == {"a": [1]}
 
 
 @pytest.mark.parametrize("body", [b"", b'{"a": ', b"\xff", b"Successful operation"])
-def test_what_is_no_json_is_a_value_error(body):
-    with pytest.raises(ValueError):  # noqa: PT011  the library's words are no contract
+def test_invalid_json_raises_a_value_error(body):
+    with pytest.raises(ValueError):  # noqa: PT011  # the message is the standard library's
         HttpResponse(200, {}, body).json()

@@ -1,4 +1,4 @@
-"""What Airbyte says, read into values: leniently where it may grow, strictly where it must not."""
+"""Parsing of Airbyte's objects: unknown fields and statuses are fine, invalid fields are not."""
 
 import json
 from dataclasses import asdict
@@ -12,15 +12,18 @@ from airflow_provider_airbyte_sme.api import (
     TERMINAL_STATUSES,
     AirbyteConnection,
     AirbyteDecodeError,
+    CreatedJob,
     Instance,
     Job,
     JobFailure,
     JobStatus,
     JobType,
+    Ownership,
     Workspace,
 )
-from tests.unit.api.answers import CONNECTION, CONNECTION_ID, JOB
-from tests.unit.api.oddities import ANY_JSON, steady
+from airflow_provider_airbyte_sme.api.models import label
+from tests.unit.api.malformed import ANY_JSON, reproducible
+from tests.unit.api.responses import CONNECTION, CONNECTION_ID, JOB
 
 WORKSPACE = {"workspaceId": "744c", "name": "Analytics", "dataResidency": "auto"}
 
@@ -29,7 +32,7 @@ def without(fields, name):
     return {key: value for key, value in fields.items() if key != name}
 
 
-def test_a_job_is_read_with_all_that_it_tells():
+def test_all_fields_of_a_job_are_parsed():
     assert Job.from_json(JOB) == Job(
         job_id=42,
         status="succeeded",
@@ -40,27 +43,26 @@ def test_a_job_is_read_with_all_that_it_tells():
         duration=timedelta(minutes=11, seconds=13),
         bytes_synced=15872,
         rows_synced=120,
-        adopted=False,
     )
 
 
-def test_a_job_just_created_has_neither_end_nor_counters():
-    fresh = {
+def test_a_new_job_has_neither_end_nor_counters():
+    created = {
         name: JOB[name] for name in ("jobId", "status", "jobType", "connectionId", "startTime")
     }
 
-    job = Job.from_json(fresh)
+    job = Job.from_json(created)
 
     assert (job.last_updated_at, job.duration) == (None, None)
     assert (job.bytes_synced, job.rows_synced) == (None, None)
 
 
-def test_fields_of_a_newer_server_are_ignored():
+def test_unknown_fields_are_ignored():
     assert Job.from_json({**JOB, "attempts": [1, 2], "region": {"a": 1}}) == Job.from_json(JOB)
 
 
 @pytest.mark.parametrize(
-    ("text", "instant"),
+    ("text", "timestamp"),
     [
         ("2026-03-25T01:30:50Z", datetime(2026, 3, 25, 1, 30, 50, tzinfo=UTC)),
         ("2026-03-25T01:30Z", datetime(2026, 3, 25, 1, 30, tzinfo=UTC)),
@@ -68,10 +70,10 @@ def test_fields_of_a_newer_server_are_ignored():
         ("2026-03-25T03:30:50+02:00", datetime(2026, 3, 25, 1, 30, 50, tzinfo=UTC)),
     ],
 )
-def test_an_instant_is_read_in_every_form_that_java_writes(text, instant):
+def test_timestamps_are_parsed_in_every_format_of_java(text, timestamp):
     started_at = Job.from_json({**JOB, "startTime": text}).started_at
 
-    assert started_at == instant
+    assert started_at == timestamp
     assert started_at.tzinfo is UTC
 
 
@@ -84,7 +86,7 @@ def test_an_instant_is_read_in_every_form_that_java_writes(text, instant):
         ("PT1.5S", timedelta(seconds=1.5)),
     ],
 )
-def test_a_duration_is_read_in_every_form_that_java_writes(text, duration):
+def test_durations_are_parsed_in_every_format_of_java(text, duration):
     assert Job.from_json({**JOB, "duration": text}).duration == duration
 
 
@@ -109,7 +111,7 @@ OPTIONAL = [
 
 
 @pytest.mark.parametrize(("model", "fields", "name"), REQUIRED)
-def test_a_field_that_must_be_there_is_missed_by_its_name(model, fields, name):
+def test_a_missing_required_field_is_named_in_the_error(model, fields, name):
     with pytest.raises(AirbyteDecodeError, match=f"field '{name}' is missing"):
         model.from_json(without(fields, name))
     with pytest.raises(AirbyteDecodeError, match=f"field '{name}' is missing"):
@@ -117,14 +119,14 @@ def test_a_field_that_must_be_there_is_missed_by_its_name(model, fields, name):
 
 
 @pytest.mark.parametrize(("model", "fields", "name"), OPTIONAL)
-def test_a_field_that_may_be_missing_may_be_null_too(model, fields, name):
+def test_an_optional_field_may_be_null(model, fields, name):
     assert model.from_json({**fields, name: None}) == model.from_json(without(fields, name))
 
 
 @pytest.mark.parametrize("wrong", [["list"], {"a": 1}, True, 1.5])
 @pytest.mark.parametrize(("model", "fields", "name"), REQUIRED + OPTIONAL)
-def test_a_field_of_another_kind_is_refused_by_its_name(model, fields, name, wrong):
-    with pytest.raises(AirbyteDecodeError, match=f"field '{name}' should be "):
+def test_a_field_of_the_wrong_type_is_named_in_the_error(model, fields, name, wrong):
+    with pytest.raises(AirbyteDecodeError, match=f"field '{name}' must be "):
         model.from_json({**fields, name: wrong})
 
 
@@ -142,8 +144,8 @@ def test_a_field_of_another_kind_is_refused_by_its_name(model, fields, name, wro
         "0001-01-01T00:00+12:00",
     ],
 )
-def test_an_instant_that_is_none_is_refused_by_its_field(name, text):
-    with pytest.raises(AirbyteDecodeError, match=f"field '{name}' is no instant"):
+def test_an_invalid_timestamp_is_named_in_the_error(name, text):
+    with pytest.raises(AirbyteDecodeError, match=f"field '{name}' is not a valid timestamp"):
         Job.from_json({**JOB, name: text})
 
 
@@ -156,45 +158,45 @@ def test_an_instant_that_is_none_is_refused_by_its_field(name, text):
         "-PT5S",
     ],
 )
-def test_a_duration_that_is_none_is_refused_by_its_field(text):
-    with pytest.raises(AirbyteDecodeError, match="field 'duration' is no duration"):
+def test_an_invalid_duration_is_named_in_the_error(text):
+    with pytest.raises(AirbyteDecodeError, match="field 'duration' is not a valid duration"):
         Job.from_json({**JOB, "duration": text})
 
 
 @pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobFailure])
 @pytest.mark.parametrize("payload", [None, [], "text", 5])
-def test_what_is_no_object_is_refused(model, payload):
-    with pytest.raises(AirbyteDecodeError, match="should be a JSON object"):
+def test_a_payload_that_is_not_an_object_is_rejected(model, payload):
+    with pytest.raises(AirbyteDecodeError, match="must be a JSON object"):
         model.from_json(payload)
 
 
 @pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobFailure])
-@steady
+@reproducible
 @given(data=st.data())
-def test_no_answer_is_too_odd_to_be_read_or_refused(model, data):
+def test_any_payload_is_either_parsed_or_rejected(model, data):
     names = [*JOB, *CONNECTION, *WORKSPACE, "version", "edition", "attempts"]
-    odd = data.draw(st.dictionaries(st.sampled_from(names), ANY_JSON))
-    payload = {**JOB, **CONNECTION, **WORKSPACE, "attempts": [], **odd}
+    malformed = data.draw(st.dictionaries(st.sampled_from(names), ANY_JSON))
+    payload = {**JOB, **CONNECTION, **WORKSPACE, "attempts": [], **malformed}
     try:
         model.from_json(payload)
     except AirbyteDecodeError as error:
-        assert str(error)  # noqa: PT017  whether it is raised at all is not the point
+        assert str(error)  # noqa: PT017  # an error is not required
 
 
-@steady
+@reproducible
 @given(text=st.text(alphabet="0123456789-+:.TZPYMWDHS/ ", max_size=30))
-def test_no_time_is_too_odd_to_be_read_or_refused(text):
+def test_any_timestamp_or_duration_is_either_parsed_or_rejected(text):
     for name in ("startTime", "lastUpdatedAt", "duration"):
         try:
             job = Job.from_json({**JOB, name: text})
         except AirbyteDecodeError as error:
-            assert name in str(error)  # noqa: PT017  whether it is raised at all is not the point
+            assert name in str(error)  # noqa: PT017  # an error is not required
         else:
             assert job.started_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize("status", [*JobStatus, "paused", "SUCCEEDED", ""])
-def test_three_statuses_end_a_job_and_no_other_one_does(status):
+def test_only_three_statuses_are_terminal(status):
     job = Job.from_json({**JOB, "status": status})
 
     assert job.status == status
@@ -205,24 +207,65 @@ def test_three_statuses_end_a_job_and_no_other_one_does(status):
 
 
 @pytest.mark.parametrize(
-    ("stored", "asked_for"),
+    ("stored", "requested"),
     [("sync", {"sync"}), ("reset", {"reset", "clear"}), ("refresh", {"refresh"})],
 )
-def test_a_job_created_as_clear_is_stored_as_reset(stored, asked_for):
+def test_a_request_for_clear_creates_a_reset(stored, requested):
     job = Job.from_json({**JOB, "jobType": stored})
 
-    assert {job_type for job_type in JobType if job.is_of_type(job_type)} == asked_for
+    assert {job_type for job_type in JobType if job.is_of_type(job_type)} == requested
 
 
 @pytest.mark.parametrize(
     ("job_type", "moves_data"),
     [("sync", True), ("refresh", True), ("reset", False), ("clear", False), ("rewind", True)],
 )
-def test_only_what_clears_moves_no_data(job_type, moves_data):
+def test_all_job_types_except_reset_and_clear_move_data(job_type, moves_data):
     assert Job.from_json({**JOB, "jobType": job_type}).moves_data is moves_data
 
 
-INSTANTS = st.datetimes(
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("", CONNECTION_ID, id="no name"),
+        pytest.param("crm to lake", f"'crm to lake' ({CONNECTION_ID})", id="name"),
+        pytest.param("two\nlines", f"'two\\nlines' ({CONNECTION_ID})", id="line feed in the name"),
+    ],
+)
+def test_a_resource_is_labelled_with_its_name_where_known_and_its_id(name, expected):
+    assert label(CONNECTION_ID, name) == expected
+
+
+def test_a_job_is_described_with_its_connection():
+    job = Job.from_json(JOB)
+
+    assert job.describe("crm to lake") == f"Job 42 of connection 'crm to lake' ({CONNECTION_ID})"
+    assert job.describe() == f"Job 42 of connection {CONNECTION_ID}"
+
+
+@pytest.mark.parametrize(
+    ("ownership", "text", "is_ours"),
+    [
+        (Ownership.STARTED, "started", True),
+        (Ownership.FOUND, "found", True),
+        (Ownership.FOREIGN, "foreign", False),
+    ],
+)
+def test_every_job_except_a_foreign_one_is_ours(ownership, text, is_ours):
+    assert ownership.is_ours is is_ours
+    # Airflow stores the text between triggerer and worker.
+    assert str(ownership) == text
+    assert Ownership(text) is ownership
+
+
+def test_a_created_job_has_the_id_of_its_job():
+    created = CreatedJob(Job.from_json(JOB), Ownership.STARTED)
+
+    assert created.job_id == 42
+    assert created.job == Job.from_json(JOB)
+
+
+TIMESTAMPS = st.datetimes(
     datetime(1970, 1, 1),
     datetime(2100, 1, 1),
     timezones=st.just(UTC),
@@ -233,22 +276,22 @@ JOBS = st.builds(
     status=st.sampled_from(JobStatus) | st.just("paused"),
     job_type=st.sampled_from(JobType),
     connection_id=st.just(CONNECTION_ID),
-    started_at=INSTANTS,
-    last_updated_at=st.none() | INSTANTS,
+    started_at=TIMESTAMPS,
+    last_updated_at=st.none() | TIMESTAMPS,
     duration=st.none() | st.timedeltas(timedelta(0), timedelta(days=30)),
     bytes_synced=st.none() | st.integers(0, 2**63 - 1),
     rows_synced=st.none() | st.integers(0, 2**63 - 1),
 )
 
 
-@steady
+@reproducible
 @given(JOBS)
 @example(Job.from_json({**JOB, "duration": "PT0S"}))
-def test_a_job_written_as_json_is_read_back_equal(job):
+def test_a_job_survives_a_round_trip_through_json(job):
     assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
-def test_a_connection_is_read_and_shows_its_name_with_its_id():
+def test_a_connection_is_parsed_and_labelled_with_its_name_and_id():
     connection = AirbyteConnection.from_json({**CONNECTION, "schedule": {"scheduleType": "cron"}})
 
     assert asdict(connection) == {
@@ -262,69 +305,85 @@ def test_a_connection_is_read_and_shows_its_name_with_its_id():
     assert str(connection) == f"'crm to lake' ({CONNECTION_ID})"
 
 
-def test_a_workspace_is_read():
+@pytest.mark.parametrize(
+    ("status", "is_active"),
+    [
+        ("active", True),
+        ("inactive", False),
+        ("deprecated", False),
+        ("locked", False),
+        ("archived", False),
+    ],
+)
+def test_only_the_status_active_is_active(status, is_active):
+    assert AirbyteConnection.from_json({**CONNECTION, "status": status}).is_active is is_active
+
+
+def test_a_workspace_is_parsed():
     assert Workspace.from_json(WORKSPACE) == Workspace("744c", "Analytics")
 
 
-def test_an_instance_tells_what_it_wants():
+def test_every_field_of_an_instance_is_optional():
     assert Instance.from_json({"version": "2.1.0", "edition": "enterprise"}) == Instance(
         "2.1.0", "enterprise"
     )
     assert Instance.from_json({}) == Instance(None, None)
 
 
-def failed(**failure):
+def failed_attempt(**failure):
     return {"attempt": {"id": 0, "status": "failed", "failureSummary": {"failures": [failure]}}}
 
 
-def reason_of(*attempts):
+def failure_of(*attempts):
     return JobFailure.from_json({"job": {"id": 42}, "attempts": list(attempts)})
 
 
-def test_the_first_failure_of_the_newest_attempt_that_tells_one_is_the_reason():
-    newest = failed(
+def test_the_reason_is_the_first_failure_of_the_newest_attempt_with_failures():
+    newest = failed_attempt(
         failureOrigin="source",
         failureType="config_error",
-        externalMessage="Login\nrefused",
+        externalMessage="Login\nrejected",
         internalMessage="NullPointerException",
     )
-    newest["attempt"]["failureSummary"]["failures"].append({"externalMessage": "a consequence"})
+    newest["attempt"]["failureSummary"]["failures"].append({"externalMessage": "a later failure"})
 
-    reason = reason_of(failed(externalMessage="an older one"), newest, {"attempt": {"id": 2}})
+    failure = failure_of(
+        failed_attempt(externalMessage="an older attempt"), newest, {"attempt": {"id": 2}}
+    )
 
-    assert reason == JobFailure(3, "source", "config_error", "Login refused")
-    assert str(reason) == "3 attempts, source, config_error, Login refused"
+    assert failure == JobFailure(3, "source", "config_error", "Login rejected")
+    assert str(failure) == "3 attempts, source, config_error, Login rejected"
 
 
-def test_where_the_connector_says_nothing_to_people_its_own_words_are_told():
-    assert reason_of(failed(internalMessage="NullPointerException")).message == (
+def test_without_an_external_message_the_internal_message_is_used():
+    assert failure_of(failed_attempt(internalMessage="NullPointerException")).message == (
         "NullPointerException"
     )
 
 
-def test_a_failure_that_tells_next_to_nothing_is_counted():
-    assert str(reason_of(failed())) == "1 attempt"
-    assert str(reason_of()) == "0 attempts"
+def test_a_failure_without_details_still_has_the_number_of_attempts():
+    assert str(failure_of(failed_attempt())) == "1 attempt"
+    assert str(failure_of()) == "0 attempts"
 
 
 @pytest.mark.parametrize(
     "attempt",
     [
-        "no object",
+        "not an object",
         {"attempt": None},
-        {"attempt": "no object"},
-        {"attempt": {"failureSummary": "no object"}},
+        {"attempt": "not an object"},
+        {"attempt": {"failureSummary": "not an object"}},
         {"attempt": {"failureSummary": {"failures": None}}},
-        {"attempt": {"failureSummary": {"failures": {"0": "no list"}}}},
-        {"attempt": {"failureSummary": {"failures": ["no object"]}}},
+        {"attempt": {"failureSummary": {"failures": {"0": "not a list"}}}},
+        {"attempt": {"failureSummary": {"failures": ["not an object"]}}},
     ],
 )
-def test_an_attempt_of_an_unknown_form_tells_nothing(attempt):
-    reason = reason_of(failed(externalMessage="Login refused"), attempt)
+def test_an_attempt_in_an_unknown_format_is_skipped(attempt):
+    failure = failure_of(failed_attempt(externalMessage="Login rejected"), attempt)
 
-    assert reason.message == "Login refused"
+    assert failure.message == "Login rejected"
 
 
-def test_a_job_without_attempts_is_refused_by_the_field():
+def test_a_job_without_attempts_is_rejected():
     with pytest.raises(AirbyteDecodeError, match="'attempts' is missing"):
         JobFailure.from_json({"job": {}})

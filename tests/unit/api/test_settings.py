@@ -1,4 +1,4 @@
-"""Every form of a URL that people paste, and what of a configuration is refused at once."""
+"""URLs in every form that people paste, URLs of API calls, and validation of settings."""
 
 from dataclasses import FrozenInstanceError, replace
 
@@ -12,14 +12,14 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteSettings,
     AirbyteUrls,
 )
-from tests.unit.api.answers import CONNECTION
-from tests.unit.api.oddities import steady
+from tests.unit.api.malformed import reproducible
+from tests.unit.api.responses import CONNECTION
 
 ROOT = "https://airbyte.example.com"
 
 
 def root_of(url: str) -> str:
-    """Return the root that *url* is taken for, by the three URLs that come of it."""
+    """Return the root that *url* is parsed to, and check the API roots derived from it."""
     urls = AirbyteUrls.parse(url)
     assert urls.public == f"{urls.web}/api/public/v1"
     assert urls.config == f"{urls.web}/api/v1"
@@ -59,35 +59,35 @@ def root_of(url: str) -> str:
         "http://[::1]:8001",
     ],
 )
-def test_whatever_people_paste_behind_the_root_the_root_is_found(root, pasted):
+def test_the_root_is_found_whatever_is_pasted_after_it(root, pasted):
     assert root_of(root + pasted) == root
 
 
 @pytest.mark.parametrize(
     ("url", "root"),
     [
-        pytest.param("airbyte.example.com", ROOT, id="without a scheme"),
-        pytest.param("airbyte:8001/api/v1", "https://airbyte:8001", id="a port and no scheme"),
-        pytest.param(f"  {ROOT}\n", ROOT, id="blanks around it"),
-        pytest.param("HTTPS://Airbyte.Example.COM", ROOT, id="capitals"),
-        pytest.param(f"{ROOT}//api//v1", ROOT, id="slashes doubled"),
+        pytest.param("airbyte.example.com", ROOT, id="no scheme"),
+        pytest.param("airbyte:8001/api/v1", "https://airbyte:8001", id="port but no scheme"),
+        pytest.param(f"  {ROOT}\n", ROOT, id="surrounding whitespace"),
+        pytest.param("HTTPS://Airbyte.Example.COM", ROOT, id="upper case"),
+        pytest.param(f"{ROOT}//api//v1", ROOT, id="double slashes"),
     ],
 )
-def test_a_root_may_be_written_carelessly(url, root):
+def test_a_carelessly_written_url_is_normalised(url, root):
     assert root_of(url) == root
 
 
 @pytest.mark.parametrize(
     "url", ["https://api.airbyte.com/v1", "https://api.airbyte.com", "api.airbyte.com/v1/"]
 )
-def test_airbyte_cloud_has_hosts_of_its_own_and_no_config_api(url):
+def test_airbyte_cloud_has_separate_hosts_and_no_config_api(url):
     assert AirbyteUrls.parse(url) == AirbyteUrls(
         public="https://api.airbyte.com/v1", config=None, web="https://cloud.airbyte.com"
     )
 
 
 @pytest.mark.parametrize("url", ["", "  ", "\n"])
-def test_an_empty_host_is_told_as_such(url):
+def test_an_empty_host_is_reported_as_empty(url):
     with pytest.raises(AirbyteConfigError, match=r"^Host .* is empty"):
         AirbyteUrls.parse(url)
 
@@ -106,24 +106,24 @@ def test_an_empty_host_is_told_as_such(url):
         "/api/v1",
     ],
 )
-def test_what_is_no_url_of_an_airbyte_is_refused_by_its_field(url):
+def test_an_invalid_url_is_rejected_with_the_name_of_its_field(url):
     with pytest.raises(
-        AirbyteConfigError, match=r"^Host \(Airbyte URL\) of the Airflow connection"
+        AirbyteConfigError, match=r"^Host \(Airbyte URL\) of the Airflow connection is not a valid"
     ):
         AirbyteUrls.parse(url)
 
 
 @pytest.mark.parametrize("url", ["https://me:s3cret@airbyte.example.com", "me:s3cret@airbyte"])
-def test_credentials_in_the_url_are_refused_without_showing_them(url):
-    with pytest.raises(AirbyteConfigError, match="carries credentials") as refusal:
+def test_credentials_in_the_url_are_rejected_without_showing_them(url):
+    with pytest.raises(AirbyteConfigError, match="contains credentials") as error:
         AirbyteUrls.parse(url)
 
-    assert "s3cret" not in str(refusal.value)
+    assert "s3cret" not in str(error.value)
 
 
-@steady
+@reproducible
 @given(st.text())
-def test_no_text_is_too_odd_to_be_taken_or_refused(text):
+def test_any_text_is_either_parsed_or_rejected(text):
     try:
         urls = AirbyteUrls.parse(text)
     except AirbyteConfigError:
@@ -131,7 +131,7 @@ def test_no_text_is_too_odd_to_be_taken_or_refused(text):
     assert AirbyteUrls.parse(urls.public) == urls
 
 
-def test_the_token_endpoints_are_tried_public_one_first():
+def test_the_token_endpoint_of_the_public_api_comes_first():
     assert AirbyteUrls.parse(ROOT).tokens == (
         f"{ROOT}/api/public/v1/applications/token",
         f"{ROOT}/api/v1/applications/token",
@@ -144,7 +144,52 @@ def test_airbyte_cloud_has_one_token_endpoint():
     )
 
 
-def test_a_link_leads_people_to_a_job_with_its_logs_open():
+@pytest.mark.parametrize(
+    ("segments", "query", "expected"),
+    [
+        pytest.param(("jobs",), None, "/jobs", id="one segment"),
+        pytest.param(("jobs", 42), None, "/jobs/42", id="number"),
+        pytest.param(("jobs", "4/2"), None, "/jobs/4%2F2", id="slash"),
+        pytest.param(("jobs", "4?a=b#c d"), None, "/jobs/4%3Fa%3Db%23c%20d", id="reserved"),
+        pytest.param(("jobs", "é"), None, "/jobs/%C3%A9", id="non-ASCII"),
+        pytest.param(("jobs",), {}, "/jobs", id="empty query"),
+        pytest.param(("jobs",), {"limit": 20, "offset": 0}, "/jobs?limit=20&offset=0", id="query"),
+        pytest.param(
+            ("jobs",),
+            {"status": None, "limit": 1, "jobType": None},
+            "/jobs?limit=1",
+            id="query with None",
+        ),
+        pytest.param(("jobs",), {"status": None}, "/jobs", id="query with None only"),
+        pytest.param(
+            ("jobs",),
+            {"orderBy": "createdAt|DESC", "workspaceIds": "a,b"},
+            "/jobs?orderBy=createdAt%7CDESC&workspaceIds=a%2Cb",
+            id="reserved characters in the query",
+        ),
+    ],
+)
+def test_a_url_of_the_public_api_quotes_its_segments_and_its_query(segments, query, expected):
+    url = AirbyteUrls.parse(ROOT).public_url(*segments, query=query)
+
+    assert url == f"{ROOT}/api/public/v1{expected}"
+
+
+def test_a_url_of_the_config_api_quotes_its_segments():
+    urls = AirbyteUrls.parse(ROOT)
+
+    assert urls.config_url("jobs", "get_without_logs") == f"{ROOT}/api/v1/jobs/get_without_logs"
+    assert urls.config_url("a/b") == f"{ROOT}/api/v1/a%2Fb"
+
+
+def test_airbyte_cloud_has_public_urls_only():
+    urls = AirbyteUrls.parse("api.airbyte.com")
+
+    assert urls.public_url("jobs", 42) == "https://api.airbyte.com/v1/jobs/42"
+    assert urls.config_url("jobs", "get_without_logs") is None
+
+
+def test_a_link_leads_to_a_job_with_its_logs_open():
     urls = replace(AirbyteUrls.parse("http://airbyte-server:8001"), web=ROOT)
     connection = AirbyteConnection.from_json(CONNECTION)
 
@@ -158,48 +203,54 @@ URLS = AirbyteUrls.parse(ROOT)
 
 
 @pytest.mark.parametrize(
-    ("fields", "named"),
+    ("fields", "message"),
     [
-        pytest.param({"client_id": "me"}, "^Password .* is empty", id="no secret"),
-        pytest.param({"client_secret": "s3cret"}, "^Login .* is empty", id="no id"),
-        pytest.param({"request_timeout": 0}, "^request_timeout ", id="no time at all"),
-        pytest.param({"request_timeout": -1}, "^request_timeout ", id="less than no time"),
-        pytest.param({"request_timeout": float("nan")}, "^request_timeout ", id="no number"),
-        pytest.param({"client_key": "key.pem"}, "^client_key ", id="a key without certificate"),
+        pytest.param({"client_id": "me"}, "^Password .* is empty", id="missing secret"),
+        pytest.param({"client_secret": "s3cret"}, "^Login .* is empty", id="missing id"),
+        pytest.param({"request_timeout": 0}, "^request_timeout ", id="zero timeout"),
+        pytest.param({"request_timeout": -1}, "^request_timeout ", id="negative timeout"),
+        pytest.param({"request_timeout": float("nan")}, "^request_timeout ", id="NaN timeout"),
+        pytest.param({"client_key": "key.pem"}, "^client_key ", id="key without a certificate"),
         pytest.param(
             {"client_id": "me", "client_secret": "s3cret", "headers": {"AUTHORIZATION": "s3cret"}},
             "Authorization",
-            id="an Authorization of their own beside a client id",
+            id="Authorization header and client id",
         ),
         pytest.param(
-            {"headers": {"X-Key": "s3cret\r\nX-Evil: 1"}}, "^headers .*'X-Key'", id="lines"
+            {"headers": {"X-Key": "s3cret\r\nX-Evil: 1"}},
+            "^headers .*'X-Key'",
+            id="line feed in a header",
         ),
-        pytest.param({"headers": {"X-Key": "s3cret ☃"}}, "^headers .*'X-Key'", id="a snowman"),
-        pytest.param({"headers": {"X-Key": " s3cret"}}, "^headers .*'X-Key'", id="a blank before"),
         pytest.param(
-            {"headers": {"X Key": "s3cret"}}, "^headers .*'X Key'", id="a blank in a name"
+            {"headers": {"X-Key": "s3cret ☃"}}, "^headers .*'X-Key'", id="non-ASCII header"
         ),
-        pytest.param({"headers": {"": "s3cret"}}, "^headers .*''", id="an empty name"),
+        pytest.param(
+            {"headers": {"X-Key": " s3cret"}}, "^headers .*'X-Key'", id="leading space in a header"
+        ),
+        pytest.param(
+            {"headers": {"X Key": "s3cret"}}, "^headers .*'X Key'", id="space in a header name"
+        ),
+        pytest.param({"headers": {"": "s3cret"}}, "^headers .*''", id="empty header name"),
     ],
 )
-def test_what_cannot_work_is_refused_by_its_field_without_secrets(fields, named):
-    with pytest.raises(AirbyteConfigError, match=named) as refusal:
+def test_an_invalid_value_is_rejected_with_the_name_of_its_field_and_no_secret(fields, message):
+    with pytest.raises(AirbyteConfigError, match=message) as error:
         AirbyteSettings(URLS, **fields)
 
-    assert "s3cret" not in str(refusal.value)
+    assert "s3cret" not in str(error.value)
 
 
-def test_an_authorization_of_their_own_is_fine_where_airbyte_has_none():
+def test_an_authorization_header_is_allowed_without_a_client_id():
     settings = AirbyteSettings(URLS, headers={"Authorization": "Basic bWU6eA==", "X-Empty": ""})
 
     assert not settings.authenticates
 
 
-def test_both_id_and_secret_authenticate():
+def test_client_id_and_secret_authenticate():
     assert AirbyteSettings(URLS, client_id="me", client_secret="s3cret").authenticates
 
 
-def test_settings_show_no_secret():
+def test_the_repr_of_settings_contains_no_secret():
     settings = AirbyteSettings(
         URLS,
         client_id="me",
@@ -211,7 +262,7 @@ def test_settings_show_no_secret():
     assert "s3cret" not in repr(settings)
 
 
-def test_settings_do_not_change_with_what_they_were_made_of():
+def test_settings_are_immutable():
     headers = {"X-Key": "1"}
     settings = AirbyteSettings(URLS, headers=headers)
 
@@ -219,13 +270,13 @@ def test_settings_do_not_change_with_what_they_were_made_of():
 
     assert settings.headers == {"X-Key": "1"}
     with pytest.raises(FrozenInstanceError):
-        settings.client_id = "me"  # type: ignore[misc]  # what is tested
+        settings.client_id = "me"  # type: ignore[misc]  # on purpose
 
 
-def test_equal_settings_share_a_key_and_another_secret_is_another_key():
-    one = AirbyteSettings(URLS, client_id="me", client_secret="1", headers={"X-Key": "1"})
+def test_settings_are_equal_if_and_only_if_all_their_values_are():
+    settings = AirbyteSettings(URLS, client_id="me", client_secret="1", headers={"X-Key": "1"})
 
-    assert one == replace(one)
-    assert hash(one) == hash(replace(one))
-    assert one != replace(one, client_secret="2")
-    assert one != replace(one, headers={"X-Key": "2"})
+    assert settings == replace(settings)
+    assert hash(settings) == hash(replace(settings))
+    assert settings != replace(settings, client_secret="2")
+    assert settings != replace(settings, headers={"X-Key": "2"})

@@ -1,10 +1,10 @@
-"""What no server should send and somebody will, for tests that try many."""
+"""Generators of malformed input, for property-based tests."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
-# A busy machine is no failure, and a failure is one in every run.
-steady = settings(deadline=None, derandomize=True, max_examples=50)
+# No deadline, because a busy machine is slow; derandomized, so that a failure is reproducible.
+reproducible = settings(deadline=None, derandomize=True, max_examples=50)
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

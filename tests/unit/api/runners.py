@@ -1,4 +1,4 @@
-"""The two faces, and memory: three ways to run the same scenario."""
+"""Three ways to run the same scenario: over requests, over aiohttp and in memory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ T = TypeVar("T")
 Scenario = Callable[[Transport], Coroutine[Any, Any, T]]
 
 
-class Face(Protocol):
-    """Runs a scenario over a transport of its own, and closes that."""
+class Runner(Protocol):
+    """Runs a scenario over a new transport, and closes that transport."""
 
     def __call__(self, settings: AirbyteSettings, scenario: Scenario[T]) -> T: ...
 
@@ -32,26 +32,26 @@ def over_requests(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
 def over_aiohttp(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
     tls = tls_context(settings)
 
-    async def within_the_loop() -> T:
+    async def in_loop() -> T:
         return await _closing(AiohttpTransport(settings, tls), scenario)
 
     if settings.urls.public.startswith("http:"):
-        return asyncio.run(within_the_loop())
-    # aiohttp 3.11 leaves TLS connections that say goodbye to the garbage collector, when the loop
-    # ends with them.
+        return asyncio.run(in_loop())
+    # When the loop ends while TLS connections are still closing, aiohttp 3.11 leaves them to the
+    # garbage collector.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        result = asyncio.run(within_the_loop())
+        result = asyncio.run(in_loop())
         gc.collect()
     return result
 
 
-def over_memory(emulator: Emulator) -> Face:
-    def face(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
+def over_memory(emulator: Emulator) -> Runner:
+    def runner(settings: AirbyteSettings, scenario: Scenario[T]) -> T:
         del settings
         return run_blocking(_closing(Wire(emulator), scenario))
 
-    return face
+    return runner
 
 
 async def _closing(transport: Transport, scenario: Scenario[T]) -> T:

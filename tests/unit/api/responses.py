@@ -1,4 +1,4 @@
-"""Airbyte's answers, as it writes them: the shapes of airbyte-platform and of Micronaut."""
+"""Responses in Airbyte's formats: docs/airbyte-api.md §3.1, §4.3 and §6."""
 
 import base64
 import json
@@ -31,15 +31,15 @@ CONNECTION: Mapping[str, Any] = {
 }
 
 
-def json_answer(
+def json_response(
     payload: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
     fields = {"content-type": "application/json", **(headers or {})}
     return HttpResponse(status, fields, json.dumps(payload).encode())
 
 
-def web_page(status: int = 200) -> HttpResponse:
-    """Answer as an ingress, a proxy with a login, or Airbyte's own UI does."""
+def html_page(status: int = 200) -> HttpResponse:
+    """Return an HTML page, such as those of an ingress, a login proxy or Airbyte's own UI."""
     return HttpResponse(
         status, {"content-type": "text/html"}, b"<!doctype html><title>Oops</title>"
     )
@@ -51,7 +51,7 @@ def problem(
     data: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Refuse as the public API's own handlers do."""
+    """Return an error of the public API's handlers: docs/airbyte-api.md §6.1."""
     body = {
         "status": status,
         "type": f"https://reference.airbyte.com/reference/errors#{title}",
@@ -60,25 +60,27 @@ def problem(
         "documentationUrl": None,
         "data": data,
     }
-    return json_answer(body, status, headers)
+    return json_response(body, status, headers)
 
 
 def hateoas(status: int, message: str, *reasons: str) -> HttpResponse:
-    """Refuse as the framework does, around the handlers."""
-    inner = [{"message": reason, "_links": {}, "_embedded": {}} for reason in reasons or (message,)]
+    """Return an error of the framework around the handlers: docs/airbyte-api.md §6.2."""
+    errors = [
+        {"message": reason, "_links": {}, "_embedded": {}} for reason in reasons or (message,)
+    ]
     links = {"self": {"href": "/api/public/v1/jobs", "templated": False}}
-    return json_answer(
-        {"message": message, "_links": links, "_embedded": {"errors": inner}}, status
+    return json_response(
+        {"message": message, "_links": links, "_embedded": {"errors": errors}}, status
     )
 
 
 def opaque(status: int) -> HttpResponse:
-    """Refuse without a reason: that is only in the server's log."""
-    return json_answer({"errorId": ERROR_ID}, status)
+    """Return an error whose reason is only in the server's log: docs/airbyte-api.md §6.3."""
+    return json_response({"errorId": ERROR_ID}, status)
 
 
 def jwt(**claims: object) -> str:
-    """Make a token with these claims and a signature that nobody checks."""
+    """Return a JWT with these claims and a signature that is never verified."""
     return f"e30.{base64url(json.dumps(claims).encode())}.c2lnbmF0dXJl"
 
 

@@ -1,4 +1,4 @@
-"""The connection form of Airflow 2.11, over its real web application."""
+"""The connection form of Airflow 2.11, in its real web application."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from airflow.utils.session import create_session
 from packaging.version import Version
 
 from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls
+from airflow_provider_airbyte_sme.connection import settings_from_connection
 from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_airbyte_sme.hooks.airbyte import settings_from_connection
 
 pytestmark = [
     pytest.mark.skipif(
         Version(version("apache-airflow")) >= Version("3"),
-        reason="the form of Airflow 3.3 is made from provider info: see tests/ui",
+        reason="Airflow 3.3 builds its form from provider info: see tests/ui",
     ),
-    # The web application of 2.11 warns of itself, and of what its own dependencies deprecate.
+    # Warnings from the web application of 2.11 and its dependencies.
     pytest.mark.filterwarnings("ignore"),
 ]
 
@@ -36,33 +36,33 @@ DEFAULTS = AirbyteSettings(AirbyteUrls.parse("airbyte"))
 
 
 class Form(HTMLParser):
-    """The page with the form: our own inputs, and what its script does to Airflow's."""
+    """The page with the form: our inputs, and how its script changes Airflow's."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.text = html.unescape(page)
         self.inputs: dict[str, str] = {}
         self.behaviours: dict[str, Any] = {}
-        self._inside = ""
+        self._element_id = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self._inside = given.get("id", "")
-        name = given.get("name", "")
+        attributes = {name: value or "" for name, value in attrs}
+        self._element_id = attributes.get("id", "")
+        name = attributes.get("name", "")
         if tag == "input" and name.startswith(PREFIX):
-            self.inputs[name.removeprefix(PREFIX)] = given.get("value", "")
+            self.inputs[name.removeprefix(PREFIX)] = attributes.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
+        self._element_id = ""
 
     def handle_data(self, data: str) -> None:
-        if self._inside == "field_behaviours":
+        if self._element_id == "field_behaviours":
             self.behaviours = json.loads(html.unescape(data))
 
 
 class Browser:
-    """Somebody at the web application who may do everything."""
+    """A browser of an administrator, without JavaScript."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -72,7 +72,7 @@ class Browser:
 
     def save(self, connection_id: str, fields: Mapping[str, str], page: str = "add") -> None:
         """Fill in the form and press Save."""
-        answer = self._client.post(
+        response = self._client.post(
             f"/connection/{page}",
             data={
                 "conn_id": connection_id,
@@ -81,7 +81,7 @@ class Browser:
                 **{f"{PREFIX}{name}": value for name, value in fields.items()},
             },
         )
-        assert answer.status_code == 302, answer.text
+        assert response.status_code == 302, response.text
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def browser() -> Browser:
     )
     configuration = Path(os.environ["AIRFLOW_HOME"], "webserver_config.py")
     configuration.write_text("AUTH_ROLE_PUBLIC = 'Admin'\nWTF_CSRF_ENABLED = False\n")
-    # By name: what is imported here is not in the Airflow that the type checker sees.
+    # By name: mypy checks with Airflow 3, which does not have this module.
     return Browser(import_module("airflow.www.app").create_app(testing=True).test_client())
 
 
@@ -102,7 +102,7 @@ def connection_model() -> Any:
 
 @pytest.fixture
 def stored(connection_model: Any) -> Callable[[str], Any]:
-    """Read a connection as Airflow stored it."""
+    """Read a connection from Airflow's database."""
 
     def read(connection_id: str) -> Any:
         with create_session() as session:
@@ -113,11 +113,11 @@ def stored(connection_model: Any) -> Callable[[str], Any]:
     return read
 
 
-def test_the_type_can_be_chosen(browser):
+def test_the_connection_type_is_offered(browser):
     assert '<option value="airbyte_sme">Airbyte SME</option>' in browser.open().text
 
 
-def test_our_names_and_hints_replace_those_of_airflow(browser):
+def test_our_labels_and_placeholders_replace_those_of_airflow(browser):
     assert browser.open().behaviours["airbyte_sme"] == {
         "hidden_fields": UI_FIELD_BEHAVIOUR["hidden-fields"],
         "relabeling": UI_FIELD_BEHAVIOUR["relabeling"],
@@ -125,7 +125,7 @@ def test_our_names_and_hints_replace_those_of_airflow(browser):
     }
 
 
-def test_every_extra_has_a_field_with_label_and_help(browser):
+def test_every_extra_field_has_a_label_and_a_description(browser):
     form = browser.open()
 
     assert list(form.inputs) == list(CONN_FIELDS)
@@ -134,7 +134,7 @@ def test_every_extra_has_a_field_with_label_and_help(browser):
         assert conn_field["description"] in form.text
 
 
-def test_what_was_entered_is_there_when_the_form_opens_again(browser, stored):
+def test_saved_values_are_shown_when_the_form_is_opened_again(browser, stored):
     entered = {
         "request_timeout": "45.5",
         "verify_tls": "false",
@@ -144,7 +144,7 @@ def test_what_was_entered_is_there_when_the_form_opens_again(browser, stored):
         "proxy": "http://proxy.example.com:3128",
         "headers": '{"X-Api-Key": "open sesame"}',
         "config_api": "false",
-        "web_url": "https://people.example.com",
+        "web_url": "https://web.example.com",
     }
     browser.save("entered", entered)
 
@@ -154,7 +154,7 @@ def test_what_was_entered_is_there_when_the_form_opens_again(browser, stored):
     assert (settings.verify_tls, settings.config_api) == (False, False)
     assert settings.proxy == "http://proxy.example.com:3128"
     assert settings.headers == {"X-Api-Key": "open sesame"}
-    assert settings.urls.web == "https://people.example.com"
+    assert settings.urls.web == "https://web.example.com"
 
 
 def test_an_untouched_form_means_the_defaults(browser, stored):
@@ -163,21 +163,23 @@ def test_an_untouched_form_means_the_defaults(browser, stored):
     assert settings_from_connection(stored("untouched")) == DEFAULTS
 
 
-def test_emptied_fields_mean_the_defaults(browser, stored):
-    browser.save("emptied", dict.fromkeys(CONN_FIELDS, ""))
+def test_cleared_fields_mean_the_defaults(browser, stored):
+    browser.save("cleared", dict.fromkeys(CONN_FIELDS, ""))
 
-    assert settings_from_connection(stored("emptied")) == DEFAULTS
+    assert settings_from_connection(stored("cleared")) == DEFAULTS
 
 
-def test_an_edit_changes_nothing_that_was_made_elsewhere(browser, stored, connection_model):
+def test_saving_unchanged_keeps_the_settings_of_a_connection_created_elsewhere(
+    browser, stored, connection_model
+):
     extra = {"request_timeout": 2.5, "verify_tls": True, "headers": {"X-Api-Key": "it's"}}
-    made = connection_model("elsewhere", "airbyte_sme", host="airbyte", extra=json.dumps(extra))
+    created = connection_model("elsewhere", "airbyte_sme", host="airbyte", extra=json.dumps(extra))
     with create_session() as session:
-        session.add(made)
+        session.add(created)
     before = stored("elsewhere")
 
     page = f"edit/{before.id}"
     browser.save("elsewhere", browser.open(page).inputs, page)
 
-    assert stored("elsewhere").extra != before.extra  # as text, all of it
+    assert stored("elsewhere").extra != before.extra  # every value is text now
     assert settings_from_connection(stored("elsewhere")) == settings_from_connection(before)

@@ -1,0 +1,45 @@
+"""Calls about Airbyte itself, which need no token."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_airbyte_sme.api.errors import AirbyteError
+from airflow_provider_airbyte_sme.api.models import Instance
+from airflow_provider_airbyte_sme.api.session import AirbyteSession
+
+log = logging.getLogger(__name__)
+
+
+class System:
+    """
+    Health and version: docs/airbyte-api.md §1.1.
+
+    :param session: Sends the requests.
+    """
+
+    def __init__(self, session: AirbyteSession) -> None:
+        self._session = session
+
+    async def check_health(self) -> None:
+        """
+        Check that a healthy Airbyte responds.
+
+        :raises AirbyteDecodeError: Something else responds: the URL is wrong.
+        :raises AirbyteError: Airbyte is unreachable or not healthy.
+        """
+        url = self._session.settings.urls.public_url("health")
+        response = await self._session.request("GET", url, authenticated=False)
+        response.reject_html()  # a healthy Airbyte responds with plain text, not with JSON
+
+    async def get_instance(self) -> Instance:
+        """Read edition and version. What Airbyte does not report stays ``None``."""
+        url = self._session.settings.urls.config_url("instance_configuration")
+        if url is None:
+            return Instance(edition="Cloud")
+        try:
+            response = await self._session.request("GET", url, authenticated=False)
+            return response.decode(Instance.from_json)
+        except AirbyteError as error:
+            log.info("Airbyte does not report its version: %s", error)
+            return Instance()

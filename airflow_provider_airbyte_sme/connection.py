@@ -1,0 +1,175 @@
+"""From an Airflow connection to the settings of a client, for the hook and the trigger."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
+from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
+from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS, CONNECTION_TYPE
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+DEFAULT_CONN_ID = "airbyte_sme_default"
+# Seconds: one day.
+MAX_REQUEST_TIMEOUT = 86_400
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def settings_from_connection(connection: Connection) -> AirbyteSettings:
+    """
+    Read the settings from an Airflow connection of any type.
+
+    :raises AirbyteConfigError: A field is invalid; the message names it.
+    """
+    extra = _extra(connection)
+    urls = AirbyteUrls.parse(_url(connection))
+    if web_url := _text(extra, "web_url"):
+        try:
+            urls = replace(urls, web=AirbyteUrls.parse(web_url).web)
+        except AirbyteConfigError:
+            raise _invalid_field("web_url", "a URL, such as https://airbyte.example.com") from None
+    return AirbyteSettings(
+        urls=urls,
+        client_id=(connection.login or "").strip(),
+        client_secret=(connection.password or "").strip(),
+        request_timeout=_number(extra, "request_timeout"),
+        verify_tls=_flag(extra, "verify_tls"),
+        ca_bundle=_path(extra, "ca_bundle"),
+        client_cert=_path(extra, "client_cert"),
+        client_key=_path(extra, "client_key"),
+        proxy=_proxy(extra, urls),
+        headers=_headers(extra),
+        config_api=_flag(extra, "config_api"),
+    )
+
+
+def _url(connection: Connection) -> str:
+    """Join Host, Port, and what a URI leaves in Schema: the scheme or a path."""
+    host, port = (connection.host or "").strip(), connection.port
+    schema = (connection.schema or "").strip("/ ")
+    scheme, separator, rest = host.rpartition("://")
+    if not separator and schema in _DEFAULT_PORTS:
+        scheme, separator, schema = schema, "://", ""
+    authority, slash, path = rest.partition("/")
+    if port and authority:
+        if not 0 < port < 2**16:
+            raise _invalid_field("Port", "a number from 1 to 65535")
+        has_port = ":" in authority.rpartition("]")[2]
+        if not has_port and port != _DEFAULT_PORTS.get(scheme or "https"):
+            authority = f"{authority}:{port}"
+    # In a connection of the official provider, Schema is the path of the token endpoint.
+    if authority and schema and connection.conn_type == CONNECTION_TYPE:
+        slash, path = "/", f"{path}/{schema}"
+    return f"{scheme}{separator}{authority}{slash}{path}" if authority else host
+
+
+def _extra(connection: Connection) -> Mapping[str, Any]:
+    # Not `extra_dejson`, which calls the supervisor to mask secrets: a trigger must not block.
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise AirbyteConfigError("Extra of the Airflow connection must be a JSON object.")
+    return extra
+
+
+def _invalid_field(name: str, expected: str) -> AirbyteConfigError:
+    return AirbyteConfigError(f"{name} of the Airflow connection must be {expected}.")
+
+
+def _value(extra: Mapping[str, Any], name: str) -> Any:
+    value = extra.get(name)
+    return CONN_FIELDS[name]["schema"].get("default") if value in (None, "") else value
+
+
+def _text(extra: Mapping[str, Any], name: str) -> str:
+    value = _value(extra, name)
+    if value is not None and not isinstance(value, str):
+        raise _invalid_field(name, "text")
+    return (value or "").strip()
+
+
+def _path(extra: Mapping[str, Any], name: str) -> str:
+    path = _text(extra, name)
+    if "\n" in path or "-----BEGIN" in path:  # perhaps a private key, so the message has no value
+        raise _invalid_field(name, "the path of a PEM file, not its content")
+    return path
+
+
+def _number(extra: Mapping[str, Any], name: str) -> float:
+    value = _value(extra, name)
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number <= MAX_REQUEST_TIMEOUT:
+        raise _invalid_field(name, f"a number of seconds, above 0 and up to {MAX_REQUEST_TIMEOUT}")
+    return number
+
+
+def _flag(extra: Mapping[str, Any], name: str) -> bool:
+    value = str(_value(extra, name)).strip().lower()  # a URI has only text values
+    if value not in ("true", "false", "1", "0"):
+        raise _invalid_field(name, "true or false")
+    return value in ("true", "1")
+
+
+def _proxy(extra: Mapping[str, Any], urls: AirbyteUrls) -> str:
+    proxy = _text(extra, "proxy") or _official_proxy(extra.get("proxies"), urls)
+    if proxy and not re.match(r"https?://[^\s/]", proxy):
+        raise _invalid_field("proxy", "a URL, such as http://proxy.example.com:3128")
+    return proxy
+
+
+def _official_proxy(proxies: object, urls: AirbyteUrls) -> str:
+    """Return the proxy of a connection of the official provider: one, or one for each scheme."""
+    if isinstance(proxies, dict):
+        scheme = urls.public.partition("://")[0]
+        proxies = proxies.get(scheme) or proxies.get(f"{scheme}://")
+    return proxies.strip() if isinstance(proxies, str) else ""
+
+
+def _headers(extra: Mapping[str, Any]) -> dict[str, str]:
+    value = _value(extra, "headers") or {}
+    if isinstance(value, str):
+        value = _parsed(value)
+    if not isinstance(value, dict) or not all(
+        isinstance(text, str) for pair in value.items() for text in pair
+    ):
+        raise _invalid_field("headers", 'a JSON object of strings, such as {"X-Api-Key": "..."}')
+    return value
+
+
+def _parsed(text: str) -> object:
+    # The form of Airflow 2.11 returns an edited object as a Python literal.
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return parse(text)
+    return None
+
+
+def unknown_connection(airbyte_conn_id: str) -> AirbyteConfigError:
+    """Return the error about an Airflow connection that is missing or unreadable."""
+    variable = f"AIRFLOW_CONN_{airbyte_conn_id.upper()}"
+    if os.environ.get(variable):
+        # Airflow ignores a variable that it cannot parse.
+        return AirbyteConfigError(
+            f"Airflow cannot parse {variable}: it must be a JSON object, or a URI in which URL, "
+            f"client id and client secret are percent-encoded."
+        )
+    return AirbyteConfigError(
+        f"The Airflow connection {airbyte_conn_id!r} does not exist: create it under Admin > "
+        f"Connections with the type Airbyte SME, or set airbyte_conn_id to another one."
+    )

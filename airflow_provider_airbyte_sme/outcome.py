@@ -1,0 +1,204 @@
+"""How the end of a job becomes the end of a task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, Self
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_provider_airbyte_sme.api.errors import AirbyteError
+from airflow_provider_airbyte_sme.api.job_errors import (
+    AirbyteJobTimeoutError,
+    AirbyteTooFewRowsError,
+)
+from airflow_provider_airbyte_sme.api.models import Job, Ownership
+from airflow_provider_airbyte_sme.api.retry import is_permanent
+
+log = logging.getLogger(__name__)
+
+OnTooFewRows = Literal["fail", "skip", "warn"]
+EventOutcome = Literal["finished", "timeout", "error"]
+
+
+class TrackedJob(NamedTuple):
+    """
+    A job, with what a task needs to know about it from its start to its end.
+
+    :param ownership: Whether it is ours; a foreign job is never cancelled.
+    :param deadline: When all waiting of the task ends, in seconds since the epoch.
+    :param job_url: Page of the job in Airbyte's UI; may be empty.
+    :param connection_name: Name of its Airbyte connection, for messages; may be empty.
+    """
+
+    job: Job
+    ownership: Ownership
+    deadline: float
+    job_url: str = ""
+    connection_name: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the task may cancel the job."""
+        return self.ownership.is_ours
+
+    def with_job(self, job: Job) -> Self:
+        """Return the same with the job as read later."""
+        return self._replace(job=job)
+
+    def __str__(self) -> str:
+        return self.job.describe(self.connection_name)
+
+    def result(self) -> dict[str, Any]:
+        """
+        Return the result of the task: plain values, the same keys in every mode.
+
+        ``started_at`` and ``ended_at`` are ISO-8601 in UTC, ``duration_seconds`` is a number.
+        """
+        job = self.job
+        return {
+            "job_id": job.job_id,
+            "status": job.status,
+            "job_type": job.job_type,
+            "connection_id": job.connection_id,
+            "rows_synced": job.rows_synced,
+            "bytes_synced": job.bytes_synced,
+            "started_at": job.started_at.isoformat(),
+            "ended_at": None if job.last_updated_at is None else job.last_updated_at.isoformat(),
+            "duration_seconds": None if job.duration is None else job.duration.total_seconds(),
+            "adopted": not self.is_ours,
+            "job_url": self.job_url,
+        }
+
+
+class JobEvent(NamedTuple):
+    """
+    The end of a wait, as it passes from the triggerer to the worker.
+
+    It contains everything that the worker needs to continue: ``dag.test()`` passes nothing else.
+
+    :param outcome: ``finished``: the job is terminal, successful or not. ``timeout``: it is still
+        running at the deadline. ``error``: it could not be watched any longer.
+    :param tracked: The job as last read; ``None`` with ``error``.
+    :param message: What failed; empty with ``finished``.
+    :param permanent: Whether a retry of the task would fail again.
+    """
+
+    outcome: EventOutcome
+    tracked: TrackedJob | None = None
+    message: str = ""
+    permanent: bool = False
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return plain values, as Airflow stores them."""
+        payload: dict[str, Any] = {
+            "outcome": self.outcome,
+            "message": self.message,
+            "permanent": self.permanent,
+        }
+        if self.tracked is not None:
+            payload |= {
+                "job": self.tracked.job.to_json(),
+                "ownership": str(self.tracked.ownership),
+                "deadline": self.tracked.deadline,
+                "job_url": self.tracked.job_url,
+                "connection_name": self.tracked.connection_name,
+            }
+        return payload
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any] | None) -> Self:
+        """
+        Parse what :meth:`to_payload` returned.
+
+        :raises ValueError: It is something else: a lost event must not look like a success.
+        """
+        outcome = payload.get("outcome") if isinstance(payload, Mapping) else None
+        if payload is None or outcome not in ("finished", "timeout", "error"):
+            raise ValueError(f"the trigger sent an event that this version cannot read: {payload}")
+        tracked = None
+        if payload.get("job") is not None:
+            tracked = TrackedJob(
+                job=Job.from_json(payload["job"]),
+                ownership=Ownership(payload["ownership"]),
+                deadline=float(payload["deadline"]),
+                job_url=str(payload["job_url"]),
+                connection_name=str(payload["connection_name"]),
+            )
+        elif outcome != "error":
+            raise ValueError(f"the trigger sent an event without its job: {payload}")
+        return cls(
+            outcome=outcome,
+            tracked=tracked,
+            message=str(payload["message"]),
+            permanent=bool(payload["permanent"]),
+        )
+
+    def last_read_job(self) -> TrackedJob:
+        """
+        Return the job as last read, ended or not.
+
+        :raises AirbyteError: It could not be watched any longer.
+        :raises AirflowFailException: Likewise, and a retry of the task would fail again.
+        """
+        if self.tracked is not None and self.outcome != "error":
+            return self.tracked
+        if self.permanent:
+            raise AirflowFailException(self.message)
+        raise AirbyteError(self.message)
+
+    def ended_job(self) -> TrackedJob:
+        """
+        Return the job that has ended.
+
+        :raises AirbyteJobTimeoutError: It was still running at the deadline.
+        :raises AirbyteError: It could not be watched any longer.
+        :raises AirflowFailException: Likewise, and a retry of the task would fail again.
+        """
+        tracked = self.last_read_job()
+        if self.outcome == "timeout":
+            raise AirbyteJobTimeoutError(self.message, job=tracked.job)
+        return tracked
+
+
+@contextmanager
+def failing_fast() -> Iterator[None]:
+    """
+    Fail the task at once on a permanent error, instead of using up its retries.
+
+    :raises AirflowFailException: For invalid configuration, 400, 403, 404 and the other errors of
+        :func:`.api.retry.is_permanent`.
+    """
+    try:
+        yield
+    except AirbyteError as error:
+        if is_permanent(error):
+            raise AirflowFailException(str(error)) from error
+        raise
+
+
+def check_rows(tracked: TrackedJob, min_rows: int, on_too_few_rows: OnTooFewRows) -> None:
+    """
+    Check that a successful job synced data: Airbyte can report success without any.
+
+    :param min_rows: Lowest number of rows to accept; 0 accepts every job.
+    :param on_too_few_rows: What to do when there are fewer.
+    :raises AirbyteTooFewRowsError: There are fewer, with ``fail``.
+    :raises AirflowSkipException: There are fewer, with ``skip``.
+    """
+    rows = tracked.job.rows_synced
+    if (rows or 0) >= min_rows:
+        return
+    counted = "no row count" if rows is None else f"{rows:,} rows"
+    message = (
+        f"{tracked} succeeded with {counted}, fewer than min_rows={min_rows:,}: check whether its "
+        f"source produced data. {tracked.job_url}".rstrip()
+    )
+    if on_too_few_rows == "warn":
+        log.warning(message)
+    elif on_too_few_rows == "skip":
+        raise AirflowSkipException(message)
+    else:
+        raise AirbyteTooFewRowsError(message, job=tracked.job)

@@ -1,0 +1,384 @@
+"""A job is created exactly once, even if the response to its creation is lost."""
+
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteBadRequestError,
+    AirbyteConflictError,
+    AirbyteConnectionNotActiveError,
+    AirbyteCredentialsError,
+    AirbyteNotFoundError,
+    AirbytePermissionError,
+    AirbyteRateLimitError,
+    AirbyteServerError,
+    AirbyteTransportError,
+    HttpResponse,
+    Ownership,
+)
+from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.unit.api.doubles import (
+    Wire,
+    client_for,
+    fail_sent,
+    fail_unsent,
+    requests_to,
+    settings_for,
+)
+from tests.unit.api.responses import html_page, json_response
+
+POST = "POST /jobs"
+
+
+@pytest.fixture(autouse=True)
+def _long_syncs(emulator):
+    """Jobs run longer than any search for them."""
+    for _ in range(3):
+        emulator.script_job(statuses=[("running", None)])
+
+
+def test_a_job_is_created_and_is_ours(client, emulator, run):
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert (created.job.connection_id, created.job.job_type) == (emulator.connection_id, "sync")
+    assert created.ownership is Ownership.STARTED
+    assert created.ownership.is_ours
+    assert emulator.requests[-1].json == {
+        "connectionId": emulator.connection_id,
+        "jobType": "sync",
+    }
+
+
+@pytest.mark.parametrize("job_type", ["reset", "clear"])
+def test_a_clear_is_created_as_a_reset(client, emulator, run, job_type):
+    created = run(client.jobs.create(emulator.connection_id, job_type))
+
+    assert created.job.job_type == "reset"
+    assert emulator.requests[-1].json["jobType"] == job_type
+
+
+def executed_with(response):
+    """Execute the next creation, and replace its response."""
+    return lambda emulator, wire: wire.replace_next_response("POST", response)
+
+
+EXECUTED = {
+    "lost response": lambda emulator, wire: emulator.drop_next(POST),
+    "timeout": lambda emulator, wire: emulator.hang_next(POST, seconds=1000),
+    "timeout of an ingress": executed_with(html_page(504)),
+    "error 500": executed_with(json_response({"errorId": "0d9d"}, 500)),
+    "error 408": executed_with(json_response({"errorId": "0d9d"}, 408)),
+    "truncated response": executed_with(HttpResponse(200, {}, b'{"jobId": 1, "st')),
+    "HTML response": executed_with(html_page(200)),
+}
+NOT_EXECUTED = {
+    "connection refused": lambda emulator, wire: wire.before_next("POST", fail_unsent),
+    "connection reset": lambda emulator, wire: wire.before_next("POST", fail_sent),
+    "error 502": lambda emulator, wire: emulator.fail_next(POST, 502),
+    "error 500": lambda emulator, wire: emulator.fail_next(POST, 500),
+    "truncated response": lambda emulator, wire: emulator.fail_next(POST, 200, body='{"jobId'),
+    "HTML response": lambda emulator, wire: emulator.html_next(POST),
+}
+SKEWS = pytest.mark.parametrize(
+    "skew", [0.0, -3600.0, 3600.0], ids=["same clock", "client behind", "client ahead"]
+)
+
+
+@SKEWS
+@pytest.mark.parametrize("fault", EXECUTED.values(), ids=EXECUTED)
+def test_a_job_created_without_a_usable_response_is_found(emulator, wire, run, fault, skew):
+    client = client_for(emulator, wire, skew=skew)
+    fault(emulator, wire)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+    assert len(requests_to(emulator, POST)) == 1
+
+
+@SKEWS
+@pytest.mark.parametrize("fault", NOT_EXECUTED.values(), ids=NOT_EXECUTED)
+def test_a_creation_that_was_not_executed_is_repeated(emulator, wire, run, fault, skew):
+    earlier = emulator.start_sync()
+    emulator.advance(100)
+    emulator.finish_job(earlier)
+    emulator.advance(100)
+    client = client_for(emulator, wire, skew=skew)
+    fault(emulator, wire)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [earlier, created.job_id]
+    assert created.ownership is Ownership.STARTED
+    assert wire.calls.count("POST") == 2
+
+
+def test_several_searches_precede_a_second_creation(client, emulator, wire, run):
+    wire.before_next("POST", fail_sent)
+
+    run(client.jobs.create(emulator.connection_id))
+
+    assert wire.calls == ["POST", "GET", "GET", "GET", "POST"]
+    assert wire.slept == [0.0, 3.0, 7.0]
+
+
+def test_a_job_that_appears_late_is_found(client, emulator, wire, run):
+    wire.before_next("POST", fail_sent)
+    wire.after_next_sleep(emulator.start_sync)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+    assert wire.calls == ["POST", "GET", "GET"]
+
+
+def test_a_job_that_blocks_the_second_creation_is_found_to_be_ours(client, emulator, wire, run):
+    wire.before_next("POST", fail_sent)
+    wire.before_next("POST", emulator.start_sync)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+    assert requests_to(emulator, POST) == [409]
+
+
+def test_a_creation_is_given_up_after_three_ambiguous_attempts(client, emulator, wire, run):
+    for _ in range(3):
+        wire.before_next("POST", fail_sent)
+
+    with pytest.raises(AirbyteTransportError):
+        run(client.jobs.create(emulator.connection_id))
+
+    assert wire.calls.count("POST") == 3
+    assert emulator.jobs == {}
+
+
+def test_the_oldest_job_since_the_creation_is_ours(client, emulator, run):
+    since = emulator.clock.time()
+    first = emulator.start_sync()
+    emulator.finish_job(first)
+    emulator.start_sync()
+
+    job = run(client.jobs.find_since(emulator.connection_id, since=since))
+
+    assert job.job_id == first
+
+
+def test_a_job_of_another_type_is_not_ours(client, emulator, run):
+    since = emulator.clock.time()
+    emulator.start_sync()
+
+    assert run(client.jobs.find_since(emulator.connection_id, "clear", since=since)) is None
+    assert run(client.jobs.find_since(emulator.connection_id, "sync", since=since)) is not None
+
+
+def test_a_job_of_the_second_before_may_be_ours(client, emulator, run):
+    # Airbyte returns whole seconds.
+    emulator.start_sync()
+    emulator.advance(1)
+    assert run(client.jobs.find_since(emulator.connection_id, since=emulator.clock.time()))
+
+    emulator.advance(60)
+    assert not run(client.jobs.find_since(emulator.connection_id, since=emulator.clock.time()))
+
+
+class WireWithoutDate(Wire):
+    """Leads to a server whose responses have no ``Date`` header."""
+
+    async def send(self, request):
+        response = await super().send(request)
+        return replace(response, headers={**response.headers, "date": ""})
+
+
+def test_a_server_without_a_date_header_is_assumed_to_have_our_time(emulator, run):
+    client = client_for(emulator, WireWithoutDate(emulator))
+    emulator.drop_next(POST)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+
+
+def test_the_search_for_a_job_survives_an_outage(client, emulator, run):
+    emulator.drop_next(POST)
+    emulator.fail_next("GET /jobs", 503, times=20)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+
+
+@SKEWS
+def test_a_job_without_an_attempt_is_returned_instead_of_a_second_one_and_is_foreign(
+    emulator, wire, run, skew
+):
+    connection_id = emulator.add_connection("busy")
+    emulator.script_job(
+        connection_id, statuses=[("pending", 3600), ("running", 60), ("succeeded", None)]
+    )
+    earlier = emulator.start_sync(connection_id)
+    emulator.advance(100)
+
+    created = run(client_for(emulator, wire, skew=skew).jobs.create(connection_id))
+
+    assert created.job_id == earlier
+    assert created.ownership is Ownership.FOREIGN
+    assert not created.ownership.is_ours
+
+
+def test_a_job_created_after_a_rate_limit_is_ours(client, emulator, run):
+    emulator.fail_next(POST, 429, times=3, headers={"Retry-After": "20"})
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert created.ownership is Ownership.STARTED
+    assert requests_to(emulator, POST) == [429, 429, 429, 200]
+
+
+def test_a_job_created_by_a_slow_server_is_ours(client, emulator, run):
+    emulator.hang_next(POST, seconds=120)
+
+    assert run(client.jobs.create(emulator.connection_id)).ownership is Ownership.STARTED
+
+
+def test_a_running_sync_raises_conflict_error_without_a_retry(client, emulator, wire, run):
+    running = emulator.start_sync()
+
+    with pytest.raises(AirbyteConflictError, match="A sync is already running") as conflict:
+        run(client.jobs.create(emulator.connection_id))
+
+    assert conflict.value.sync_is_running
+    assert not isinstance(conflict.value, AirbyteConnectionNotActiveError)
+    assert list(emulator.jobs) == [running]
+    assert wire.slept == []
+
+
+@pytest.mark.parametrize("status", ["inactive", "locked", "deprecated"])
+def test_the_error_for_an_inactive_connection_names_it(client, emulator, run, status):
+    emulator.set_connection_status(emulator.connection_id, status)
+
+    with pytest.raises(AirbyteConnectionNotActiveError) as conflict:
+        run(client.jobs.create(emulator.connection_id))
+
+    assert f"connection 'Sample data to Warehouse' ({emulator.connection_id}) is {status}" in str(
+        conflict.value
+    )
+    assert "Enable the connection in Airbyte" in str(conflict.value)
+    assert conflict.value.status == 409
+    assert conflict.value.state_conflict
+
+
+STATE_CONFLICT = {
+    "status": 409,
+    "type": "https://reference.airbyte.com/reference/errors#409-state-conflict",
+    "title": "state-conflict",
+    "detail": "State conflict",
+    "documentationUrl": None,
+    "data": {"message": "Could not fulfill request"},
+}
+
+
+def test_a_job_that_the_server_missed_is_found(client, emulator, wire, run):
+    wire.replace_next_response("POST", json_response(STATE_CONFLICT, 409))
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+
+
+def test_a_job_that_never_appears_raises_conflict_error(client, emulator, run):
+    emulator.fail_next(POST, 409, times=None, body=STATE_CONFLICT)
+
+    with pytest.raises(AirbyteConflictError, match="Could not fulfill request"):
+        run(client.jobs.create(emulator.connection_id))
+
+    assert requests_to(emulator, POST) == [409]
+
+
+def test_a_connection_disabled_before_the_retry_raises_not_active_error(
+    client, emulator, wire, run
+):
+    wire.before_next("POST", fail_sent)
+    wire.after_next_sleep(
+        lambda: emulator.set_connection_status(emulator.connection_id, "inactive")
+    )
+
+    with pytest.raises(AirbyteConnectionNotActiveError):
+        run(client.jobs.create(emulator.connection_id))
+
+
+@pytest.mark.parametrize("job_type", ["refresh", "rewind"])
+def test_an_unsupported_job_type_raises_bad_request_error(client, emulator, run, job_type):
+    with pytest.raises(AirbyteBadRequestError, match="Correct the named value"):
+        run(client.jobs.create(emulator.connection_id, job_type))
+
+    assert len(requests_to(emulator, POST)) == 1
+
+
+@pytest.mark.parametrize("connection_id", ["no-uuid", "18dccc91-0ab1-4f72-9ed7-0b8fc27c5826", ""])
+def test_an_unknown_connection_raises_permission_error(client, emulator, run, connection_id):
+    with pytest.raises(AirbytePermissionError, match="the id does not exist in this Airbyte"):
+        run(client.jobs.create(connection_id))
+
+    assert len(requests_to(emulator, POST)) == 1
+
+
+def test_an_unknown_connection_raises_not_found_error_for_an_administrator(run):
+    emulator = Emulator(time="manual", instance_admin=True)
+    client = client_for(emulator, Wire(emulator))
+
+    with pytest.raises(AirbyteNotFoundError, match="STANDARD_SYNC 18dccc91"):
+        run(client.jobs.create("18dccc91-0ab1-4f72-9ed7-0b8fc27c5826"))
+
+
+def test_a_reader_may_not_create_a_job(emulator, wire, run):
+    client_id, client_secret = emulator.add_application("workspace_reader")
+    settings = settings_for(emulator, client_id=client_id, client_secret=client_secret)
+
+    with pytest.raises(AirbytePermissionError, match="runner to start and cancel syncs"):
+        run(client_for(emulator, wire, settings=settings).jobs.create(emulator.connection_id))
+
+
+def test_wrong_credentials_cause_no_search(emulator, wire, run):
+    settings = settings_for(emulator, client_secret="another")
+
+    with pytest.raises(AirbyteCredentialsError):
+        run(client_for(emulator, wire, settings=settings).jobs.create(emulator.connection_id))
+
+    assert requests_to(emulator, POST) == requests_to(emulator, "GET /jobs") == []
+
+
+def test_a_failed_token_exchange_causes_no_search(client, emulator, wire, run):
+    emulator.fail_next("POST /applications/token", 503, times=None)
+
+    with pytest.raises(AirbyteServerError):
+        run(client.jobs.create(emulator.connection_id))
+
+    assert wire.calls == []
+    assert wire.slept == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_an_unreachable_airbyte_causes_no_search(client, emulator, run):
+    emulator.drop_next("*", times=None, after=False)
+
+    with pytest.raises(AirbyteTransportError):
+        run(client.jobs.create(emulator.connection_id))
+
+    assert requests_to(emulator, POST) == requests_to(emulator, "GET /jobs") == []
+
+
+def test_a_persistent_rate_limit_causes_no_search(client, emulator, run):
+    emulator.fail_next(POST, 429, times=None)
+
+    with pytest.raises(AirbyteRateLimitError, match="Nothing was executed"):
+        run(client.jobs.create(emulator.connection_id))
+
+    assert requests_to(emulator, POST) == [429] * 5
+    assert requests_to(emulator, "GET /jobs") == []

@@ -1,0 +1,250 @@
+"""Waiting for a job: when it is read, which outages the wait survives, and what ends it."""
+
+import asyncio
+import logging
+
+import pytest
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteConflictError,
+    AirbyteCredentialsError,
+    AirbyteError,
+    AirbyteJobTimeoutError,
+    AirbyteNotFoundError,
+    AirbytePermissionError,
+    AirbyteServerError,
+    run_blocking,
+)
+from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.unit.api.doubles import Wire, client_for, requests_to
+
+GET = "GET /jobs/{jobId}"
+MINUTE = 60.0
+
+
+@pytest.fixture
+def start(emulator):
+    """Start a job that passes through statuses, each with its seconds."""
+
+    def start_job(*statuses):
+        emulator.script_job(statuses=statuses)
+        return emulator.start_sync()
+
+    return start_job
+
+
+def reads_at(emulator, began):
+    """Return the seconds after *began* at which the job was read."""
+    return [request.at - began for request in emulator.requests if request.route == GET]
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        pytest.param([("pending", 40), ("running", 0)], id="pending"),
+        pytest.param([("queued", 40), ("running", 0)], id="queued"),
+        pytest.param([("running", 40)], id="running"),
+        pytest.param([("running", 0), ("incomplete", 40), ("running", 0)], id="incomplete"),
+        pytest.param([("paused", 40), ("running", 0)], id="unknown status"),
+    ],
+)
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "cancelled"])
+def test_the_wait_lasts_until_the_status_is_terminal(client, start, wire, run, statuses, outcome):
+    job_id = start(*statuses, (outcome, None))
+
+    job = run(client.jobs.wait(job_id))
+
+    assert job.status == outcome
+    assert wire.slept == [10.0] * 4
+
+
+def test_a_job_that_has_ended_is_read_once(client, start, emulator, wire, run):
+    job_id = start(("running", 0), ("succeeded", None))
+
+    assert run(client.jobs.wait(job_id)).has_succeeded
+    assert wire.slept == []
+    assert requests_to(emulator, GET) == [200]
+
+
+@pytest.mark.parametrize("poll_interval", [1.0, 7.0, 60.0])
+def test_reads_are_poll_interval_seconds_apart(client, start, emulator, run, poll_interval):
+    began = emulator.clock.time()
+    job_id = start(("running", 100), ("succeeded", None))
+
+    run(client.jobs.wait(job_id, poll_interval=poll_interval))
+
+    reads = reads_at(emulator, began)
+    assert reads == pytest.approx([n * poll_interval for n in range(len(reads))])
+    assert reads[-2] < 100 <= reads[-1]
+
+
+def test_each_change_of_status_is_logged_once(client, start, run, caplog):
+    caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
+    job_id = start(("queued", 25), ("running", 25), ("succeeded", None))
+
+    run(client.jobs.wait(job_id))
+
+    lines = [line for line in caplog.messages if line.startswith(f"Job {job_id} ")]
+    assert [line.rsplit(" ", 1)[1] for line in lines] == ["queued.", "running.", "succeeded."]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "duration"),
+    [(25.0, "25 s"), (100.0, "1 min 40 s"), (7290.0, "2 h 1 min"), (0.0, "0 s")],
+)
+def test_a_timeout_ends_the_wait_and_leaves_the_job_running(
+    client, start, emulator, run, timeout, duration
+):
+    began = emulator.clock.time()
+    job_id = start(("running", None))
+
+    with pytest.raises(AirbyteJobTimeoutError) as failure:
+        run(client.jobs.wait(job_id, poll_interval=60.0, timeout=timeout))
+
+    assert str(failure.value) == (
+        f"Job {job_id} of connection {emulator.connection_id} is still running after a wait of "
+        f"{duration}."
+    )
+    assert failure.value.job.job_id == job_id
+    assert emulator.jobs[job_id].status == "running"
+    assert reads_at(emulator, began)[-1] == pytest.approx(timeout)
+
+
+def test_a_job_that_ends_exactly_at_the_timeout_is_returned(client, start, run):
+    job_id = start(("running", 25), ("succeeded", None))
+
+    assert run(client.jobs.wait(job_id, timeout=25)).has_succeeded
+
+
+OUTAGES = {
+    "unreachable": lambda emulator: emulator.drop_next("*", times=None, after=False),
+    "lost response": lambda emulator: emulator.drop_next(GET, times=None),
+    "error 503": lambda emulator: emulator.fail_next("*", 503, times=None),
+    "HTML with 404": lambda emulator: emulator.html_next("*", times=None, status=404),
+    "HTML with 200": lambda emulator: emulator.html_next("*", times=None, status=200),
+    "HTML with 403": lambda emulator: emulator.html_next("*", times=None, status=403),
+    "redirect": lambda emulator: emulator.fail_next("*", 302, times=None),
+    "plain text": lambda emulator: emulator.fail_next("*", 404, times=None, body="no healthy pod"),
+    "truncated response": lambda emulator: emulator.fail_next(GET, 200, times=None, body='{"jobId'),
+    "error 500": lambda emulator: emulator.fail_next(GET, 500, times=None),
+    "error 429": lambda emulator: emulator.fail_next(GET, 429, times=None),
+    "rejected token": lambda emulator: emulator.fail_next(GET, 401, times=None),
+    "failing token endpoint": lambda emulator: (
+        emulator.revoke_tokens(),
+        emulator.fail_next("POST /applications/token", 503, times=None),
+    ),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_of_nine_minutes_is_survived(client, start, emulator, wire, run, outage):
+    job_id = start(("running", 15 * MINUTE), ("succeeded", None))
+    wire.after_seconds(1 * MINUTE, lambda: outage(emulator))
+    wire.after_seconds(10 * MINUTE, emulator.clear_faults)
+
+    assert run(client.jobs.wait(job_id)).has_succeeded
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_of_eleven_minutes_ends_the_wait(client, start, emulator, wire, run, outage):
+    began = emulator.clock.time()
+    job_id = start(("running", 15 * MINUTE), ("succeeded", None))
+    wire.after_seconds(1 * MINUTE, lambda: outage(emulator))
+    wire.after_seconds(12 * MINUTE, emulator.clear_faults)
+
+    with pytest.raises(AirbyteError):
+        run(client.jobs.wait(job_id))
+
+    assert 11 * MINUTE <= emulator.clock.time() - began < 12 * MINUTE
+
+
+def test_a_good_response_resets_the_failure_budget(client, start, emulator, wire, run):
+    job_id = start(("running", 25 * MINUTE), ("succeeded", None))
+    wire.after_seconds(1 * MINUTE, lambda: emulator.fail_next(GET, 503, times=None))
+    wire.after_seconds(10 * MINUTE, emulator.clear_faults)
+    wire.after_seconds(11 * MINUTE, lambda: emulator.fail_next(GET, 503, times=None))
+    wire.after_seconds(20 * MINUTE, emulator.clear_faults)
+
+    assert run(client.jobs.wait(job_id)).has_succeeded
+
+
+def test_the_failure_budget_can_be_changed(client, start, emulator, run):
+    began = emulator.clock.time()
+    job_id = start(("running", None))
+    emulator.fail_next(GET, 503, times=None)
+
+    with pytest.raises(AirbyteServerError):
+        run(client.jobs.wait(job_id, failure_budget=60.0))
+
+    assert 60 <= emulator.clock.time() - began < 90
+
+
+def test_reads_during_an_outage_are_at_most_a_minute_apart(client, start, emulator, run):
+    began = emulator.clock.time()
+    job_id = start(("running", None))
+    emulator.html_next(GET, times=3)
+
+    run(client.jobs.poll(job_id, poll_interval=1800.0))
+
+    assert reads_at(emulator, began) == pytest.approx([0, 60, 120, 180])
+
+
+def test_each_failed_read_of_an_outage_is_logged(client, start, emulator, run, caplog):
+    emulator.html_next(GET, times=3)
+
+    run(client.jobs.poll(start(("running", None))))
+
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.partition(":")[0] for line in warnings] == [
+        "No good response from Airbyte for 0 s, giving up after 10 min 0 s",
+        "No good response from Airbyte for 10 s, giving up after 10 min 0 s",
+        "No good response from Airbyte for 20 s, giving up after 10 min 0 s",
+    ]
+    assert "an HTML page" in warnings[0]
+
+
+PERMANENT_ERRORS = {
+    "error 403": (
+        lambda emulator: emulator.fail_next(GET, 403, times=None),
+        AirbytePermissionError,
+    ),
+    "error 404": (
+        lambda emulator: emulator.fail_next(GET, 404, times=None),
+        AirbyteNotFoundError,
+    ),
+    "error 409": (
+        lambda emulator: emulator.fail_next(GET, 409, times=None),
+        AirbyteConflictError,
+    ),
+    "rejected credentials": (
+        lambda emulator: (emulator.revoke_tokens(), emulator.rotate_secret()),
+        AirbyteCredentialsError,
+    ),
+}
+
+
+@pytest.mark.parametrize(("fault", "error"), PERMANENT_ERRORS.values(), ids=PERMANENT_ERRORS)
+def test_a_permanent_error_ends_the_wait_at_once(client, start, emulator, wire, run, fault, error):
+    job_id = start(("running", None))
+    wire.after_seconds(15, lambda: fault(emulator))
+
+    with pytest.raises(error):
+        run(client.jobs.wait(job_id))
+
+    assert wire.slept == [10.0, 10.0]
+
+
+def test_an_unknown_job_ends_the_wait_of_an_administrator_at_once(run):
+    emulator = Emulator(time="manual", instance_admin=True)
+
+    with pytest.raises(AirbyteConflictError, match="Job is not currently running"):
+        run(client_for(emulator, Wire(emulator)).jobs.wait(4711))
+
+
+def test_a_blocking_wait_works_inside_a_running_event_loop(client, start):
+    job_id = start(("running", 100), ("succeeded", None))
+
+    async def inside_a_loop():
+        return run_blocking(client.jobs.wait(job_id))
+
+    assert asyncio.run(inside_a_loop()).has_succeeded

@@ -1,0 +1,133 @@
+"""A client's session: its lifetime, and how responses are decoded."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import pytest
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteClient,
+    AirbyteDecodeError,
+    AirbyteSession,
+    Workspace,
+)
+from tests.unit.api.doubles import AIRBYTE, client_for, settings_for
+from tests.unit.api.responses import json_response
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One item of ``GET /streams``."""
+
+    name: str
+
+    @classmethod
+    def from_json(cls, payload: Any) -> Self:
+        if not isinstance(payload, dict) or "streamName" not in payload:
+            raise AirbyteDecodeError("field 'streamName' is missing")
+        return cls(payload["streamName"])
+
+
+@pytest.fixture
+def read_streams(client, emulator, run):
+    """Read the streams of the first source: a bare array."""
+
+    def read():
+        url = client.settings.urls.public_url("streams", query={"sourceId": emulator.source_id})
+        return run(client.session.request("GET", url)).decode_array(Stream.from_json)
+
+    return read
+
+
+@pytest.fixture
+def read_workspaces(client, run):
+    """Read one page of workspaces."""
+
+    def read(client=client):
+        url = client.settings.urls.public_url("workspaces")
+        return run(client.session.request("GET", url)).decode_page(Workspace.from_json)
+
+    return read
+
+
+def test_leaving_the_client_closes_its_transport(client, wire, run):
+    async def scenario():
+        async with client as same:
+            assert same is client
+            assert not wire.is_closed
+
+    run(scenario())
+
+    assert wire.is_closed
+
+
+def test_repr_of_a_client_shows_its_url(client):
+    assert repr(client) == f"AirbyteClient('{AIRBYTE}/api/public/v1')"
+
+
+def test_a_client_has_default_clocks_and_jitter(emulator, run):
+    client = AirbyteClient(AirbyteSession(settings_for(emulator), emulator.transport()))
+
+    assert run(client.jobs.list()) == []
+
+
+def test_a_request_without_a_payload_has_no_body(client, wire, run):
+    run(client.jobs.list())
+
+    assert wire.requests[-1].body is None
+    assert "Content-Type" not in wire.requests[-1].headers
+
+
+def test_an_array_is_decoded(read_streams):
+    assert read_streams() == [Stream("users"), Stream("products"), Stream("purchases")]
+
+
+def test_an_empty_array_is_decoded(read_streams, wire):
+    wire.replace_next_response("GET", json_response([]))
+
+    assert read_streams() == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        pytest.param({"data": []}, "the body is not a list", id="object"),
+        pytest.param(None, "the body is not a list", id="null"),
+        pytest.param([{}], "field 'streamName' is missing", id="invalid item"),
+    ],
+)
+def test_an_undocumented_array_raises_decode_error(read_streams, emulator, wire, payload, reason):
+    wire.replace_next_response("GET", json_response(payload))
+
+    with pytest.raises(AirbyteDecodeError) as failure:
+        read_streams()
+
+    assert str(failure.value) == (
+        f"Airbyte responded to GET {AIRBYTE}/api/public/v1/streams?sourceId={emulator.source_id} "
+        f"with 200, but {reason}: check that Host (Airbyte URL) of the Airflow connection leads "
+        f"to Airbyte."
+    )
+    assert not failure.value.is_html
+
+
+def test_a_page_has_its_items_and_the_time_of_the_server(read_workspaces, emulator):
+    emulator.advance(100)
+
+    page = read_workspaces()
+
+    assert page.items == [Workspace(emulator.workspace_id, "Analytics")]
+    # The Date header has whole seconds.
+    assert page.server_time == emulator.now.replace(microsecond=0)
+    assert page.server_time == datetime(2026, 3, 25, 1, 31, 40, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday"], ids=["missing", "invalid"])
+def test_a_page_without_a_date_has_the_time_of_the_client(read_workspaces, emulator, wire, date):
+    client = client_for(emulator, wire, skew=3600.0)
+    wire.replace_next_response("GET", json_response({"data": []}, headers={"date": date}))
+
+    page = read_workspaces(client)
+
+    assert page.items == []
+    assert page.server_time == emulator.now + timedelta(hours=1)

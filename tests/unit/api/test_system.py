@@ -1,0 +1,51 @@
+"""Health and version of an Airbyte, which need no token."""
+
+import pytest
+
+from airflow_provider_airbyte_sme.api import AirbyteDecodeError, AirbyteServerError, Instance
+from tests.unit.api.doubles import client_for, settings_for
+
+
+def test_the_instance_is_read_without_a_token(client, emulator, run):
+    assert run(client.system.get_instance()) == Instance(version="2.1.0", edition="enterprise")
+    assert [request.route for request in emulator.requests] == [
+        "GET /api/v1/instance_configuration"
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 200])
+def test_an_unreported_version_is_not_an_error(client, emulator, run, status):
+    emulator.html_next("GET /api/v1/instance_configuration", status=status)
+
+    assert run(client.system.get_instance()) == Instance()
+
+
+def test_airbyte_cloud_is_recognised_without_a_request(emulator, wire, run):
+    settings = settings_for(emulator, "https://api.airbyte.com/v1")
+
+    assert (
+        run(client_for(emulator, wire, settings=settings).system.get_instance()).edition == "Cloud"
+    )
+    assert wire.requests == []
+
+
+def test_health_is_checked_without_a_token(client, emulator, run):
+    run(client.system.check_health())
+
+    assert [request.route for request in emulator.requests] == ["GET /health"]
+
+
+def test_html_from_the_health_endpoint_raises_decode_error(client, emulator, run):
+    emulator.html_next("GET /health")
+
+    with pytest.raises(AirbyteDecodeError, match="check Host") as failure:
+        run(client.system.check_health())
+
+    assert failure.value.is_html
+
+
+def test_an_unhealthy_airbyte_raises_server_error(client, emulator, run):
+    emulator.fail_next("GET /health", 503, times=None)
+
+    with pytest.raises(AirbyteServerError):
+        run(client.system.check_health())
