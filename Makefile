@@ -1,4 +1,4 @@
-# `make help` lists the targets. Each sets up what it needs, from the package index alone.
+# `make help` lists the targets. Each installs what it needs from the package index.
 
 PYTHON ?= python3
 TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
@@ -14,15 +14,15 @@ ON_EVERY_CORE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# uv of the environment $(1). It does not read pip's settings: where only pip was told of an index, it is told the same.
+# The uv of the environment $(1). uv does not read pip's settings, so an index that only pip knows is passed on to it.
 uv = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(1)/bin/python -m pip config get global.index-url 2>/dev/null)}}}" \
 	UV_INDEX="$${UV_INDEX:-$${UV_EXTRA_INDEX_URL:-$$PIP_EXTRA_INDEX_URL}}" \
 	UV_INSECURE_HOST="$${UV_INSECURE_HOST:-$$PIP_TRUSTED_HOST}" \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}" \
 	$(1)/bin/uv
 
-# Make the environment $(1), unless it is there, with the first of the interpreters $(3) that is Python 3.11 to 3.$(4),
-# and put the uv that constraints/$(2).txt pins into it.
+# Create the environment $(1) if it does not exist, with the first of the interpreters $(3) that is Python 3.11 to 3.$(4),
+# and install the uv that constraints/$(2).txt pins.
 define make_environment
 @test -x $(1)/bin/uv || { \
 	for python in $(3) none; do \
@@ -36,7 +36,7 @@ define make_environment
 	"$$python" -m venv $(1) && $(1)/bin/python -m pip install --quiet --constraint constraints/$(2).txt uv; }
 endef
 
-# Install the arguments $(3) into the environment $(1), as constraints/$(2).txt pins them, and leave the mark that make looks at.
+# Install $(3) into the environment $(1), with the versions of constraints/$(2).txt, and touch the file that make checks.
 define install
 @echo "==> $(1): installing what constraints/$(2).txt pins"
 @$(call uv,$(1)) pip install --quiet --python $(1) --constraint constraints/$(2).txt --build-constraint constraints/$(2).txt $(3)
@@ -48,50 +48,54 @@ help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: demo
-demo: $(NEWEST)/.installed $(FAKER)/.installed ## Sync, wait and gate dbt on a real Airflow; KEEP=1 keeps it up
+demo: $(NEWEST)/.installed $(FAKER)/.installed ## Run a sync, a wait and dbt on a real Airflow; KEEP=1 keeps it running
 	@$(NEWEST)/bin/python scripts/demo.py
 
+.PHONY: env
+env: ## Write .env for docker compose, with new random secrets
+	@$(PYTHON) scripts/make_env.py
+
 .PHONY: test
-test: test-quick test-system ## Run all tests but the browser's and the lowest Airflow's
+test: test-quick test-system ## Run all tests except test-ui and test-lowest
 
 .PHONY: test-quick
-test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit narrows it
+test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
 	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) $(TESTS) $(PYTEST_ARGS)
 
-# One after the other: each of them starts more processes than there are cores.
+# One at a time: each of them starts more processes than there are cores.
 .PHONY: test-system
-test-system: $(NEWEST)/.installed $(FAKER)/.installed ## Run the tests that start a whole Airflow
+test-system: $(NEWEST)/.installed $(FAKER)/.installed ## Run the tests that start a whole Airflow, and those of docker-compose.yml
 	$(NEWEST)/bin/pytest tests/system tests/compose $(PYTEST_ARGS)
 
 .PHONY: test-lowest
-test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest Airflow and dependencies
+test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest supported Airflow and dependencies
 	$(LOWEST)/bin/pytest $(ON_EVERY_CORE) tests/unit tests/integration $(PYTEST_ARGS)
 
 .PHONY: test-ui
-test-ui: $(NEWEST)/.installed-ui ## Run the browser test; needs Chromium
+test-ui: $(NEWEST)/.installed-ui ## Run the connection form in a browser; needs Chromium
 	$(NEWEST)/bin/pytest tests/ui $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: $(NEWEST)/.installed ## Measure import time, calls per second and the triggers' event loop; on a quiet machine
+bench: $(NEWEST)/.installed ## Measure import time, calls per second and event loop delay; on an idle machine
 	@$(NEWEST)/bin/python benchmarks/measure.py 2>/dev/null
 
 .PHONY: coverage
-coverage: $(NEWEST)/.installed ## Measure branch coverage: 100 % of api/, 95 % of all
+coverage: $(NEWEST)/.installed ## Measure branch coverage: at least 100 % of api/, 95 % of everything
 	$(NEWEST)/bin/coverage run -m pytest tests/unit tests/integration tests/emulator $(PYTEST_ARGS)
 	$(NEWEST)/bin/coverage report --fail-under=95
 	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
 
 .PHONY: lint
-lint: $(NEWEST)/.installed ## Check style, format, spelling and files: what .pre-commit-config.yaml lists
+lint: $(NEWEST)/.installed ## Check style, format, spelling and files, as listed in .pre-commit-config.yaml
 	$(NEWEST)/bin/pre-commit run --all-files
 
 .PHONY: format
-format: $(NEWEST)/.installed ## Apply the format and the safe fixes
+format: $(NEWEST)/.installed ## Format the code and apply safe fixes
 	$(NEWEST)/bin/ruff check --fix
 	$(NEWEST)/bin/ruff format
 
 .PHONY: types
-types: $(NEWEST)/.installed ## Check types
+types: $(NEWEST)/.installed ## Check types with mypy
 	$(NEWEST)/bin/mypy
 
 .PHONY: build
@@ -99,7 +103,7 @@ build: $(NEWEST)/.installed ## Build the sdist and the wheel into dist/
 	$(NEWEST)/bin/python -m build --no-isolation
 
 .PHONY: constraints
-constraints: ## Resolve constraints/*.txt anew
+constraints: ## Resolve and rewrite constraints/*.txt
 	$(call make_environment,$(NEWEST),airflow-3.3,$(PYTHON),99)
 	@resolve() { \
 		output="constraints/$$1.txt"; shift; echo "==> $$output"; \
@@ -111,10 +115,10 @@ constraints: ## Resolve constraints/*.txt anew
 	resolve faker constraints/faker.in --override constraints/faker-overrides.txt
 
 .PHONY: environments
-environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed ## Set up all environments
+environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed ## Create all environments
 
 .PHONY: clean
-clean: ## Remove environments, builds, caches and what runs left
+clean: ## Remove environments, builds, caches and files that runs left behind
 	rm -rf .venv .demo build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(NEWEST)/.installed: pyproject.toml constraints/airflow-3.3.txt
@@ -124,12 +128,12 @@ $(NEWEST)/.installed: pyproject.toml constraints/airflow-3.3.txt
 $(NEWEST)/.installed-ui: $(NEWEST)/.installed
 	$(call install,$(NEWEST),airflow-3.3,--group ui)
 
-# Airflow 2.11 ends at Python 3.12.
+# Airflow 2.11 supports Python up to 3.12.
 $(LOWEST)/.installed: pyproject.toml constraints/airflow-2.11.txt
 	$(call make_environment,$(LOWEST),airflow-2.11,$(PYTHON) python3.11 python3.12,12)
 	$(call install,$(LOWEST),airflow-2.11,--group test --editable .)
 
-# The connector's own pins do not go with any Airflow's, and one of them gives way: faker-overrides.txt.
+# The connector's pins conflict with those of every Airflow, hence its own environment. faker-overrides.txt overrides one.
 $(FAKER)/.installed: constraints/faker.txt constraints/faker-overrides.txt
 	$(call make_environment,$(FAKER),faker,$(PYTHON),99)
 	$(call install,$(FAKER),faker,--override constraints/faker-overrides.txt airbyte-source-faker)

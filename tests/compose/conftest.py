@@ -1,10 +1,9 @@
-import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from scripts.make_env import write_env
 from tests.compose.composition import (
     Service,
     read_configs,
@@ -25,12 +24,10 @@ def settings_example(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def settings(settings_example: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What .env says after the command that .env.example gives."""
-    (command,) = re.findall(r"^# (awk .*)$", settings_example.read_text(), re.MULTILINE)
-    folder = tmp_path_factory.mktemp("settings")
-    (folder / settings_example.name).write_text(settings_example.read_text())
-    subprocess.run(command, shell=True, check=True, cwd=folder)
-    return read_settings((folder / ".env").read_text())
+    """The settings that `make env` writes."""
+    env_file = tmp_path_factory.mktemp("settings") / ".env"
+    write_env(settings_example, env_file)
+    return read_settings(env_file.read_text())
 
 
 @pytest.fixture(scope="session")
