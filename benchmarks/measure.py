@@ -1,9 +1,10 @@
 """
-Measures what the provider promises, and prints one line for each.
+Benchmarks of what the provider promises: import time, request rate and a free event loop.
 
     make bench
 
-Figures of a busy machine are worth nothing: run it alone, and look at the ratios first.
+Run it on an otherwise idle machine; other load makes the numbers meaningless. Ratios are more
+reliable than absolute times.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# A module that nothing here needs: what is loaded behind it is ours. Without the collection of all
-# garbage, which takes 90 ms after Airflow's imports and is charged to whoever happens to import.
+# A module that nothing else imports: everything imported after it belongs to the provider. Garbage
+# collection is off because a full one takes 90 ms after Airflow's imports and would be counted
+# towards whichever import triggers it.
 MARK = "tabnanny"
 IMPORTS = f"""
 from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, task
@@ -36,13 +39,13 @@ import airflow_provider_airbyte_sme.operators.airbyte
 import airflow_provider_airbyte_sme.sensors.airbyte
 import airflow_provider_airbyte_sme.triggers.airbyte
 """
-# Where it is set, nothing installed is ever compiled for good, and every import compiles anew.
+# If this is set, no bytecode is cached and every import compiles its module again.
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 IMPORT_TIME = re.compile(r"import time:\s+(\d+) \|")
 
 
 def import_milliseconds() -> float:
-    """Self time of all that our operators, sensors and triggers load after ``airflow.sdk``."""
+    """Return the time that operators, sensors and triggers take to import after ``airflow.sdk``."""
     process = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", IMPORTS],
         capture_output=True,
@@ -51,12 +54,16 @@ def import_milliseconds() -> float:
         env={name: value for name, value in os.environ.items() if name != NO_BYTECODE},
     )
     _, _, after_sdk = process.stderr.partition(MARK)
-    return sum(int(own) for own in IMPORT_TIME.findall(after_sdk)) / 1000
+    return sum(int(self_time) for self_time in IMPORT_TIME.findall(after_sdk)) / 1000
 
 
 @contextmanager
 def served_emulator(*options: str) -> Iterator[dict[str, str]]:
-    """Serve an emulator in a process of its own, so that it does not share our interpreter."""
+    """
+    Run an emulator in a separate process, so that it does not compete for this interpreter.
+
+    :return: The emulator's JSON ready line: ``url``, ``client_id``, ``connection_id`` and others.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "airflow_provider_airbyte_sme.emulator", "--port", "0", *options],
         stdout=subprocess.PIPE,
@@ -72,52 +79,64 @@ def served_emulator(*options: str) -> Iterator[dict[str, str]]:
 
 
 def get_job_rate_ratio(rounds: int = 15, calls: int = 100) -> float:
-    """Calls per second of ``hook.get_job`` against a bare session, in turn on one server."""
+    """
+    Compare ``hook.get_job`` with a bare ``requests.Session``, alternately on the same server.
+
+    :param rounds: Number of comparisons; the result is their median.
+    :param calls: Calls of each kind per comparison.
+    :return: Calls per second of the hook, divided by those of the session.
+    """
     import requests
 
     from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 
-    with served_emulator() as world:
-        _use(world)
+    with served_emulator() as airbyte:
+        _set_airflow_connection(airbyte)
         hook = AirbyteHook()
-        job_id = hook.create_job(world["connection_id"]).job_id
+        job_id = hook.create_job(airbyte["connection_id"]).job_id
         hook.wait_for_job(job_id, poll_interval=0.5)
-        url = f"{world['url']}/api/public/v1/jobs/{job_id}"
+        url = f"{airbyte['url']}/api/public/v1/jobs/{job_id}"
         token = requests.post(
-            f"{world['url']}/api/public/v1/applications/token",
-            json={"client_id": world["client_id"], "client_secret": world["client_secret"]},
+            f"{airbyte['url']}/api/public/v1/applications/token",
+            json={"client_id": airbyte["client_id"], "client_secret": airbyte["client_secret"]},
             timeout=10,
         ).json()["access_token"]
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {token}"
 
-        def bare() -> None:
+        def call_session() -> None:
             session.get(url, timeout=30).json()
 
-        def ours() -> None:
+        def call_hook() -> None:
             hook.get_job(job_id)
 
         ratios = []
         for _ in range(rounds):
-            lasted = [_seconds(call, calls) for call in (bare, ours)]
-            ratios.append(lasted[0] / lasted[1])
+            session_seconds = _seconds(call_session, calls)
+            hook_seconds = _seconds(call_hook, calls)
+            ratios.append(session_seconds / hook_seconds)
         return statistics.median(ratios)
 
 
 def largest_gap_milliseconds(triggers: int = 50) -> float:
-    """Largest pause of a ticker beside triggers whose Airbyte takes 300 ms for each answer."""
+    """
+    Return the longest event-loop block while triggers wait for an Airbyte with 300 ms latency.
+
+    :param triggers: Number of triggers that wait at the same time.
+    :return: Milliseconds between two ticks of a task that sleeps for 1 ms at a time.
+    """
     from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
     from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
 
-    with served_emulator("--latency", "0.3", "--sync-duration", "8") as world:
-        _use(world)
-        job_id = AirbyteHook().create_job(world["connection_id"]).job_id
+    with served_emulator("--latency", "0.3", "--sync-duration", "8") as airbyte:
+        _set_airflow_connection(airbyte)
+        job_id = AirbyteHook().create_job(airbyte["connection_id"]).job_id
 
         async def wait() -> None:
             trigger = AirbyteJobTrigger(
                 airbyte_conn_id="airbyte_sme_default",
                 job_id=job_id,
-                connection_id=world["connection_id"],
+                connection_id=airbyte["connection_id"],
                 poll_interval=1.0,
                 deadline=time.time() + 60,
             )
@@ -134,6 +153,33 @@ def largest_gap_milliseconds(triggers: int = 50) -> float:
         return asyncio.run(measure())
 
 
+def emulator_figures(rounds: int = 5, calls: int = 100) -> tuple[float, float]:
+    """
+    Return how fast the emulator starts and responds.
+
+    :return: Milliseconds until it serves, and the time of a page of 100 jobs relative to encoding
+        its body as JSON.
+    """
+    from airflow_provider_airbyte_sme.api import HttpRequest
+    from airflow_provider_airbyte_sme.emulator import Emulator
+
+    starts, ratios = [], []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        emulator = Emulator(auth_mode="none", time="instant")
+        with emulator.serve() as server:
+            starts.append((time.perf_counter() - began) * 1000)
+            for _ in range(100):
+                emulator.start_sync()
+            url = f"{server.url}/api/public/v1/jobs?limit=100"
+            request = HttpRequest("GET", url)
+            body = json.loads(emulator.respond(request).body)
+            assert len(body["data"]) == 100, body
+            respond = _seconds(partial(emulator.respond, request), calls)
+            ratios.append(respond / _seconds(partial(json.dumps, body), calls))
+    return min(starts), statistics.median(ratios)
+
+
 async def _tick(gaps: list[float]) -> None:
     last = time.perf_counter()
     while True:
@@ -143,30 +189,33 @@ async def _tick(gaps: list[float]) -> None:
         last = now
 
 
-def _use(world: dict[str, str]) -> None:
+def _set_airflow_connection(airbyte: dict[str, str]) -> None:
     os.environ["AIRFLOW_CONN_AIRBYTE_SME_DEFAULT"] = json.dumps(
         {
             "conn_type": "airbyte_sme",
-            "host": world["url"],
-            "login": world["client_id"],
-            "password": world["client_secret"],
+            "host": airbyte["url"],
+            "login": airbyte["client_id"],
+            "password": airbyte["client_secret"],
         }
     )
 
 
 def _seconds(call: Callable[[], object], times: int) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(times):
         call()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def main() -> None:
-    """Measure everything."""
+    """Run all benchmarks and print one line for each."""
     imports = sorted(import_milliseconds() for _ in range(7))
-    print(f"import after airflow.sdk: {imports[0]:.1f} ms at best, median of 7 {imports[3]:.1f} ms")
-    print(f"hook.get_job against a bare requests.Session: {get_job_rate_ratio():.2f} times as fast")
-    print(f"largest gap beside 50 waits, answers after 300 ms: {largest_gap_milliseconds():.0f} ms")
+    print(f"import after airflow.sdk: best {imports[0]:.1f} ms, median of 7 {imports[3]:.1f} ms")
+    print(f"hook.get_job calls/s relative to requests.Session: {get_job_rate_ratio():.2f}")
+    start, ratio = emulator_figures()
+    print(f"emulator: serves after {start:.1f} ms")
+    print(f"emulator: a page of 100 jobs relative to json.dumps of its body: {ratio:.1f}")
+    print(f"longest event-loop block with 50 waiting triggers: {largest_gap_milliseconds():.0f} ms")
 
 
 if __name__ == "__main__":

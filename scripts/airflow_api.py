@@ -1,4 +1,4 @@
-"""A small client of Airflow's REST API (`/api/v2`), for the demo and tests on a real Airflow."""
+"""A small client for Airflow's REST API (`/api/v2`), used by the demo and the system tests."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ FINISHED_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_fail
 
 class AirflowApiError(Exception):
     """
-    Airflow refused a request.
+    Airflow returned an error response.
 
     :param status: HTTP status.
     """
 
     def __init__(self, method: str, path: str, status: int, body: str) -> None:
         self.status = status
-        super().__init__(f"Airflow refused {method} {path}: {status}, {body[:500]}")
+        detail = f": {body[:500]}" if body else ""
+        super().__init__(f"Airflow rejected {method} {path} with HTTP {status}{detail}")
 
 
 class AirflowTimeoutError(Exception):
-    """Airflow did not reach the awaited state in time; the message says the last one seen."""
+    """Airflow did not reach the expected state in time; the message includes the last one seen."""
 
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """One task of one run, as Airflow reports it."""
+    """A task instance as Airflow's API returns it."""
 
     dag_id: str
     run_id: str
@@ -50,7 +51,7 @@ class TaskInstance:
 
     @classmethod
     def from_json(cls, payload: Mapping[str, Any]) -> TaskInstance:
-        """Read Airflow's ``TaskInstanceResponse``."""
+        """Parse Airflow's ``TaskInstanceResponse``."""
         return cls(
             dag_id=payload["dag_id"],
             run_id=payload["dag_run_id"],
@@ -59,18 +60,18 @@ class TaskInstance:
             state=payload["state"],
             try_number=payload["try_number"],
             pid=payload["pid"],
-            started_at=_instant(payload["start_date"]),
-            ended_at=_instant(payload["end_date"]),
+            started_at=_parse_timestamp(payload["start_date"]),
+            ended_at=_parse_timestamp(payload["end_date"]),
         )
 
     @property
     def name(self) -> str:
-        """The task id, with the index of a mapped task."""
+        """The task id, followed by the map index for a mapped task."""
         return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
 
     @property
     def duration(self) -> float | None:
-        """Seconds from the first start to the end, deferred time included."""
+        """Seconds from the first start to the end, deferred time included; ``None`` until then."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
@@ -78,14 +79,14 @@ class TaskInstance:
 
 class AirflowApi:
     """
-    The calls that a person makes in the UI, by HTTP.
+    A client with the actions of a user in the Airflow UI.
 
     :param url: Root of the API server, without ``/api/v2``.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        # The API server is on loopback; a proxy of the environment must not be asked for it.
+        # The API server listens on loopback: ignore HTTP_PROXY.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def request(
@@ -97,10 +98,11 @@ class AirflowApi:
         query: Mapping[str, object] | None = None,
     ) -> Any:
         """
-        Call ``/api/v2`` + *path* and decode the answer.
+        Send a request to ``/api/v2`` + *path* and decode the JSON response.
 
-        :raises AirflowApiError: Any status from 400.
-        :raises OSError: No answer.
+        :return: The decoded body; ``None`` for an empty one.
+        :raises AirflowApiError: The HTTP status is 400 or above.
+        :raises OSError: No response was received.
         """
         url = f"{self.url}/api/v2{path}"
         if query:
@@ -120,36 +122,25 @@ class AirflowApi:
             ) from error
         return json.loads(content) if content else None
 
-    def health(self) -> dict[str, str | None]:
-        """Status of each component, e.g. ``{"scheduler": "healthy", "triggerer": None}``."""
-        report = self.request("GET", "/monitor/health")
-        return {name: part.get("status") for name, part in report.items() if part}
-
     def create_connection(self, connection_id: str, conn_type: str, **fields: object) -> None:
-        """Store a connection; *fields* are host, port, login, password, extra (JSON text)."""
+        """Create a connection; *fields* are host, port, login, password and extra (JSON text)."""
         body = {"connection_id": connection_id, "conn_type": conn_type, **fields}
         self.request("POST", "/connections", body)
 
-    def test_connection(
-        self, connection_id: str, conn_type: str, **fields: object
-    ) -> tuple[bool, str]:
-        """Press the Test button; needs ``[core] test_connection = Enabled``."""
-        body = {"connection_id": connection_id, "conn_type": conn_type, **fields}
-        answer = self.request("POST", "/connections/test", body)
-        return answer["status"], answer["message"]
-
-    def set_variable(self, key: str, value: str) -> None:
-        """Store a new Airflow variable."""
+    def create_variable(self, key: str, value: str) -> None:
+        """Create an Airflow variable."""
         self.request("POST", "/variables", {"key": key, "value": value})
 
     def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
         """
-        Wait until the DAG processor has read *dag_id*.
+        Wait until the DAG processor has parsed *dag_id*.
 
-        :raises AirflowTimeoutError: Not there in time; the message has Airflow's import errors.
+        :param timeout: Seconds.
+        :raises AirflowTimeoutError: The DAG did not appear in time; the message includes
+            Airflow's import errors.
         """
 
-        def known() -> bool:
+        def is_parsed() -> bool:
             try:
                 self.request("GET", f"/dags/{dag_id}/details")
             except AirflowApiError as error:
@@ -159,33 +150,33 @@ class AirflowApi:
             return True
 
         try:
-            poll(known, timeout=timeout, what=f"DAG {dag_id}")
+            poll(is_parsed, timeout=timeout, what=f"DAG {dag_id}")
         except AirflowTimeoutError as error:
             failures = self.request("GET", "/importErrors")["import_errors"]
             traces = "\n".join(f"{each['filename']}:\n{each['stack_trace']}" for each in failures)
             raise AirflowTimeoutError(f"{error}. Import errors: {traces or 'none'}") from None
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run and return its id."""
+        """Trigger a DAG run and return its id."""
         body = {"logical_date": None, "conf": dict(conf or {})}
         run_id: str = self.request("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"]
         return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        """State of a run: queued, running, success, failed."""
+        """Return the state of a run: queued, running, success or failed."""
         state: str = self.request("GET", _run_path(dag_id, run_id))["state"]
         return state
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        """All tasks of a run; those that have started come first, in the order of their start."""
-        answer = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances")
-        tasks = [TaskInstance.from_json(each) for each in answer["task_instances"]]
+        """Return all tasks of a run, ordered by start time, with unstarted ones last."""
+        response = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances")
+        tasks = [TaskInstance.from_json(each) for each in response["task_instances"]]
         return sorted(tasks, key=lambda task: (task.started_at is None, task.started_at))
 
     def task_instance(self, dag_id: str, run_id: str, task_id: str) -> TaskInstance:
-        """One task that is not mapped."""
-        answer = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}")
-        return TaskInstance.from_json(answer)
+        """Return one unmapped task instance."""
+        response = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}")
+        return TaskInstance.from_json(response)
 
     def wait_for_run(
         self,
@@ -197,31 +188,31 @@ class AirflowApi:
         while_waiting: Callable[[], None] = lambda: None,
     ) -> str:
         """
-        Wait until a run is over and return its state.
+        Wait until a run has finished and return its state.
 
         :param timeout: Seconds.
-        :param on_change: Called with a task each time that its state has changed.
-        :param while_waiting: Called a few times a second; what it raises ends the wait.
-        :raises AirflowTimeoutError: Not over in time.
+        :param on_change: Called with a task each time its state or try number changes.
+        :param while_waiting: Called a few times a second; an exception from it ends the wait.
+        :raises AirflowTimeoutError: The run did not finish in time.
         """
         seen: dict[str, tuple[str | None, int]] = {}
 
-        def over() -> str | None:
+        def finished_state() -> str | None:
             while_waiting()
-            # The run is read first, so that its tasks are seen in their last state.
+            # Read the run before its tasks, so that their final states are always reported.
             state = self.run_state(dag_id, run_id)
             for task in self.task_instances(dag_id, run_id):
-                now = (task.state, task.try_number)
-                if seen.get(task.name) != now:
-                    seen[task.name] = now
+                current = (task.state, task.try_number)
+                if seen.get(task.name) != current:
+                    seen[task.name] = current
                     on_change(task)
             return state if state in FINISHED_RUN_STATES else None
 
         try:
-            return poll(over, timeout=timeout, what=f"the end of run {run_id} of {dag_id}")
+            return poll(finished_state, timeout=timeout, what=f"run {run_id} of {dag_id} to finish")
         except AirflowTimeoutError as error:
             states = {name: state for name, (state, _) in seen.items()}
-            raise AirflowTimeoutError(f"{error}; tasks: {states}") from None
+            raise AirflowTimeoutError(f"{error}. Task states: {states}") from None
 
     def wait_for_task(
         self,
@@ -234,13 +225,14 @@ class AirflowApi:
         try_number: int = 1,
     ) -> TaskInstance:
         """
-        Wait until a task is in one of *states*, in try *try_number* or a later one.
+        Wait until a task is in one of *states*, on try *try_number* or a later one.
 
         :param timeout: Seconds.
-        :raises AirflowTimeoutError: Not there in time, or finished in another state.
+        :raises AirflowTimeoutError: The task did not reach the state in time, or finished in
+            another one.
         """
 
-        def reached() -> TaskInstance | None:
+        def task_in_state() -> TaskInstance | None:
             task = self.task_instance(dag_id, run_id, task_id)
             if task.try_number < try_number:
                 return None
@@ -248,14 +240,15 @@ class AirflowApi:
                 return task
             if task.state in FINISHED_TASK_STATES:
                 raise AirflowTimeoutError(
-                    f"{dag_id}.{task_id} ended as {task.state}, awaited {sorted(states)}"
+                    f"{dag_id}.{task_id} ended as {task.state}, expected {sorted(states)}"
                 )
             return None
 
-        return poll(reached, timeout=timeout, what=f"{dag_id}.{task_id} in {sorted(states)}")
+        what = f"{dag_id}.{task_id} to be in {sorted(states)}"
+        return poll(task_in_state, timeout=timeout, what=what)
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """Read an XCom value; ``None`` when there is none."""
+        """Return an XCom value; ``None`` if it does not exist."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
             return self.request("GET", path, query={"deserialize": "true"})["value"]
@@ -265,13 +258,13 @@ class AirflowApi:
             return None
 
     def extra_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
-        """Read the buttons that the UI shows beside a task, and where each leads."""
+        """Return the extra links that the UI shows for a task, as name to URL."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/links"
         links: dict[str, str | None] = self.request("GET", path)["extra_links"]
         return links
 
     def clear(self, dag_id: str, run_id: str, task_ids: Collection[str]) -> None:
-        """Clear tasks of a run, so that they run once more."""
+        """Clear tasks of a run, so that they run again."""
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
@@ -281,12 +274,12 @@ class AirflowApi:
         self.request("POST", f"/dags/{dag_id}/clearTaskInstances", body)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        """Mark a task by hand as ``success``, ``failed`` or ``skipped``."""
+        """Mark a task as ``success``, ``failed`` or ``skipped``, as a user does in the UI."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}"
         self.request("PATCH", path, {"new_state": state})
 
     def log(self, task: TaskInstance) -> list[str]:
-        """Return the lines of the log of a task's current try, exceptions included."""
+        """Return the log lines of a task's current try, including exceptions."""
         path = (
             f"{_run_path(task.dag_id, task.run_id)}/taskInstances/{task.task_id}"
             f"/logs/{task.try_number}"
@@ -302,11 +295,12 @@ class AirflowApi:
 
 def poll(check: Callable[[], T | None], *, timeout: float, what: str, interval: float = 0.3) -> T:
     """
-    Call *check* until it returns something true, and return that.
+    Call *check* until it returns a truthy value, and return that value.
 
     :param timeout: Seconds.
-    :param what: Noun for the message of the time-out.
-    :raises AirflowTimeoutError: Nothing true in time.
+    :param what: What is awaited, for the timeout message, such as "the job to end".
+    :param interval: Seconds between two calls.
+    :raises AirflowTimeoutError: *check* returned no truthy value in time.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -314,7 +308,7 @@ def poll(check: Callable[[], T | None], *, timeout: float, what: str, interval: 
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise AirflowTimeoutError(f"waited {timeout:g} s in vain for {what}")
+            raise AirflowTimeoutError(f"timed out after {timeout:g} s waiting for {what}")
         time.sleep(interval)
 
 
@@ -322,5 +316,5 @@ def _run_path(dag_id: str, run_id: str) -> str:
     return f"/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id)}"
 
 
-def _instant(text: str | None) -> datetime | None:
+def _parse_timestamp(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)

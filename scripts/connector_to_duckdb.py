@@ -1,8 +1,8 @@
 """
-A data plane for the emulator: a real Airbyte source connector, landed in a DuckDB file.
+A data plane for the emulator: loads the records of a real source connector into a DuckDB file.
 
-The connector speaks the Airbyte protocol: ``discover`` and ``read`` print one JSON message a line,
-of type CATALOG, RECORD, STATE, LOG or TRACE (docs.airbyte.com, "Airbyte Protocol").
+The connector implements the Airbyte protocol: ``discover`` and ``read`` print one JSON message per
+line, of type CATALOG, RECORD, STATE, LOG or TRACE (docs.airbyte.com, "Airbyte Protocol").
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ import duckdb
 from airflow_provider_airbyte_sme.emulator import SyncContext, SyncFailedError, SyncResult
 
 SCHEMA = "airbyte"
-"""Where the tables are, one for each stream."""
+"""Schema of the tables, one per stream."""
 
 LOCK_TIMEOUT = 30.0
-"""Seconds to wait while another process, a dbt build, has the file open."""
+"""Seconds to wait while another process, such as a dbt build, has the file open."""
 
 AIRBYTE_COLUMNS = {
     "_airbyte_raw_id": "UUID",
     "_airbyte_extracted_at": "TIMESTAMPTZ",
     "_airbyte_meta": "JSON",
 }
-"""What Airbyte's destinations add to each row; ``_airbyte_meta.sync_id`` is the id of the job."""
+"""Columns that Airbyte's destinations add to each row; ``_airbyte_meta.sync_id`` is the job id."""
 
 DUCKDB_TYPES = {
     "string": "VARCHAR",
@@ -48,9 +48,9 @@ DUCKDB_TYPES = {
 
 class ConnectorToDuckDB:
     """
-    Run the syncs of one source connector into one DuckDB file: the emulator's ``on_sync``.
+    Syncs one source connector into one DuckDB file; used as the emulator's ``on_sync``.
 
-    :param connector: The connector's command, e.g. ``.venv/faker/bin/source-faker``.
+    :param connector: The connector's executable, such as ``.venv/faker/bin/source-faker``.
     :param database: The DuckDB file.
     """
 
@@ -58,15 +58,15 @@ class ConnectorToDuckDB:
         self.connector = connector
         self.database = database
         self.emitted: dict[int, int] = {}
-        """Job id to the number of RECORD messages of its last attempt."""
+        """Job id to the number of RECORD messages in its last attempt."""
         self._streams: dict[str, Any] = {}
 
     def discover(self, configuration: Mapping[str, Any]) -> list[str]:
         """
-        Ask the connector which streams it has, and remember their schemas.
+        Discover the connector's streams and store their schemas.
 
         :return: The names of the streams.
-        :raises SyncFailedError: The connector failed; the message is its own.
+        :raises SyncFailedError: The connector failed; the message comes from the connector.
         """
         with tempfile.TemporaryDirectory(prefix="airbyte-discover-") as folder:
             for message in self._run("discover", Path(folder), configuration):
@@ -77,10 +77,10 @@ class ConnectorToDuckDB:
 
     def __call__(self, sync: SyncContext) -> SyncResult:
         """
-        Read the streams of a sync in full, and replace their tables, all in one transaction.
+        Read all records of a sync's streams and replace their tables in one transaction.
 
-        :raises SyncFailedError: The connector failed, or the sync was cancelled; the tables stay
-            as they were.
+        :raises SyncFailedError: The connector failed or the sync was cancelled. The tables are
+            unchanged then.
         """
         if not self._streams:
             self.discover(sync.source_configuration)
@@ -116,7 +116,7 @@ class ConnectorToDuckDB:
         configuration: Mapping[str, Any],
         streams: Collection[Mapping[str, Any]] = (),
     ) -> Iterator[dict[str, Any]]:
-        """Yield the messages of one run of the connector, whose files go into *folder*."""
+        """Run the connector, with its files in *folder*, and yield its messages."""
         config = folder / "config.json"
         config.write_text(json.dumps(configuration))
         arguments = [str(self.connector), command, "--config", str(config)]
@@ -137,13 +137,13 @@ class ConnectorToDuckDB:
                         failure = message["trace"]["error"]
                     yield message
             except BaseException:
-                # Who stops listening before the end must not leave the connector behind.
+                # Do not leave the connector running when the caller stops reading early.
                 process.kill()
                 raise
         if process.returncode != 0:
-            said = errors.read_text(errors="replace")[-500:]
+            stderr_tail = errors.read_text(errors="replace")[-500:]
             raise SyncFailedError(
-                failure.get("message") or f"{self.connector.name} {command} failed: {said}",
+                failure.get("message") or f"{self.connector.name} {command} failed: {stderr_tail}",
                 failure_type=failure.get("failure_type", "system_error"),
                 internal_message=failure.get("internal_message"),
             )
@@ -151,9 +151,9 @@ class ConnectorToDuckDB:
 
 def open_database(file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """
-    Open a DuckDB file as soon as no other process has it open.
+    Open a DuckDB file, waiting until no other process has it open.
 
-    :raises duckdb.IOException: It was not free within `LOCK_TIMEOUT`.
+    :raises duckdb.IOException: The file was still locked after `LOCK_TIMEOUT`.
     """
     deadline = time.monotonic() + LOCK_TIMEOUT
     while True:
@@ -166,7 +166,7 @@ def open_database(file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConn
 
 
 def count_rows(file: Path, job_id: int) -> int:
-    """Count the rows of one Airbyte job in all tables."""
+    """Count the rows that one Airbyte job wrote, over all tables."""
     with open_database(file, read_only=True) as database:
         tables = database.execute(
             "select table_name from information_schema.tables where table_schema = ?", [SCHEMA]
@@ -202,7 +202,7 @@ def _row(record: Mapping[str, Any], job_id: int) -> dict[str, Any]:
 
 
 def _column_types(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns of a stream's table, by the JSON schema of its properties."""
+    """Return a table's column types, from the JSON schema of the stream's properties."""
     return {**{name: _column_type(each) for name, each in properties.items()}, **AIRBYTE_COLUMNS}
 
 

@@ -1,14 +1,15 @@
 """
-The main job, end to end, on a real Airflow: trigger a sync, wait without a worker, gate dbt.
+The provider end to end on a real Airflow: trigger a sync, wait without a worker slot, gate dbt.
 
-Run by ``make demo``. Environment:
+``make demo`` runs it. Environment variables:
 
-- ``KEEP=1`` keeps Airflow and the emulator up at the end, until Ctrl-C.
-- ``AIRBYTE_URL``, ``AIRBYTE_CLIENT_ID``, ``AIRBYTE_CLIENT_SECRET`` and ``AIRBYTE_CONNECTION_ID``,
-  all four, use that Airbyte instead of the emulator.
-- ``AIRBYTE_FAKER_VENV`` is the environment with airbyte-source-faker; ``.venv/faker`` by default.
+- ``KEEP=1`` keeps Airflow and the emulator running at the end, until Ctrl-C.
+- ``AIRBYTE_URL``, ``AIRBYTE_CLIENT_ID``, ``AIRBYTE_CLIENT_SECRET`` and ``AIRBYTE_CONNECTION_ID``
+  (all four) select your own Airbyte instead of the emulator.
+- ``AIRBYTE_FAKER_VENV`` is the virtual environment with airbyte-source-faker; the default is
+  ``.venv/faker``.
 
-What it writes is in ``.demo``, which each run begins anew.
+The demo writes to ``.demo`` only, and empties that folder at the start of each run.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from typing import Any, NoReturn
 
 from airflow_provider_airbyte_sme.emulator import Emulator, SyncFailedError
 from scripts.airflow_api import AirflowApiError, AirflowTimeoutError, TaskInstance
-from scripts.airflow_harness import LOG_TAIL_LINES, AirflowProcessError, LocalAirflow, Reminder
+from scripts.airflow_harness import LocalAirflow, Reminder
 from scripts.connector_to_duckdb import ConnectorToDuckDB, count_rows, open_database
+from scripts.processes import ProcessFailedError, log_tail
 
 PROJECT = Path(__file__).resolve().parent.parent
 DAGS = PROJECT / "dags_examples"
@@ -54,24 +56,29 @@ SOURCE: Mapping[str, Any] = {
 
 EMULATOR_RUN_TIMEOUT = 180.0
 OWN_AIRBYTE_RUN_TIMEOUT = 24 * 3600.0
-"""Seconds: a sync of somebody's own Airbyte takes as long as it takes."""
+"""Seconds; nobody knows how long a sync takes on a user's own Airbyte."""
 
 RESULT_TASKS = {"sync_then_dbt": "sync", "sensor_gates_dbt": "wait_for_data"}
-"""The DAGs of the demo, each with its task that returns the result of the sync."""
+"""The DAGs of the demo, each with the task that returns the result of the sync."""
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why, and has a log's last lines where one helps."""
+    """The demo failed; the message says why, with the end of a log where that helps."""
 
 
 @dataclass(frozen=True)
 class Airbyte:
-    """How Airflow reaches Airbyte, and what it syncs there."""
+    """How Airflow reaches Airbyte, and which connection it syncs."""
 
     url: str
     client_id: str
     client_secret: str
     connection_id: str
+
+    @classmethod
+    def emulated(cls, emulator: Emulator) -> Airbyte:
+        """Return the running server of *emulator*, with its first connection."""
+        return cls(emulator.url, emulator.client_id, emulator.client_secret, emulator.connection_id)
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,10 @@ class Run:
     """
     A finished DAG run.
 
-    :param result: What the task that waited for the sync returned.
-    :param records: RECORD messages of the connector; ``None`` with somebody's own Airbyte.
-    :param rows: Rows of this sync in DuckDB right after the run, before another replaces them.
+    :param result: Return value of the task that waited for the sync.
+    :param records: RECORD messages from the connector; ``None`` with the user's own Airbyte.
+    :param rows: Rows of this sync in DuckDB, counted before the next sync replaces them; ``None``
+        with the user's own Airbyte.
     """
 
     dag_id: str
@@ -92,47 +100,49 @@ class Run:
 
 
 def main() -> None:
-    """Run the demo; the exit code is 0 only if all of it worked."""
+    """Run the demo; the exit code is 0 only if every step succeeded."""
     for signal_number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, _interrupt)
     try:
-        with _folder_of_its_own(), ExitStack() as stack:
-            demonstrate(stack)
+        with _exclusive_demo_folder(), ExitStack() as stack:
+            run_demo(stack)
     except KeyboardInterrupt:
-        sys.exit("interrupted")
+        sys.exit("Interrupted.")
     except (
         AirflowApiError,
-        AirflowProcessError,
         AirflowTimeoutError,
         DemoError,
+        ProcessFailedError,
         SyncFailedError,
         OSError,
     ) as error:
         sys.exit(f"{error}")
 
 
-def demonstrate(stack: ExitStack) -> None:
+def run_demo(stack: ExitStack) -> None:
     """
-    Go through the six steps.
+    Run the six steps.
 
-    :param stack: Keeps up what was started.
+    :param stack: Stops the servers when it is closed.
     """
-    with step(1, "Environments"):
+    with step(1, "Check the environments"):
         show_environments()
-    with step(2, "Airbyte"):
-        airbyte, landing = provide_airbyte(stack)
-    with step(3, "Airflow"):
-        airflow = start_airflow(airbyte, has_landing=landing is not None, stack=stack)
-    with step(4, "DAG runs"):
-        runs = [run_dag(airflow, dag_id, landing) for dag_id in RESULT_TASKS]
-    with step(5, "Data"):
+    with step(2, "Set up Airbyte"):
+        airbyte, data_plane = set_up_airbyte(stack)
+    with step(3, "Start Airflow"):
+        airflow = start_airflow(airbyte, has_landing=data_plane is not None, stack=stack)
+    with step(4, "Run the example DAGs"):
+        runs = [run_dag(airflow, dag_id, data_plane) for dag_id in RESULT_TASKS]
+    with step(5, "Compare the row counts"):
         compare_counts(runs)
-    with step(6, "Results"):
-        show_results(runs, "sync_audit" if landing is None else "sales_by_make")
+    with step(6, "Show the results"):
+        show_results(runs, "sync_audit" if data_plane is None else "sales_by_make")
         if os.environ.get("KEEP", "0") in ("", "0"):
-            say(f"Airflow's UI was at {airflow.url}; `make demo KEEP=1` keeps it up")
+            say("")
+            say(f"The Airflow UI was at {airflow.url}. To keep it running: make demo KEEP=1")
             return
-    print(f"\nAirflow's UI is at {airflow.url}, Airbyte at {airbyte.url}; Ctrl-C stops", flush=True)
+    print(f"\nThe Airflow UI is at {airflow.url}, Airbyte is at {airbyte.url}", flush=True)
+    print("Press Ctrl-C to stop", flush=True)
     with suppress(KeyboardInterrupt):
         while True:
             airflow.check_alive()
@@ -141,9 +151,9 @@ def demonstrate(stack: ExitStack) -> None:
 
 def show_environments() -> None:
     """
-    Say what the demo runs on.
+    Print the versions of Python, Airflow, dbt and the connector.
 
-    :raises DemoError: The connector is missing.
+    :raises DemoError: The connector is not installed.
     """
     versions = f"Airflow {version('apache-airflow')}, dbt {version('dbt-core')}"
     say(f"{_short(Path(sys.prefix))}: Python {platform.python_version()}, {versions}")
@@ -151,43 +161,47 @@ def show_environments() -> None:
     found = [each.version for each in packages if each.name == "airbyte-source-faker"]
     if not found:
         raise DemoError(
-            f"There is no airbyte-source-faker in {FAKER}: `make demo` makes that environment, "
-            "AIRBYTE_FAKER_VENV names another one."
+            f"airbyte-source-faker is not installed in {FAKER}. Run `make demo`, which creates "
+            "that environment, or set AIRBYTE_FAKER_VENV to one that has it."
         )
-    say(f"{_short(FAKER)}: Airbyte's connector source-faker {found[0]}")
+    say(f"{_short(FAKER)}: airbyte-source-faker {found[0]}, Airbyte's connector for sample data")
 
 
-def provide_airbyte(stack: ExitStack) -> tuple[Airbyte, ConnectorToDuckDB | None]:
+def set_up_airbyte(stack: ExitStack) -> tuple[Airbyte, ConnectorToDuckDB | None]:
     """
-    Return the Airbyte of the environment; else serve an emulator for as long as *stack* is open.
+    Return the Airbyte that the environment variables name, or start an emulator.
 
-    :return: Airbyte, and what runs the emulator's syncs.
-    :raises DemoError: The environment names an Airbyte by halves.
+    :param stack: Stops the emulator when it is closed.
+    :return: Airbyte, and the data plane of the emulator (``None`` with the user's own Airbyte).
+    :raises DemoError: Only some of the environment variables are set.
     """
     values = [os.environ.get(name, "") for name in AIRBYTE_VARIABLES]
     if any(values):
         missing = [name for name, value in zip(AIRBYTE_VARIABLES, values, strict=True) if not value]
         if missing:
-            raise DemoError(f"To use your own Airbyte, set {' and '.join(missing)} as well.")
+            raise DemoError(f"To use your own Airbyte, also set {' and '.join(missing)}.")
         own = Airbyte(*values)
-        say(f"your own at {own.url}, connection {own.connection_id}: no emulator, no connector")
+        say(f"Using your own Airbyte at {own.url}, connection {own.connection_id}")
+        say("The emulator and the sample data connector are not used")
         return own, None
-    landing = ConnectorToDuckDB(FAKER / "bin" / "source-faker", DATABASE)
-    streams = landing.discover(SOURCE["configuration"])
-    say(f"source-faker discovered the streams {', '.join(streams)}")
-    emulator = Emulator(time="real", on_sync=landing, seed={"sources": [SOURCE]})
+    data_plane = ConnectorToDuckDB(FAKER / "bin" / "source-faker", DATABASE)
+    streams = data_plane.discover(SOURCE["configuration"])
+    say(f"source-faker has the streams {', '.join(streams)}")
+    emulator = Emulator(time="real", on_sync=data_plane, seed={"sources": [SOURCE]})
     server = stack.enter_context(emulator.serve())
-    say(f"the emulator serves Airbyte's API at {server.url}")
+    say(f"The emulator serves Airbyte's API at {server.url}, with these resources:")
     for name in ("workspace_id", "source_id", "destination_id", "connection_id"):
-        say(f"{name} {getattr(emulator, name)}")
-    emulated = Airbyte(
-        server.url, emulator.client_id, emulator.client_secret, emulator.connection_id
-    )
-    return emulated, landing
+        say(f"  {name}: {getattr(emulator, name)}")
+    return Airbyte.emulated(emulator), data_plane
 
 
 def start_airflow(airbyte: Airbyte, *, has_landing: bool, stack: ExitStack) -> LocalAirflow:
-    """Start Airflow with the example DAGs, for as long as *stack* is open."""
+    """
+    Start Airflow with the example DAGs and configure it for *airbyte*.
+
+    :param has_landing: Whether the emulator's data plane loads the tables that dbt reads.
+    :param stack: Stops Airflow when it is closed.
+    """
     home = DEMO / "airflow"
     home.mkdir()
     airflow = stack.enter_context(
@@ -201,17 +215,19 @@ def start_airflow(airbyte: Airbyte, *, has_landing: bool, stack: ExitStack) -> L
     )
     stack.callback(_announce_stop)
     connect(airflow, airbyte)
-    say("connection airbyte_sme_default and variable airbyte_connection_id are set")
-    say(f"Airflow's UI is at {airflow.url}")
+    say("Created the connection airbyte_sme_default and the variable airbyte_connection_id")
+    say(f"The Airflow UI is at {airflow.url}")
     return airflow
 
 
 def dbt_environment(folder: Path, database: Path, *, has_landing: bool) -> dict[str, str]:
     """
-    Return the environment variables for dbt in the example DAGs.
+    Return the environment variables that configure dbt in the example DAGs.
 
-    :param folder: Where dbt may write.
-    :param has_landing: Whether *database* has the tables of the faker.
+    :param folder: Folder for dbt's artifacts and logs.
+    :param database: DuckDB file that dbt builds in.
+    :param has_landing: Whether syncs load the tables of source-faker into *database*. Without
+        them dbt builds only its audit model.
     """
     return {
         "DUCKDB_PATH": str(database),
@@ -224,7 +240,7 @@ def dbt_environment(folder: Path, database: Path, *, has_landing: bool) -> dict[
 
 
 def connect(airflow: LocalAirflow, airbyte: Airbyte) -> None:
-    """Tell Airflow where Airbyte is, as a person does in the UI."""
+    """Create the Airflow connection to Airbyte, and the variable that the example DAGs read."""
     airflow.api.create_connection(
         "airbyte_sme_default",
         "airbyte_sme",
@@ -232,13 +248,14 @@ def connect(airflow: LocalAirflow, airbyte: Airbyte) -> None:
         login=airbyte.client_id,
         password=airbyte.client_secret,
     )
-    airflow.api.set_variable("airbyte_connection_id", airbyte.connection_id)
+    airflow.api.create_variable("airbyte_connection_id", airbyte.connection_id)
 
 
-def run_dag(airflow: LocalAirflow, dag_id: str, landing: ConnectorToDuckDB | None) -> Run:
+def run_dag(airflow: LocalAirflow, dag_id: str, data_plane: ConnectorToDuckDB | None) -> Run:
     """
-    Run a DAG to its end, telling each change of its tasks.
+    Trigger a DAG run, wait for it, and print each task state change.
 
+    :param data_plane: Runs the emulator's syncs; ``None`` with the user's own Airbyte.
     :raises DemoError: The run failed.
     """
     run_id = airflow.api.trigger(dag_id)
@@ -246,107 +263,111 @@ def run_dag(airflow: LocalAirflow, dag_id: str, landing: ConnectorToDuckDB | Non
     reminder = Reminder(say)
     states: dict[str, str | None] = {}
 
-    def tell(task: TaskInstance) -> None:
+    def report_change(task: TaskInstance) -> None:
         states[task.name] = task.state
         if task.state is not None:
-            say(f"{time.monotonic() - started:5.1f} s  {dag_id}.{task.name} {task.state}")
+            say(f"{time.monotonic() - started:5.1f} s  {dag_id}.{task.name}: {task.state}")
             reminder.reset()
 
     def watch() -> None:
         airflow.check_alive()
         seconds = time.monotonic() - started
-        reminder.remind(f"{seconds:5.1f} s  still waiting: {states}")
+        unfinished = ", ".join(
+            f"{name} ({state or 'not scheduled yet'})"
+            for name, state in states.items()
+            if state != "success"
+        )
+        reminder.remind(f"{seconds:5.1f} s  still waiting for {unfinished}")
 
     state = airflow.api.wait_for_run(
         dag_id,
         run_id,
-        timeout=OWN_AIRBYTE_RUN_TIMEOUT if landing is None else EMULATOR_RUN_TIMEOUT,
-        on_change=tell,
+        timeout=OWN_AIRBYTE_RUN_TIMEOUT if data_plane is None else EMULATOR_RUN_TIMEOUT,
+        on_change=report_change,
         while_waiting=watch,
     )
     tasks = airflow.api.task_instances(dag_id, run_id)
     if state != "success":
         raise DemoError(_explain_failure(airflow, tasks))
     result = airflow.api.xcom(dag_id, run_id, RESULT_TASKS[dag_id])
-    if landing is None:
+    if data_plane is None:
         return Run(dag_id, tasks, result)
     job_id = result["job_id"]
-    rows = count_rows(landing.database, job_id)
-    return Run(dag_id, tasks, result, landing.emitted[job_id], rows)
+    rows = count_rows(data_plane.database, job_id)
+    return Run(dag_id, tasks, result, data_plane.emitted[job_id], rows)
 
 
 def compare_counts(runs: list[Run]) -> None:
     """
-    Print that connector, Airbyte and database agree on how many rows there are.
+    Check that the connector, Airbyte and the database agree on the number of rows.
 
-    :raises DemoError: They do not.
+    :raises DemoError: The counts differ.
     """
     for run in runs:
         synced = run.result["rows_synced"]
         if run.records is None:
-            say(f"{run.dag_id}: {synced} rows_synced in the task's result")
+            say(f"{run.dag_id}: the task result has rows_synced = {synced}")
             continue
         say(
-            f"{run.dag_id}: {run.records} records emitted by the connector,"
-            f" {synced} rows_synced in the task's result, {run.rows} rows in DuckDB"
+            f"{run.dag_id}: the connector emitted {run.records} records, the task result has"
+            f" rows_synced = {synced}, DuckDB has {run.rows} rows"
         )
         if not run.records == synced == run.rows:
             raise DemoError(f"The three counts of {run.dag_id} differ.")
     if runs[0].records is None:
-        say("skipped: comparing them with your destination, which the demo cannot see, and dbt")
-        say("models on its tables: dbt has built the audit model only")
+        say("The demo cannot read your destination: it does not count the rows there, and dbt")
+        say("built only its audit model")
     else:
-        say("the three agree")
+        say("The three counts agree")
 
 
 def show_results(runs: list[Run], model: str) -> None:
-    """Print the results of the tasks, the states of the tasks, and the head of a dbt model."""
+    """Print the task results, the task states and durations, and the first rows of a dbt model."""
     for run in runs:
-        say(f"{run.dag_id}: the result of task {RESULT_TASKS[run.dag_id]}")
+        say(f"Result of the task {run.dag_id}.{RESULT_TASKS[run.dag_id]}:")
         say(json.dumps(run.result, indent=2))
     width = max(len(f"{task.dag_id}.{task.name}") for run in runs for task in run.tasks)
-    say("tasks")
+    say("Tasks, with their states and durations:")
     for run in runs:
         for task in run.tasks:
             name = f"{task.dag_id}.{task.name}"
             say(f"  {name:{width}}  {task.state}  {task.duration or 0:5.1f} s")
-    say(f"first rows of the dbt model {model}, in {_short(DATABASE)}")
+    say(f"First rows of the dbt model {model}, in {_short(DATABASE)}:")
     with open_database(DATABASE, read_only=True) as database:
         say(str(database.sql(f"select * from analytics.{model} limit 5")))
 
 
 def say(text: str) -> None:
-    """Print *text* indented, at once."""
+    """Print *text* indented, without buffering."""
     print("\n".join(f"    {line}" for line in text.splitlines()), flush=True)
 
 
 @contextmanager
 def step(number: int, title: str) -> Iterator[None]:
-    """Print the heading of a step, and in a failure which step it was."""
+    """Print the heading of a step and, if the step fails, which one it was."""
     print(f"\n==> {number}/6 {title}", flush=True)
     try:
         yield
     except Exception:
-        print(f"\nThe demo failed in step {number}/6, {title}.", file=sys.stderr, flush=True)
+        print(f"\nThe demo failed in step {number}/6: {title}.", file=sys.stderr, flush=True)
         raise
 
 
 def _explain_failure(airflow: LocalAirflow, tasks: list[TaskInstance]) -> str:
     failed = next(task for task in tasks if task.state == "failed")
-    log = airflow.api.log(failed)
-    tail = "\n".join(f"    {line}" for line in log[-LOG_TAIL_LINES:])
-    return f"Task {failed.dag_id}.{failed.name} failed. Last lines of its log:\n{tail}"
+    tail = log_tail(airflow.api.log(failed))
+    return f"The task {failed.dag_id}.{failed.name} failed. Last lines of its log:\n{tail}"
 
 
 @contextmanager
-def _folder_of_its_own() -> Iterator[None]:
-    """Empty the demo's folder, and keep a second demo out of it."""
+def _exclusive_demo_folder() -> Iterator[None]:
+    """Empty the demo's folder and lock it against a second demo."""
     DEMO.mkdir(exist_ok=True)
     with (DEMO / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoError(f"Another demo is running in {DEMO}.") from None
+            raise DemoError(f"Another demo is already running in {DEMO}.") from None
         for entry in DEMO.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -356,10 +377,10 @@ def _folder_of_its_own() -> Iterator[None]:
 
 
 def _announce_stop() -> None:
-    # From here on a second Ctrl-C would leave processes behind.
+    # A second Ctrl-C from here on would leave processes running.
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
-    print("\nstopping Airflow", flush=True)
+    print("\nStopping Airflow", flush=True)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:

@@ -1,11 +1,11 @@
-"""Keeps every test away from the Airflow of the person who runs them."""
+"""Isolates the tests from the Airflow configuration of whoever runs them."""
 
 import atexit
 import os
 import shutil
 import tempfile
 
-# Airflow reads its environment once, when it is first imported: before any fixture could set it.
+# Airflow reads the environment once, when it is first imported, which is before any fixture runs.
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[name]
 

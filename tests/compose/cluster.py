@@ -1,28 +1,23 @@
-"""The services of docker-compose.yml as plain processes of this machine, on loopback."""
+"""Runs the services of docker-compose.yml as local processes on loopback, without containers."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from scripts.airflow_harness import free_port, log_tail
+from scripts.processes import LoggedProcess, ProcessFailedError, free_port
 from tests.compose.composition import Service
 
 START_TIMEOUT = 180.0
-"""Seconds for a service to become healthy; the slowest takes about 20 on two idle cores."""
-
-STOP_TIMEOUT = 20.0
-"""Seconds between SIGTERM and SIGKILL."""
+"""Seconds for a service to become healthy; the slowest one takes about 20 on two idle cores."""
 
 ADDRESSES = {
     "postgres": 5432,
@@ -31,9 +26,9 @@ ADDRESSES = {
     "scheduler": 8974,
     "emulator": 8000,
 }
-"""Service and the port that it listens on, in the network of the containers."""
+"""Service to the port that it listens on in the containers' network."""
 
-# The image has the programs of its Python on the path. Debian keeps those of PostgreSQL off it.
+# The image has its Python's scripts on PATH. Debian does not put PostgreSQL's programs there.
 SEARCH_PATH = os.pathsep.join(
     [
         str(Path(sys.executable).parent),
@@ -46,26 +41,22 @@ PROGRAMS = ("initdb", "postgres", "pg_isready", "redis-server", "redis-cli", "cu
 
 
 def missing_programs() -> list[str]:
-    """Name what this machine lacks to run the cluster."""
+    """Return the programs that the cluster needs and this machine does not have."""
     return [program for program in PROGRAMS if not shutil.which(program, path=SEARCH_PATH)]
-
-
-class ClusterError(Exception):
-    """A service failed; the message has the last lines of its log."""
 
 
 class Cluster:
     """
-    The cluster, from the start of the first service to the end of the last one.
+    A context manager that runs the cluster.
 
-    Commands, environments, health checks and the order of things are those of the Compose file.
-    Added is what a container has for itself, and what the processes of one machine have to share
-    out: ports, folders, and the address to listen on.
+    Commands, environments, health checks and start order come from the Compose file. This class
+    supplies what a container would have of its own and local processes have to share: ports,
+    folders and the address to listen on.
 
-    :param services: As read from the file.
-    :param configs: Name and content of each config of the file.
+    :param services: The services of the Compose file.
+    :param configs: Name to content of the configs in the Compose file.
     :param project: Folder of the Compose file.
-    :param folder: Where the cluster keeps its files; any user must be able to enter it.
+    :param folder: Folder for the cluster's files; every user must be able to enter it.
     """
 
     def __init__(
@@ -81,17 +72,17 @@ class Cluster:
         self._project = project
         self._folder = folder
         self._ports = {name: free_port() for name in ADDRESSES}
-        self._processes: dict[str, list[subprocess.Popen[bytes]]] = {}
+        self._processes: dict[str, list[LoggedProcess]] = {}
         self._started: list[tuple[str, ...]] = []
 
     @property
     def url(self) -> str:
-        """Root of the Airflow UI and API."""
+        """Root URL of the Airflow UI and API."""
         return f"http://127.0.0.1:{self._ports['api-server']}"
 
     def __enter__(self) -> Self:
         try:
-            self._lay_out_files()
+            self._prepare_files()
             order = TopologicalSorter(
                 {name: service.depends_on for name, service in self._services.items()}
             )
@@ -101,8 +92,8 @@ class Cluster:
                 self._started.append(ready)
                 for name in ready:
                     self._start(self._services[name])
-                for name in sorted(ready, key=self._check_is_costly):
-                    self._await_condition(self._services[name])
+                for name in sorted(ready, key=self._has_slow_health_check):
+                    self._wait_until_ready(self._services[name])
                 order.done(*ready)
         except BaseException:
             self._stop()
@@ -113,19 +104,19 @@ class Cluster:
         self._stop()
 
     def _stop(self) -> None:
-        """Stop what was started, and what others depend on after those."""
+        """Stop the started services, dependents before their dependencies."""
         for names in reversed(self._started):
             processes = [each for name in names for each in self._processes.get(name, [])]
             for process in processes:
                 process.terminate()
             for process in processes:
-                await_end(process)
+                process.wait_until_stopped()
 
-    def _check_is_costly(self, name: str) -> bool:
-        """Whether a health check starts a Python of its own: better done when the rest is up."""
+    def _has_slow_health_check(self, name: str) -> bool:
+        """Whether the health check is not just curl: most of the others start Python."""
         return self._services[name].health_check[:1] != ["curl"]
 
-    def _lay_out_files(self) -> None:
+    def _prepare_files(self) -> None:
         for name, content in self._configs.items():
             (self._folder / name).write_text(content)
         for service in self._services.values():
@@ -141,14 +132,14 @@ class Cluster:
         return self._folder / "airflow"
 
     def _start(self, service: Service) -> None:
-        """Start the replicas of a service."""
-        command = self._here(service, service.command)
+        """Start all replicas of a service."""
+        command = self._localize(service, service.command)
         user = None
         match service.name:
             case "api-server":
                 command += ["--host", "127.0.0.1", "--port", self._port(service)]
             case "scheduler" | "triggerer" | "worker":
-                # Their log servers would listen on every address.
+                # Their log servers would listen on all interfaces.
                 command += ["--skip-serve-logs"]
             case "redis":
                 command += ["--bind", "127.0.0.1", "--port", self._port(service), "--save", ""]
@@ -156,47 +147,47 @@ class Cluster:
                 user = "postgres" if os.geteuid() == 0 else None
                 command = self._initialize_postgres(service, user)
         for _ in range(service.replicas):
-            with self._log(service).open("ab") as log:
-                process = subprocess.Popen(
-                    command,
-                    cwd=self._folder,
-                    env=self._environment(service),
-                    user=user,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            process = LoggedProcess(
+                service.name,
+                command,
+                environment=self._environment(service),
+                log=self._folder / f"{service.name}.log",
+                folder=self._folder,
+                user=user,
+            )
+            process.start()
             self._processes.setdefault(service.name, []).append(process)
 
-    def _await_condition(self, service: Service) -> None:
-        """Wait for what the services after this one depend on: its health, or its success."""
+    def _wait_until_ready(self, service: Service) -> None:
+        """Wait until a service is healthy or, if it has no health check, has exited with 0."""
         deadline = time.monotonic() + START_TIMEOUT
-        check = self._here(service, service.health_check)
+        check = self._localize(service, service.health_check)
         match service.name:
             case "postgres":
                 check += ["--host", "127.0.0.1", "--port", self._port(service)]
             case "redis":
                 check[1:1] = ["-p", self._port(service)]
+        replicas = self._processes[service.name]
         while time.monotonic() < deadline:
-            exit_codes = {process.poll() for process in self._processes[service.name]}
+            exit_codes = {process.exit_code for process in replicas}
             if not check and exit_codes == {0}:
                 return
             if exit_codes != {None}:
-                raise ClusterError(self._explain(service, f"ended with {exit_codes}"))
-            if check and self._succeeds(service, check):
+                what = f"exited unexpectedly; exit codes of its replicas: {exit_codes}"
+                raise ProcessFailedError(replicas[0].explain(what))
+            if check and self._passes(service, check):
                 return
             time.sleep(0.5)
-        raise ClusterError(self._explain(service, f"was not ready in {START_TIMEOUT:g} s"))
+        raise ProcessFailedError(replicas[0].explain(f"was not ready after {START_TIMEOUT:g} s"))
 
-    def _succeeds(self, service: Service, check: Sequence[str]) -> bool:
-        checked = subprocess.run(
+    def _passes(self, service: Service, check: Sequence[str]) -> bool:
+        completed = subprocess.run(
             check, env=self._environment(service), capture_output=True, check=False
         )
-        return checked.returncode == 0
+        return completed.returncode == 0
 
     def _initialize_postgres(self, service: Service, user: str | None) -> list[str]:
-        """Do what the image's entry point does at the first start, and return its command."""
+        """Initialize the database like the image's entry point and return the server command."""
         data = self._folder / "postgres"
         password = self._folder / "postgres-password"
         data.mkdir()
@@ -229,7 +220,7 @@ class Cluster:
         return str(self._ports[service.name])
 
     def _environment(self, service: Service) -> dict[str, str]:
-        """Nothing of this process's own environment gets in, as nothing does in a container."""
+        """Return a service's environment: as in a container, nothing is inherited."""
         return {
             "PATH": SEARCH_PATH,
             "HOME": str(self._folder),
@@ -241,12 +232,13 @@ class Cluster:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self._ports["scheduler"]),
             **{
-                name: self._here(service, [value])[0] for name, value in service.environment.items()
+                name: self._localize(service, [value])[0]
+                for name, value in service.environment.items()
             },
         }
 
-    def _here(self, service: Service, texts: Sequence[str]) -> list[str]:
-        """Put this machine's addresses and paths in the place of those in the containers."""
+    def _localize(self, service: Service, texts: Sequence[str]) -> list[str]:
+        """Replace the containers' addresses and paths with those of this machine."""
         replacements = {
             **{
                 f"{name}:{ADDRESSES[name]}": f"127.0.0.1:{port}"
@@ -263,21 +255,6 @@ class Cluster:
             replacements[f"localhost:{port}"] = f"127.0.0.1:{self._port(service)}"
             texts = [self._port(service) if text == port else text for text in texts]
         return [_replace_all(text, replacements) for text in texts]
-
-    def _log(self, service: Service) -> Path:
-        return self._folder / f"{service.name}.log"
-
-    def _explain(self, service: Service, what: str) -> str:
-        return f"{service.name} {what}. Last lines of its log:\n{log_tail(self._log(service))}"
-
-
-def await_end(process: subprocess.Popen[Any]) -> None:
-    """Wait for the end of a process that was told to stop, and kill what is left of its group."""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_TIMEOUT)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _replace_all(text: str, replacements: Mapping[str, str]) -> str:

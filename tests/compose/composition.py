@@ -1,4 +1,4 @@
-"""docker-compose.yml as Docker Compose reads it, as far as the file needs."""
+"""Parses docker-compose.yml like Docker Compose; supports only what that file uses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ INTERPOLATION = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Z_]+):\?\}|(?P<o
 
 @dataclass(frozen=True)
 class Service:
-    """One service, interpolated."""
+    """One service, with its variables interpolated."""
 
     name: str
     definition: Mapping[str, Any]
 
     @property
     def command(self) -> list[str]:
-        """What the container runs; the Airflow image's own entry point executes it as it is."""
+        """The container's command; the Airflow image's entry point runs it unchanged."""
         return [*self.definition.get("entrypoint", []), *self.definition.get("command", [])]
 
     @property
@@ -31,7 +31,7 @@ class Service:
 
     @property
     def health_check(self) -> list[str]:
-        """The command of the health check; empty for a service without one."""
+        """The health check command; empty for a service without one."""
         kind, *command = self.definition.get("healthcheck", {}).get("test", ["NONE"])
         return ["sh", "-c", *command] if kind == "CMD-SHELL" else command
 
@@ -42,7 +42,7 @@ class Service:
 
     @property
     def depends_on(self) -> dict[str, str]:
-        """Name of a service that comes first, and its condition."""
+        """Name to condition of the services that this one waits for."""
         return {
             name: dependency["condition"]
             for name, dependency in self.definition.get("depends_on", {}).items()
@@ -50,7 +50,7 @@ class Service:
 
     @property
     def commands(self) -> Iterator[list[str]]:
-        """Every command that the service runs, those inside a shell's one by one."""
+        """Every command that the service runs; a shell script is split into its commands."""
         for command in (self.command, self.health_check):
             if command[:1] in (["bash"], ["sh"]):
                 yield from (part.split() for part in command[-1].split("&&"))
@@ -59,18 +59,18 @@ class Service:
 
 
 def read_settings(text: str) -> dict[str, str]:
-    """Read what a .env file says."""
+    """Parse the text of a .env file."""
     lines = (line for line in text.splitlines() if line and not line.startswith("#"))
     return dict(line.split("=", 1) for line in lines)
 
 
 def read_services(file: Path, settings: Mapping[str, str]) -> dict[str, Service]:
     """
-    Read the services of a Compose file.
+    Parse the services of a Compose file.
 
-    :param settings: What the file's variables stand for.
-    :raises KeyError: A variable has no setting.
-    :raises ValueError: A variable is written in another way than ``${NAME:?}``.
+    :param settings: Variable to value.
+    :raises KeyError: A variable has no value.
+    :raises ValueError: A variable does not have the form ``${NAME:?}``.
     """
     services = yaml.safe_load(file.read_text())["services"]
     return {
@@ -80,17 +80,17 @@ def read_services(file: Path, settings: Mapping[str, str]) -> dict[str, Service]
 
 
 def read_configs(file: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Read name and content of each config of a Compose file; errors as in `read_services`."""
+    """Parse the configs of a Compose file, name to content; raises what `read_services` raises."""
     configs = yaml.safe_load(file.read_text())["configs"]
     return {name: interpolate(config["content"], settings) for name, config in configs.items()}
 
 
 def interpolate(value: Any, settings: Mapping[str, str]) -> Any:
-    """Put settings in the place of variables, in every text of a document."""
+    """Replace the variables in every string of a parsed document."""
 
     def replace(match: re.Match[str]) -> str:
         if match["other"] is not None:
-            raise ValueError(f"not in the form ${{NAME:?}}: {match.string}")
+            raise ValueError(f"expected only variables of the form ${{NAME:?}}: {match.string}")
         return "$" if match["escaped"] else settings[match["name"]]
 
     if isinstance(value, str):

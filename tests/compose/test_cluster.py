@@ -21,21 +21,22 @@ pytestmark = [
 
 
 class LoggedInApi(AirflowApi):
-    """Airflow's REST API for a user with a password."""
+    """Airflow's REST API as a user who has logged in with a password."""
 
     def __init__(self, url: str, username: str, password: str) -> None:
         super().__init__(url)
         credentials = {"username": username, "password": password}
-        answer = requests.post(f"{url}/auth/token", json=credentials, timeout=30)
-        answer.raise_for_status()
-        self._opener.addheaders.append(("Authorization", f"Bearer {answer.json()['access_token']}"))
+        response = requests.post(f"{url}/auth/token", json=credentials, timeout=30)
+        response.raise_for_status()
+        token = response.json()["access_token"]
+        self._opener.addheaders.append(("Authorization", f"Bearer {token}"))
 
 
 @pytest.fixture
 def cluster(
     services: Mapping[str, Service], configs: Mapping[str, str], pytestconfig: pytest.Config
 ) -> Iterator[Cluster]:
-    # Not pytest's own temporary folder: the user that PostgreSQL runs as may not enter it.
+    # Not tmp_path: the user that PostgreSQL runs as cannot enter it.
     folder = Path(tempfile.mkdtemp(prefix="airflow-cluster-"))
     folder.chmod(0o755)
     try:
@@ -45,7 +46,7 @@ def cluster(
         shutil.rmtree(folder)
 
 
-def test_the_commands_of_the_file_run_a_dag_with_the_provider(
+def test_the_cluster_runs_a_dag_with_the_provider(
     cluster: Cluster, settings: Mapping[str, str]
 ) -> None:
     airflow = LoggedInApi(

@@ -19,15 +19,15 @@ def airflow_commands(services: dict[str, Service]) -> Iterator[list[str]]:
         yield from (command for command in service.commands if command[0] == "airflow")
 
 
-def test_the_file_follows_the_schema_of_the_compose_specification(compose_file):
+def test_the_file_conforms_to_the_compose_specification(compose_file):
     checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
 
-    checked = subprocess.run([*checker, compose_file], capture_output=True, text=True, check=False)
+    result = subprocess.run([*checker, compose_file], capture_output=True, text=True, check=False)
 
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_cluster_has_the_parts_that_a_deployment_has(services):
+def test_the_cluster_has_every_component_of_a_deployment(services):
     replicas = {name: service.replicas for name, service in services.items()}
 
     assert replicas == {
@@ -43,18 +43,18 @@ def test_the_cluster_has_the_parts_that_a_deployment_has(services):
     }
 
 
-def test_every_service_that_stays_up_has_a_health_check(services):
+def test_every_long_running_service_has_a_health_check(services):
     assert {name for name, service in services.items() if not service.health_check} == {"init"}
 
 
-def test_a_service_depends_only_on_what_has_the_condition(services):
+def test_dependency_conditions_match_the_services(services):
     for service in services.values():
         for name, condition in service.depends_on.items():
-            wanted = "service_healthy" if services[name].health_check else None
-            assert condition == (wanted or "service_completed_successfully"), service.name
+            expected = "service_healthy" if services[name].health_check else None
+            assert condition == (expected or "service_completed_successfully"), service.name
 
 
-def test_airflow_has_every_command_of_the_file(services):
+def test_airflow_accepts_every_command(services):
     commands = list(airflow_commands(services))
 
     assert len(commands) == 9
@@ -62,11 +62,11 @@ def test_airflow_has_every_command_of_the_file(services):
         get_parser().parse_args(command[1:])
 
 
-def test_the_emulator_has_every_option_of_the_file(services):
+def test_the_emulator_accepts_every_option(services):
     command = services["emulator"].command
     options = {argument for argument in command if argument.startswith("--")}
 
-    helped = subprocess.run(
+    help_output = subprocess.run(
         [sys.executable, "-m", "airflow_provider_airbyte_sme.emulator", "--help"],
         capture_output=True,
         text=True,
@@ -74,10 +74,10 @@ def test_the_emulator_has_every_option_of_the_file(services):
     )
 
     assert command[:3] == ["python", "-m", "airflow_provider_airbyte_sme.emulator"]
-    assert options <= set(re.findall(r"--[a-z-]+", helped.stdout))
+    assert options <= set(re.findall(r"--[a-z-]+", help_output.stdout))
 
 
-def test_airflow_has_every_setting_of_the_file(services):
+def test_airflow_knows_every_configured_option(services):
     known = {
         f"AIRFLOW__{section}__{option}".upper()
         for section, description in conf.configuration_description.items()
@@ -94,7 +94,7 @@ def test_airflow_has_every_setting_of_the_file(services):
     assert configured <= known
 
 
-def test_a_setting_differs_between_services_only_where_it_says_something_of_one(services):
+def test_airflow_services_differ_only_in_service_specific_settings(services):
     airflow = [each for each in services.values() if each.definition["image"] == AIRFLOW_IMAGE]
     shared = [set(each.environment.items()) for each in airflow if each.name != "emulator"]
 
@@ -105,13 +105,13 @@ def test_a_setting_differs_between_services_only_where_it_says_something_of_one(
     }
 
 
-def test_the_example_settings_are_those_that_the_file_asks_for(compose_file, settings_example):
-    asked = {match["name"] for match in INTERPOLATION.finditer(compose_file.read_text())}
+def test_the_example_settings_are_exactly_the_variables_of_the_file(compose_file, settings_example):
+    variables = {match["name"] for match in INTERPOLATION.finditer(compose_file.read_text())}
 
-    assert asked - {None} == set(read_settings(settings_example.read_text()))
+    assert variables - {None} == set(read_settings(settings_example.read_text()))
 
 
-def test_no_secret_is_in_a_file_and_every_one_is_in_the_filled_settings(settings_example, settings):
+def test_secrets_are_empty_in_the_example_and_generated_in_the_settings(settings_example, settings):
     example = read_settings(settings_example.read_text())
     secrets = {name: value for name, value in settings.items() if SECRET.search(name)}
 
@@ -121,7 +121,7 @@ def test_no_secret_is_in_a_file_and_every_one_is_in_the_filled_settings(settings
 
 
 @pytest.mark.parametrize("name", ["PASSWORD", "SECRET", "KEY"])
-def test_a_secret_in_the_file_is_a_variable(name, compose_file):
+def test_secrets_in_the_file_are_variables(name, compose_file):
     values = re.findall(rf"^ *[A-Z_]*{name}: (.*)$", compose_file.read_text(), re.MULTILINE)
 
     assert values
@@ -129,7 +129,7 @@ def test_a_secret_in_the_file_is_a_variable(name, compose_file):
         assert INTERPOLATION.fullmatch(value), value
 
 
-def test_the_image_is_the_airflow_that_the_tests_run_on(pytestconfig):
+def test_the_image_has_the_airflow_version_of_the_tests(pytestconfig):
     dockerfile = (pytestconfig.rootpath / "docker/Dockerfile").read_text()
 
     assert f"ARG AIRFLOW_VERSION={version('apache-airflow')}\n" in dockerfile

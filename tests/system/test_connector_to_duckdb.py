@@ -1,4 +1,4 @@
-"""The data plane of the demo: what the connector does is what happens to the Airbyte job."""
+"""The demo's data plane: an Airbyte job ends as its connector does, and cancelling stops both."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ def start_sync(emulator: Emulator, configuration: Mapping[str, Any]) -> int:
     return emulator.start_sync(emulator.add_connection(source_id=source_id))
 
 
-def connector_runs(landing: ConnectorToDuckDB) -> bool:
+def is_connector_running(data_plane: ConnectorToDuckDB) -> bool:
     return any(
         process.info["ppid"] == os.getpid()
-        and str(landing.connector) in (process.info["cmdline"] or ())
+        and str(data_plane.connector) in (process.info["cmdline"] or ())
         for process in psutil.process_iter(["ppid", "cmdline"])
     )
 
 
-def test_a_connector_that_refuses_its_configuration_fails_the_job_in_its_own_words(
-    emulator: Emulator,
-) -> None:
+def test_a_job_fails_with_the_error_message_of_its_connector(emulator: Emulator) -> None:
     job_id = start_sync(emulator, {"count": "many"})
-    poll(lambda: emulator.jobs[job_id].is_terminal, timeout=60, what="the end of the job")
+    poll(lambda: emulator.jobs[job_id].is_terminal, timeout=60, what="the job to end")
     job = emulator.jobs[job_id]
     assert job.status == "failed"
     failure = job.attempts[-1].failure
@@ -42,11 +40,11 @@ def test_a_connector_that_refuses_its_configuration_fails_the_job_in_its_own_wor
     assert failure.type == "config_error"
 
 
-def test_cancelling_the_job_ends_the_connector(
-    emulator: Emulator, landing: ConnectorToDuckDB
+def test_cancelling_a_job_stops_its_connector(
+    emulator: Emulator, data_plane: ConnectorToDuckDB
 ) -> None:
     job_id = start_sync(emulator, {"count": 10_000_000, "parallelism": 1})
-    poll(lambda: landing.emitted.get(job_id), timeout=60, what="the first record")
+    poll(lambda: data_plane.emitted.get(job_id), timeout=60, what="the first record")
     emulator.cancel_job(job_id)
-    poll(lambda: not connector_runs(landing), timeout=60, what="the end of the connector")
+    poll(lambda: not is_connector_running(data_plane), timeout=60, what="the connector to stop")
     assert emulator.jobs[job_id].status == "cancelled"

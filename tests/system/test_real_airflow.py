@@ -1,4 +1,4 @@
-"""What a person sees of the provider on a running Airflow, and what its failures do to a sync."""
+"""The provider on a real Airflow: the example DAGs, the UI, and Airflow failures during a sync."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from scripts.demo import run_dag
 
 pytestmark = pytest.mark.system
 
-# Seconds, of the DAGs of this folder.
+# Seconds; set in dags/waits.py.
 POLL_INTERVAL = 2.0
-# Seconds that Airflow may take to resume a task whose trigger has fired.
-RESUME_ALLOWANCE = 3.0
+# Seconds that Airflow may take to resume a task after its trigger has fired.
+MAX_RESUME_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Sync:
-    """A run of a DAG of this folder, its task, and the connection that it syncs."""
+    """A run of a DAG in dags/waits.py, its task `sync`, and the connection that it syncs."""
 
     airflow: LocalAirflow
     emulator: Emulator
@@ -40,31 +40,33 @@ class Sync:
             self.dag_id, self.run_id, "sync", states, try_number=try_number
         )
 
-    def watched_job(self) -> int:
+    def wait_until_polled(self) -> int:
         """
-        Wait until Airflow, worker or triggerer, asks for the running job; return its id.
+        Wait until a worker or the triggerer has polled the running job, and return the job's id.
 
-        Seen on Airflow 3.3.2: of tasks marked failed within half a second of their deferral, before
-        the trigger's first read, most left their job running. Later ones never did.
+        Seen on Airflow 3.3.2: most tasks that were marked failed within half a second of their
+        deferral, before the trigger's first poll, left their job running. Later ones never did.
         """
 
-        def job_id() -> int | None:
-            asked = {request.path for request in self.emulator.requests}
+        def polled_job() -> int | None:
+            paths = {request.path for request in self.emulator.requests}
             running = [each for each, status in self.jobs.items() if status == "running"]
-            return next((each for each in running if f"/api/public/v1/jobs/{each}" in asked), None)
+            return next((each for each in running if f"/api/public/v1/jobs/{each}" in paths), None)
 
-        return poll(job_id, timeout=60, what="a job that Airflow watches")
+        return poll(polled_job, timeout=60, what="Airflow to poll the running job")
 
     def wait_for_status(self, job_id: int, status: str) -> None:
-        poll(lambda: self.jobs[job_id] == status, timeout=60, what=f"job {job_id} {status}")
+        poll(
+            lambda: self.jobs[job_id] == status, timeout=60, what=f"job {job_id} to become {status}"
+        )
 
     def script_next_job(self) -> None:
-        """Let the connection's next job succeed in a second."""
+        """Make the connection's next job succeed after one second."""
         self.emulator.script_job(self.connection_id, duration=1)
 
     @property
     def jobs(self) -> dict[int, str]:
-        """Status of each job of the connection."""
+        """Job id to status, for all jobs of the connection."""
         return {
             job.id: job.status
             for job in self.emulator.jobs.values()
@@ -73,7 +75,7 @@ class Sync:
 
     @property
     def synced_job_id(self) -> int:
-        """The job in the task's result."""
+        """The job id in the task's result."""
         result = self.airflow.api.xcom(self.dag_id, self.run_id, "sync")
         assert result["status"] == "succeeded"
         job_id: int = result["job_id"]
@@ -82,7 +84,7 @@ class Sync:
 
 @pytest.fixture
 def connection_id(emulator: Emulator) -> Iterator[str]:
-    """A connection of the test's own, on which nothing runs on afterwards."""
+    """A connection for this test only; jobs still running at the end are cancelled."""
     connection_id = emulator.add_connection()
     yield connection_id
     for job in list(emulator.jobs.values()):
@@ -94,7 +96,7 @@ def connection_id(emulator: Emulator) -> Iterator[str]:
 def start_sync(
     airflow: LocalAirflow, emulator: Emulator, connection_id: str
 ) -> Callable[[str], Sync]:
-    """Run a DAG that waits for a job which does not end by itself."""
+    """Run a DAG that waits for a job which keeps running until the test finishes it."""
 
     def start(dag_id: str) -> Sync:
         emulator.script_job(connection_id, statuses=[("running", None)])
@@ -105,36 +107,36 @@ def start_sync(
 
 
 @pytest.mark.parametrize("dag_id", ["sync_then_dbt", "sensor_gates_dbt"])
-def test_an_example_builds_on_every_row_that_its_sync_has_moved(
-    dag_id: str, airflow: LocalAirflow, emulator: Emulator, landing: ConnectorToDuckDB
+def test_an_example_dag_runs_dbt_on_all_synced_rows(
+    dag_id: str, airflow: LocalAirflow, emulator: Emulator, data_plane: ConnectorToDuckDB
 ) -> None:
-    run = run_dag(airflow, dag_id, landing)
+    run = run_dag(airflow, dag_id, data_plane)
     assert {task.state for task in run.tasks} == {"success"}
     assert run.records == run.result["rows_synced"] == run.rows == 1100
     assert emulator.jobs[run.result["job_id"]].status == run.result["status"] == "succeeded"
 
 
-def test_a_deferred_task_ends_soon_after_its_job(
+def test_a_deferred_task_succeeds_soon_after_its_job(
     start_sync: Callable[[str], Sync], capsys: pytest.CaptureFixture[str]
 ) -> None:
     latencies = []
     for _ in range(3):
         sync = start_sync("waits_in_triggerer")
-        sync.emulator.finish_job(sync.watched_job())
+        sync.emulator.finish_job(sync.wait_until_polled())
         finished_at = datetime.now(UTC)
         ended_at = sync.wait("success").ended_at
         assert ended_at is not None
         latencies.append((ended_at - finished_at).total_seconds())
     with capsys.disabled():
-        print(f"\nfrom the end of the Airbyte job to task success: {latencies} s")
-    assert median(latencies) <= POLL_INTERVAL + RESUME_ALLOWANCE
+        print(f"\nseconds from the end of the Airbyte job to task success: {latencies}")
+    assert median(latencies) <= POLL_INTERVAL + MAX_RESUME_SECONDS
 
 
-def test_the_link_to_the_job_is_there_while_the_task_waits(
+def test_the_job_link_is_available_while_the_task_waits(
     start_sync: Callable[[str], Sync],
 ) -> None:
     sync = start_sync("waits_in_triggerer")
-    job_id = sync.watched_job()
+    job_id = sync.wait_until_polled()
     assert sync.airflow.api.extra_links(sync.dag_id, sync.run_id, "sync") == {
         "Airbyte job": (
             f"{sync.emulator.url}/workspaces/{sync.emulator.workspace_id}"
@@ -145,11 +147,11 @@ def test_the_link_to_the_job_is_there_while_the_task_waits(
     sync.wait("success")
 
 
-def test_a_triggerer_restart_neither_cancels_the_job_nor_starts_another(
+def test_a_triggerer_restart_neither_cancels_nor_restarts_the_job(
     start_sync: Callable[[str], Sync],
 ) -> None:
     sync = start_sync("waits_in_triggerer")
-    job_id = sync.watched_job()
+    job_id = sync.wait_until_polled()
     sync.airflow.stop("triggerer")
     assert sync.jobs == {job_id: "running"}
     sync.airflow.start("triggerer")
@@ -159,11 +161,11 @@ def test_a_triggerer_restart_neither_cancels_the_job_nor_starts_another(
     assert sync.synced_job_id == job_id
 
 
-def test_the_death_of_scheduler_and_triggerer_costs_time_and_no_second_job(
+def test_killing_scheduler_and_triggerer_starts_no_second_job(
     start_sync: Callable[[str], Sync],
 ) -> None:
     sync = start_sync("waits_in_triggerer")
-    job_id = sync.watched_job()
+    job_id = sync.wait_until_polled()
     sync.airflow.kill("triggerer")
     sync.airflow.kill("scheduler")
     sync.emulator.finish_job(job_id)
@@ -173,11 +175,11 @@ def test_the_death_of_scheduler_and_triggerer_costs_time_and_no_second_job(
     assert sync.synced_job_id == job_id
 
 
-def test_clearing_a_deferred_task_cancels_its_job_and_the_new_try_ends_with_its_own(
+def test_clearing_a_deferred_task_cancels_its_job_and_the_new_try_syncs_again(
     start_sync: Callable[[str], Sync],
 ) -> None:
     sync = start_sync("waits_in_triggerer")
-    first = sync.watched_job()
+    first = sync.wait_until_polled()
     sync.script_next_job()
     sync.airflow.api.clear(sync.dag_id, sync.run_id, ["sync"])
     sync.wait("success", try_number=2)
@@ -190,18 +192,18 @@ def test_marking_a_waiting_task_failed_cancels_its_job(
     dag_id: str, start_sync: Callable[[str], Sync]
 ) -> None:
     sync = start_sync(dag_id)
-    job_id = sync.watched_job()
+    job_id = sync.wait_until_polled()
     sync.airflow.api.mark(sync.dag_id, sync.run_id, "sync", "failed")
     sync.wait_for_status(job_id, "cancelled")
     sync.wait("failed")
     assert sync.jobs == {job_id: "cancelled"}
 
 
-def test_a_killed_task_process_leaves_the_job_to_the_next_try_which_waits_and_then_syncs(
+def test_the_retry_of_a_killed_task_waits_for_the_running_job_and_then_syncs(
     start_sync: Callable[[str], Sync],
 ) -> None:
     sync = start_sync("waits_on_worker")
-    first = sync.watched_job()
+    first = sync.wait_until_polled()
     sync.script_next_job()
     pid = sync.wait("running").pid
     assert pid is not None

@@ -1,4 +1,4 @@
-"""Airflow's UI in a headless Chromium, and an Airbyte for it to test connections to."""
+"""Airflow's UI in a headless Chromium, and an emulated Airbyte to test connections against."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CHROMIUM_ARGUMENTS = (
 )
 
 
-def give_up(reason: str) -> NoReturn:
-    """Skip on a machine that has no browser; where CI is meant to have one, fail."""
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test on a machine without a browser; fail it in CI, which must have one."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -36,21 +36,21 @@ def give_up(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def playwright_api() -> Any:
-    """What drives the browser; only here installed, so by name and without types."""
+    """Playwright's sync API; untyped and imported by name, as only these tests install it."""
     try:
         return import_module("playwright.sync_api")
     except ModuleNotFoundError:
-        give_up("playwright is not installed: make test-ui does that")
+        skip_or_fail("playwright is not installed; `make test-ui` installs it")
 
 
 @pytest.fixture(scope="session")
 def chromium(playwright_api: Any) -> str:
-    """Path of the browser; all that is slow to start asks for it first."""
+    """Path of the browser; slow fixtures request it first, so that they do not start without it."""
     del playwright_api
     for command in CHROMIUM_COMMANDS:
         if path := shutil.which(command):
             return path
-    give_up(f"no browser found as any of {', '.join(CHROMIUM_COMMANDS)}")
+    skip_or_fail(f"no browser found; looked for {', '.join(CHROMIUM_COMMANDS)}")
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def emulator(chromium: str) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def airflow(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    """The one component of a real Airflow that the form needs."""
+    """A real Airflow with only the API server, which is all that the form needs."""
     del chromium
     home = tmp_path_factory.mktemp("airflow")
     (home / "dags").mkdir()
@@ -94,7 +94,7 @@ def browser(
 def connections_page(
     browser: Any, airflow: LocalAirflow, tmp_path: Path
 ) -> Iterator[ConnectionsPage]:
-    """Admin > Connections; what it shows at the end of a test is kept as a picture."""
+    """Admin > Connections; a screenshot is saved at the end of each test."""
     page = browser.new_page()
     connections_page = ConnectionsPage(page, airflow.url)
     connections_page.open()

@@ -1,4 +1,4 @@
-"""The connection form of Airflow 3.3: what people see in it, and what comes of what they enter."""
+"""The connection form in Airflow 3.3: what it shows, stores and reports after a test."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS
-from scripts.airflow_harness import free_port
+from scripts.processes import free_port
 
-NOTHING_ENTERED = {
+DEFAULT_EXTRA = {
     name: conn_field["schema"].get("default") for name, conn_field in CONN_FIELDS.items()
 }
 
 
 @pytest.fixture
-def stored(airflow):
-    """Read a connection as Airflow stored it, secrets masked."""
+def read_connection(airflow):
+    """Return a stored connection from Airflow's API, with secrets masked."""
 
     def read(connection_id):
         connection = airflow.api.request("GET", f"/connections/{connection_id}")
@@ -27,15 +27,15 @@ def stored(airflow):
 
 
 @pytest.fixture
-def made(airflow, emulator, connections_page, request):
-    """Make a connection to the emulator, but for what is given; returns its id."""
+def create_connection(airflow, emulator, connections_page, request):
+    """Create a connection to the emulator, with the given fields replaced, and return its id."""
 
-    def make(**fields):
+    def create(**fields):
         connection_id = request.node.name.partition("[")[0]
         parts = urlsplit(emulator.url)
         fields = {
             "host": f"{parts.scheme}://{parts.hostname}",
-            # Test Connection of 3.3.2 is refused without a port (apache/airflow #73298).
+            # Airflow 3.3.2 rejects Test Connection without a port (apache/airflow #73298).
             "port": parts.port,
             "login": emulator.client_id,
             "password": emulator.client_secret,
@@ -45,12 +45,12 @@ def made(airflow, emulator, connections_page, request):
         connections_page.open()
         return connection_id
 
-    yield make
+    yield create
     for connection in airflow.api.request("GET", "/connections")["connections"]:
         airflow.api.request("DELETE", f"/connections/{connection['connection_id']}")
 
 
-def test_the_form_asks_for_url_client_id_and_client_secret_and_for_no_schema(connections_page):
+def test_the_form_has_url_client_id_client_secret_and_port_but_no_schema(connections_page):
     connections_page.add("labels")
 
     assert connections_page.labels[2:] == [
@@ -63,19 +63,19 @@ def test_the_form_asks_for_url_client_id_and_client_secret_and_for_no_schema(con
     assert connections_page.field("Client secret").text.get_attribute("type") == "password"
 
 
-def test_an_empty_field_says_what_belongs_into_it(connections_page):
-    connections_page.add("hints")
+def test_empty_fields_have_placeholders(connections_page):
+    connections_page.add("placeholders")
 
-    for label, hint in {
+    for label, placeholder in {
         "Airbyte URL": "https://airbyte.example.com",
         "Client ID": "User settings > Applications in Airbyte",
         "Client secret": "same application",
         "Port": "Test Connection needs it",
     }.items():
-        assert hint in connections_page.field(label).text.get_attribute("placeholder")
+        assert placeholder in connections_page.field(label).text.get_attribute("placeholder")
 
 
-def test_every_extra_has_a_field_with_label_and_help(connections_page):
+def test_every_extra_has_a_label_and_help_text(connections_page):
     connections_page.add("extras")
     connections_page.show_extra_fields()
     connections_page.field("Web URL").text.wait_for()
@@ -86,7 +86,7 @@ def test_every_extra_has_a_field_with_label_and_help(connections_page):
         assert shown.help == conn_field["description"]
 
 
-def test_every_extra_has_an_input_of_its_kind(connections_page):
+def test_every_extra_has_an_input_that_matches_its_type(connections_page):
     connections_page.add("inputs")
     connections_page.show_extra_fields()
 
@@ -105,22 +105,24 @@ def test_every_extra_has_an_input_of_its_kind(connections_page):
                 assert shown.text.evaluate("input => input.type") == "textarea"
 
 
-def test_three_entries_make_a_connection_that_works(connections_page, emulator, stored):
-    connections_page.add("three_entries")
+def test_url_client_id_and_client_secret_are_enough_to_connect(
+    connections_page, emulator, read_connection
+):
+    connections_page.add("minimal")
     connections_page.field("Airbyte URL").text.fill(emulator.url)
     connections_page.field("Client ID").text.fill(emulator.client_id)
     connections_page.field("Client secret").text.fill(emulator.client_secret)
     connections_page.field("Port").text.fill(str(urlsplit(emulator.url).port))
     connections_page.save()
 
-    assert stored("three_entries")["extra"] == NOTHING_ENTERED
-    assert connections_page.test("three_entries") == (
+    assert read_connection("minimal")["extra"] == DEFAULT_EXTRA
+    assert connections_page.test("minimal") == (
         f"Test Connection Successful Connected to Airbyte enterprise 2.1.0 at {emulator.url}: "
-        f"1 workspace. Nothing is encrypted on the way: use https outside of a private network."
+        f"1 workspace. The connection is not encrypted: use https outside a private network."
     )
 
 
-def test_what_was_entered_is_there_when_the_form_opens_again(connections_page, stored):
+def test_entered_values_are_shown_when_the_form_is_opened_again(connections_page, read_connection):
     texts = {
         "CA bundle": "/etc/ssl/company.pem",
         "Client certificate": "/etc/ssl/airflow.pem",
@@ -131,12 +133,12 @@ def test_what_was_entered_is_there_when_the_form_opens_again(connections_page, s
     connections_page.field("Airbyte URL").text.fill("https://airbyte.example.com")
     connections_page.field("Port").text.fill("443")
     connections_page.show_extra_fields()
-    connections_page.field("Request time-out (s)").text.fill("45.5")
+    connections_page.field("Request timeout (s)").text.fill("45.5")
     for label, value in texts.items():
         connections_page.field(label).text.fill(value)
     for label in ("Verify TLS", "Config API"):
-        connections_page.field(label).switch()
-    # Airflow masks what may carry a secret, by its name.
+        connections_page.field(label).toggle()
+    # Airflow masks values whose name suggests a secret.
     connections_page.field("Proxy").text.fill("http://user:secret@proxy.example.com:3128")
     connections_page.field("Headers").text.press_sequentially(
         '{"X-Tenant": "blue", "X-Api-Key": "secret"}'
@@ -148,7 +150,7 @@ def test_what_was_entered_is_there_when_the_form_opens_again(connections_page, s
     assert connections_page.field("Airbyte URL").text.input_value() == "https://airbyte.example.com"
     assert connections_page.field("Port").text.input_value() == "443"
     connections_page.show_extra_fields()
-    assert connections_page.field("Request time-out (s)").text.input_value() == "45.5"
+    assert connections_page.field("Request timeout (s)").text.input_value() == "45.5"
     for label, value in texts.items():
         assert connections_page.field(label).text.input_value() == value
     for label in ("Verify TLS", "Config API"):
@@ -156,7 +158,7 @@ def test_what_was_entered_is_there_when_the_form_opens_again(connections_page, s
     assert connections_page.field("Proxy").text.input_value() == "***"
     headers = json.loads(connections_page.field("Headers").text.input_value())
     assert headers == {"X-Tenant": "blue", "X-Api-Key": "***"}
-    assert stored("reopened")["extra"] == {
+    assert read_connection("reopened")["extra"] == {
         "request_timeout": 45.5,
         "verify_tls": False,
         "ca_bundle": "/etc/ssl/company.pem",
@@ -169,12 +171,12 @@ def test_what_was_entered_is_there_when_the_form_opens_again(connections_page, s
     }
 
 
-def test_secrets_that_the_form_masks_survive_an_edit(connections_page, made, emulator):
+def test_masked_secrets_survive_an_edit(connections_page, create_connection, emulator):
     headers = {"X-Api-Key": "open sesame"}
-    connection_id = made(extra=json.dumps({"request_timeout": 20, "headers": headers}))
+    connection_id = create_connection(extra=json.dumps({"request_timeout": 20, "headers": headers}))
     connections_page.edit(connection_id)
     connections_page.show_extra_fields()
-    connections_page.field("Request time-out (s)").text.fill("25")
+    connections_page.field("Request timeout (s)").text.fill("25")
     connections_page.save()
     emulator.clear_requests()
 
@@ -182,49 +184,55 @@ def test_secrets_that_the_form_masks_survive_an_edit(connections_page, made, emu
     assert {request.headers.get("x-api-key") for request in emulator.requests} == {"open sesame"}
 
 
-def test_headers_that_are_no_json_are_told_in_plain_words(connections_page, made):
-    connection_id = made(extra=json.dumps(NOTHING_ENTERED))
+def test_test_connection_reports_headers_that_are_not_valid_json(
+    connections_page, create_connection
+):
+    connection_id = create_connection(extra=json.dumps(DEFAULT_EXTRA))
     connections_page.edit(connection_id)
     connections_page.show_extra_fields()
     connections_page.field("Headers").text.press_sequentially("X-Api-Key: open sesame")
     connections_page.save()
 
-    said = connections_page.test(connection_id)
+    message = connections_page.test(connection_id)
 
-    assert "headers of the Airflow connection should be a JSON object" in said
-    assert "open sesame" not in said
+    assert "headers of the Airflow connection must be a JSON object" in message
+    assert "open sesame" not in message
 
 
-def test_a_wrong_secret_is_told_in_plain_words(connections_page, made):
-    said = connections_page.test(made(password="not the secret"))
+def test_test_connection_reports_a_wrong_secret(connections_page, create_connection):
+    message = connections_page.test(create_connection(password="not the secret"))
 
-    assert said.startswith(
-        "Test Connection Failed No token for this Client ID and Client secret. Airbyte answered "
-        "POST "
+    assert message.startswith(
+        "Test Connection Failed Airbyte issued no token for this Client ID and Client secret. "
+        "Airbyte responded to POST "
     )
-    assert "with 401" in said
-    assert "(Client secret)" in said
-    assert "User settings > Applications in Airbyte" in said
-    assert "not the secret" not in said
+    assert "with 401" in message
+    assert "(Client secret)" in message
+    assert "User settings > Applications in Airbyte" in message
+    assert "not the secret" not in message
 
 
-def test_a_url_of_something_else_is_told_in_plain_words(connections_page, made, emulator):
-    said = connections_page.test(made(host=f"{emulator.url}/somewhere/else"))
+def test_test_connection_reports_a_url_that_is_not_airbyte(
+    connections_page, create_connection, emulator
+):
+    message = connections_page.test(create_connection(host=f"{emulator.url}/somewhere/else"))
 
-    assert said.startswith(
-        "Test Connection Failed The Airbyte URL does not lead to an Airbyte that works. "
+    assert message.startswith(
+        "Test Connection Failed The Airbyte URL does not lead to a working Airbyte. "
     )
-    assert "a web page" in said
+    assert "an HTML page" in message
 
 
-def test_a_url_where_nobody_answers_is_told_in_plain_words(connections_page, made):
-    said = connections_page.test(made(port=free_port()))
+def test_test_connection_reports_an_unreachable_url(connections_page, create_connection):
+    message = connections_page.test(create_connection(port=free_port()))
 
-    assert said.startswith("Test Connection Failed Airbyte cannot be reached. No answer to GET ")
-    assert "Connection refused" in said
+    assert message.startswith(
+        "Test Connection Failed Airbyte cannot be reached. No response to GET "
+    )
+    assert "Connection refused" in message
 
 
-def test_a_client_id_without_secret_is_told_in_plain_words(connections_page, made):
-    said = connections_page.test(made(password=None))
+def test_test_connection_reports_a_client_id_without_a_secret(connections_page, create_connection):
+    message = connections_page.test(create_connection(password=None))
 
-    assert "Password (Client secret) of the Airflow connection is empty" in said
+    assert "Password (Client secret) of the Airflow connection is empty" in message

@@ -1,4 +1,4 @@
-"""Two DAGs that sync the connection in their conf: one waits in the triggerer, one on a worker."""
+"""Two DAGs that sync the connection in the run conf, one deferrable and one on a worker."""
 
 from __future__ import annotations
 
