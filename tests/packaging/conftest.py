@@ -14,7 +14,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Wheel:
-    """A built wheel, by what is in it."""
+    """A built wheel and its content."""
 
     path: Path
 
@@ -43,11 +43,11 @@ def pyproject(project: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], Path]:
-    """Build a distribution of a source tree: ``build(tree, "wheel")``."""
+    """Build a distribution from a source tree: ``build(tree, "wheel")``."""
 
     def run(source: Path, kind: str) -> Path:
         output = tmp_path_factory.mktemp(kind)
-        # Not isolated: the build backend is the pinned one, and no package index is asked.
+        # No isolation: use the pinned build backend, without access to a package index.
         command = [sys.executable, "-m", "build", "--no-isolation", f"--{kind}"]
         subprocess.run([*command, "--outdir", output, source], check=True, capture_output=True)
         (distribution,) = output.iterdir()
@@ -63,7 +63,7 @@ def wheel(build: Callable[[Path, str], Path], project: Path) -> Wheel:
 
 @pytest.fixture
 def modules_loaded_by() -> Callable[[str], set[str]]:
-    """Run a statement in an interpreter of its own and name the modules that it loads."""
+    """Run a statement in a new interpreter and return the names of the modules it has loaded."""
 
     def run(statement: str) -> set[str]:
         script = f"import sys\n{statement}\nprint(*sys.modules, sep='\\n')"

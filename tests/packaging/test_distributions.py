@@ -12,14 +12,14 @@ import airflow_provider_airbyte_sme
 PACKAGE = "airflow_provider_airbyte_sme"
 
 
-def pins(constraints: str) -> dict[str, str]:
+def pinned_versions(constraints: str) -> dict[str, str]:
     requirements = (
         Requirement(line) for line in constraints.splitlines() if not line.lstrip().startswith("#")
     )
     return {requirement.name: str(requirement.specifier) for requirement in requirements}
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel, project):
+def test_the_wheel_contains_exactly_the_package(wheel, project):
     sources = {
         path.relative_to(project).as_posix()
         for path in (project / PACKAGE).rglob("*")
@@ -39,17 +39,17 @@ def test_the_sdist_builds_the_same_wheel(wheel, build, project, tmp_path):
     assert build(source, "wheel").read_bytes() == wheel.path.read_bytes()
 
 
-def test_what_docker_is_given_builds_the_same_wheel(wheel, build, project, tmp_path):
+def test_the_docker_build_context_builds_the_same_wheel(wheel, build, project, tmp_path):
     ignored, *patterns = (project / "docker/Dockerfile.dockerignore").read_text().split()
     assert ignored == "*"
-    for given in (pattern[1:] for pattern in patterns if pattern.startswith("!")):
-        copy = shutil.copytree if (project / given).is_dir() else shutil.copy
-        copy(project / given, tmp_path / given)
+    for included in (pattern[1:] for pattern in patterns if pattern.startswith("!")):
+        copy = shutil.copytree if (project / included).is_dir() else shutil.copy
+        copy(project / included, tmp_path / included)
 
     assert build(tmp_path, "wheel").read_bytes() == wheel.path.read_bytes()
 
 
-def test_the_wheel_states_what_pyproject_states(wheel, pyproject):
+def test_the_wheel_metadata_matches_pyproject(wheel, pyproject):
     declared = pyproject["project"]
 
     assert wheel.metadata["Name"] == declared["name"]
@@ -68,8 +68,8 @@ def test_the_wheel_installs_and_its_entry_points_load(wheel, pyproject, tmp_path
 
     assert entry_points == {
         (group, name): value
-        for group, of_group in pyproject["project"]["entry-points"].items()
-        for name, value in of_group.items()
+        for group, entries in pyproject["project"]["entry-points"].items()
+        for name, value in entries.items()
     }
     for value in entry_points.values():
         load = f"from importlib.metadata import EntryPoint\nEntryPoint('', {value!r}, '').load()"
@@ -85,14 +85,14 @@ def test_the_wheel_installs_and_its_entry_points_load(wheel, pyproject, tmp_path
         assert Path(process.stdout.strip()).is_relative_to(tmp_path)
 
 
-def test_the_lowest_airflow_suite_runs_on_the_lower_bound_of_every_dependency(project, pyproject):
-    lowest = pins((project / "constraints/airflow-2.11.txt").read_text())
+def test_the_lowest_constraints_pin_the_lower_bound_of_every_dependency(project, pyproject):
+    lowest = pinned_versions((project / "constraints/airflow-2.11.txt").read_text())
     bounds = {
         requirement.name: str(requirement.specifier).removeprefix(">=")
         for requirement in map(Requirement, pyproject["project"]["dependencies"])
     }
 
-    # Patch releases of Airflow fix faults and add nothing: the last one of 2.11 stands for them.
+    # Airflow's patch releases only fix bugs, so the last one of 2.11 represents them all.
     assert lowest["apache-airflow"].startswith(f"=={bounds.pop('apache-airflow')}.")
     assert {name: f"=={bound}" for name, bound in bounds.items()} == {
         name: lowest[name] for name in bounds
@@ -100,6 +100,6 @@ def test_the_lowest_airflow_suite_runs_on_the_lower_bound_of_every_dependency(pr
 
 
 def test_the_tests_run_on_the_pinned_airflow(project):
-    newest = pins((project / "constraints/airflow-3.3.txt").read_text())
+    newest = pinned_versions((project / "constraints/airflow-3.3.txt").read_text())
 
     assert newest["apache-airflow"] == f"=={version('apache-airflow')}"

@@ -27,20 +27,20 @@ def class_paths(provider_info: dict[str, Any]) -> Iterator[str]:
     yield from provider_info["extra-links"]
 
 
-def test_provider_info_follows_the_schema_of_airflow(provider_info):
+def test_provider_info_conforms_to_airflows_schema(provider_info):
     schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
 
     jsonschema.validate(provider_info, schema)
 
 
-def test_there_is_one_version_and_one_name(provider_info):
+def test_name_and_version_are_consistent(provider_info):
     name = provider_info["package-name"]
 
     assert name == "airflow-provider-airbyte-sme"
     assert airflow_provider_airbyte_sme.__version__ == version(name) == provider_info["versions"][0]
 
 
-def test_every_class_that_provider_info_names_is_there(provider_info):
+def test_every_class_in_provider_info_exists(provider_info):
     for path in class_paths(provider_info):
         module, _, name = path.rpartition(".")
         assert isinstance(getattr(import_module(module), name), type), path
@@ -55,7 +55,7 @@ def test_every_class_that_provider_info_names_is_there(provider_info):
         ("triggers", BaseTrigger),
     ],
 )
-def test_provider_info_names_every_module_that_defines_what_airflow_runs(kind, base, provider_info):
+def test_provider_info_lists_the_modules_that_define_classes_for_airflow(kind, base, provider_info):
     folder = Path(airflow_provider_airbyte_sme.__file__).parent / kind
     modules = [
         import_module(f"{folder.parent.name}.{kind}.{path.stem}") for path in folder.glob("*.py")
