@@ -1,14 +1,14 @@
 """
-Airbyte already syncs this connection: wait for that sync instead of starting another.
+Wait for the sync that Airbyte is already running instead of starting another.
 
-``on_running`` says what to do when Airbyte answers that a sync is running:
+``on_running`` decides what happens if a sync of the connection is already running:
 
-- ``wait`` (default): wait for it, then start our own, so the data is as new as the task;
-- ``attach``: wait for that one, and take its result as ours (``adopted`` is true in the result);
-- ``skip``: skip this task, and what depends on it;
+- ``wait`` (default): wait for it, then start our own, so the data is at least as new as the task;
+- ``attach``: wait for it and return its result (with ``adopted`` set to true);
+- ``skip``: skip this task and the tasks that depend on it;
 - ``fail``: fail at once.
 
-A job that the task has only attached to is never cancelled by it.
+The task never cancels a job that it only attached to.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-A sync that succeeds with nothing moved is not the same as new data.
+Skip the tasks that need new data when a sync succeeds without moving any.
 
-Airbyte reports success when there was nothing to read, and also when something went wrong quietly.
-``min_rows`` asks for evidence, and ``on_too_few_rows`` says what its lack means: ``fail`` (the
-default), ``skip`` or ``warn``. Here what depends on new data is skipped, and the run is green.
+Airbyte reports success when there was nothing to read, and also after some silent failures.
+``min_rows`` is the number of rows that the sync must move; ``on_too_few_rows`` decides what happens
+with fewer: ``fail`` (the default), ``skip`` or ``warn``. With ``skip``, the DAG run still succeeds.
 """
 
 from __future__ import annotations

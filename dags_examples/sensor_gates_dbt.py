@@ -1,8 +1,8 @@
 """
-Start a sync in one task, wait for it in another: other work can go on in between.
+Start a sync in one task and wait for it in another, with time for other work in between.
 
-The first task ends as soon as Airbyte has the job. The sensor waits in the triggerer, and lets dbt
-start only when that very job has succeeded and has moved rows.
+The first task ends as soon as Airbyte has created the job. The sensor waits in the triggerer. dbt
+starts only if this very job has succeeded and has moved rows.
 """
 
 from __future__ import annotations

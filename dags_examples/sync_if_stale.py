@@ -1,8 +1,8 @@
 """
-Ask Airbyte first, with the hook: sync only when the last good sync is an hour old.
+Sync only if the last successful sync is more than an hour old: the hook asks Airbyte.
 
-Any call that the hook has can be made in a task. Make it there and not at the top of the file:
-Airflow reads the file again and again.
+A task can call any method of the hook. Do not call them at the top level of the file: Airflow
+parses the file again and again.
 """
 
 from __future__ import annotations

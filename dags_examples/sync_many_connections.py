@@ -1,8 +1,8 @@
 """
-One task for each connection, as many as a variable lists: dynamic task mapping.
+Run one sync task for each connection in a list, with dynamic task mapping.
 
-The variable ``airbyte_connection_ids`` is a JSON list of UUIDs. All syncs wait in the triggerer at
-once; ``max_active_tis_per_dagrun`` keeps their number within what this Airbyte can run.
+The variable ``airbyte_connection_ids`` is a JSON list of UUIDs. The syncs wait in the triggerer at
+the same time; ``max_active_tis_per_dagrun`` limits them to what this Airbyte can run.
 """
 
 from __future__ import annotations

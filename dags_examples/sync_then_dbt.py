@@ -1,8 +1,8 @@
 """
-Sync, then build, then check: dbt starts when the data has arrived, and knows of which job it is.
+Sync, then run dbt, then check: dbt starts when the data has arrived, and records the sync job.
 
-The sync waits in the triggerer, so an hour of Airbyte costs no worker slot. Needs the variable
-``airbyte_connection_id`` (a UUID), ``dbt`` on the path, and ``DUCKDB_PATH`` for its profile.
+The sync waits in the triggerer and holds no worker slot. The DAG needs the Airflow variable
+``airbyte_connection_id`` (a UUID), ``dbt`` on the path, and ``DUCKDB_PATH`` for dbt's profile.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sync_then_dbt() -> None:
                 "select job_id, rows_synced from analytics.sync_audit"
             ).fetchall()
         if audit != (sync_result["job_id"], sync_result["rows_synced"]):
-            raise ValueError(f"dbt was built from job and rows {audit}, not from {sync_result}")
+            raise ValueError(f"dbt built from job and rows {audit}, expected {sync_result}")
 
     dbt_build(sync.output) >> check(sync.output)
 

@@ -1,8 +1,9 @@
-"""What the README shows is what is run."""
+"""The README quotes code that tests run, and its links work on a package index too."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from itertools import chain
 from pathlib import Path
 
@@ -10,8 +11,17 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
+SOURCE = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+FILES = f"{SOURCE}/blob/main/"
+# For prose and commands. A row of a table cannot be broken, and quoted code stays as it is.
+MAX_LINE_LENGTH = 120
 
-BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+QUOTES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+WITHOUT_QUOTES = re.sub(r"```python\n.*?```", "", README, flags=re.DOTALL)
+# Inline links and definitions of reference links.
+LINKS = sorted(set(re.findall(r"(?m)(?<=\]\()[^)]+|(?<=\]: )\S+$", PROSE)))
+LINKS_TO_THE_PROJECT = [link for link in LINKS if SOURCE.rpartition("/")[2] in link]
 RUN_BY_TESTS = {
     path.name: path.read_text()
     for path in chain(
@@ -21,21 +31,41 @@ RUN_BY_TESTS = {
 }
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0].strip())
+def last_part(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+@pytest.mark.parametrize("block", QUOTES, ids=lambda block: block.split("\n")[0].strip())
 def test_python_is_copied_from_a_file_that_a_test_runs(block):
     assert [name for name, text in RUN_BY_TESTS.items() if block in text]
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))
-def test_links_lead_to_files(path):
-    assert (REPOSITORY / path).exists()
+def test_the_links_are_found():
+    assert len(LINKS) > 10
+
+
+@pytest.mark.parametrize("link", LINKS, ids=last_part)
+def test_every_link_is_absolute(link):
+    assert re.match(r"https://[\w.-]+/", link)
+
+
+@pytest.mark.parametrize("link", LINKS_TO_THE_PROJECT, ids=last_part)
+def test_a_link_into_the_repository_leads_to_a_file(link):
+    assert link.startswith(FILES)
+    assert (REPOSITORY / link.removeprefix(FILES).partition("#")[0]).is_file()
 
 
 @pytest.mark.parametrize("name", [p.name for p in (REPOSITORY / "dags_examples").glob("*.py")])
-def test_every_example_is_named(name):
-    assert f"(dags_examples/{name})" in README
+def test_every_example_is_linked(name):
+    assert f"[{name}]({FILES}dags_examples/{name})" in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z-]+)", README))))
 def test_targets_are_in_the_makefile(target):
     assert re.search(rf"^{target}:", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+def test_no_line_is_too_long():
+    lines = [line for line in WITHOUT_QUOTES.splitlines() if not line.startswith("|")]
+
+    assert [line for line in lines if len(line) > MAX_LINE_LENGTH] == []

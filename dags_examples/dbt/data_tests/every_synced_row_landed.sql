@@ -1,4 +1,4 @@
--- Airbyte can report success with no data: what it says it moved must be what is in the tables.
+-- Airbyte can report success without data, so compare the rows that it reports with the rows in the tables.
 with landed as (
     {% for table in ["users", "products", "purchases"] %}
     select (_airbyte_meta ->> 'sync_id')::bigint as job_id from {{ source("airbyte", table) }}

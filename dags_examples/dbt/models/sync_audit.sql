@@ -1,4 +1,4 @@
--- Which sync the other models were built from: Airflow passes the sync task's result as dbt variables.
+-- The sync that the other models were built from. Airflow passes the sync task's result as dbt variables.
 select
     {{ var("job_id") }}::bigint as job_id,
     '{{ var("connection_id") }}' as connection_id,

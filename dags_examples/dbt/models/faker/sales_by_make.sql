@@ -1,4 +1,4 @@
--- dbt skips this model unless every synced row has landed; depends_on {{ ref("sync_audit") }}
+-- dbt skips this model unless every synced row is in the tables; depends_on {{ ref("sync_audit") }}
 select
     products.make,
     count(*) as purchases,
