@@ -99,6 +99,10 @@ class Access:
         self._world = world
         self.auth_mode = auth_mode
         self.token_lifetime = token_lifetime
+        #: Whether the identity provider can be asked for a new token.
+        self.issues_tokens = True
+        #: Whether it can be asked if a token is valid; until then none is (§2.4).
+        self.checks_tokens = True
 
     def application(self, client_id: str, client_secret: str) -> Application | None:
         """Return the application with these credentials, or ``None``."""
@@ -134,6 +138,8 @@ class Access:
         :return: The user, and whether the token is valid. The user of a valid token is ``None``
             if they no longer exist.
         """
+        if not self.checks_tokens:
+            return None, False
         scheme, _, token = (authorization or "").partition(" ")
         signed, _, signature = token.strip().rpartition(".")
         if scheme.lower() != "bearer" or not signed.isascii() or not signature.isascii():

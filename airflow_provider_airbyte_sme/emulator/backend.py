@@ -17,10 +17,16 @@ class Delivery:
 
     :param response: ``None``: close the connection without a response.
     :param delay: How long to wait before that, in seconds.
+    :param later: Called after the delay to handle the request; its delivery replaces this one.
+    :param pause: Send the response byte by byte, this many seconds apart.
+    :param cut: Close the connection after this many bytes of the body; ``None``: send all of it.
     """
 
-    response: HttpResponse | None
-    delay: float
+    response: HttpResponse | None = None
+    delay: float = 0.0
+    later: Callable[[], Delivery] | None = None
+    pause: float = 0.0
+    cut: int | None = None
 
 
 class Listener(Protocol):

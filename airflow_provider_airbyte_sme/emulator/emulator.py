@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteTransportError
@@ -29,16 +29,33 @@ from airflow_provider_airbyte_sme.emulator.dataplane import (
     run_attempt,
     sync_context,
 )
-from airflow_provider_airbyte_sme.emulator.faults import Fault, Faults, fault_response
+from airflow_provider_airbyte_sme.emulator.faults import (
+    Event,
+    Fault,
+    FaultKind,
+    Faults,
+    alteration,
+    fault_response,
+)
 from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
 from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
-from airflow_provider_airbyte_sme.emulator.problems import WEBAPP_PAGE, html_response
+from airflow_provider_airbyte_sme.emulator.problems import (
+    WEBAPP_PAGE,
+    gateway_page,
+    html_response,
+)
 from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
 from airflow_provider_airbyte_sme.emulator.routing import Match
 from airflow_provider_airbyte_sme.emulator.settings import Settings
 from airflow_provider_airbyte_sme.emulator.webhooks import deliver
-from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, Failure, Job, World
+from airflow_provider_airbyte_sme.emulator.world import (
+    Actor,
+    Connection,
+    Failure,
+    Job,
+    World,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.emulator.server import Server
@@ -47,6 +64,8 @@ log = logging.getLogger(__name__)
 
 _ROUTE_NAMES = frozenset(route.name for route in OPERATIONS)
 _MAX_RECORDED_REQUESTS = 10_000
+
+StartableJob = Literal["sync", "reset", "refresh"]
 
 
 class Emulator:
@@ -62,6 +81,9 @@ class Emulator:
     :param rows: Number of records that a sync commits.
     :param token_lifetime: How long an access token is valid, in seconds.
     :param latency: Delay before each response over HTTP, in seconds.
+    :param date_offset: How far the ``Date`` header of every response is ahead of the emulator's
+        clock, in seconds, as with a wrong clock or a proxy that caches; ``None``: no ``Date``, as
+        with a proxy that removes it. Can be changed at any time.
     :param threads: Number of public API requests handled at the same time over HTTP, like
         airbyte-server's ``PUBLIC_API_EXECUTOR_THREADS`` (``docs/airbyte-api.md §4.6``); ``None``:
         no limit.
@@ -96,6 +118,7 @@ class Emulator:
         rows: int = 100,
         token_lifetime: float = 900.0,
         latency: float = 0.0,
+        date_offset: float | None = 0.0,
         threads: int | None = 5,
         on_sync: DataPlane | None = None,
         state_file: str | Path | None = None,
@@ -108,6 +131,7 @@ class Emulator:
         start: datetime | None = None,
     ) -> None:
         _validate_settings(sync_duration, rows, token_lifetime, latency, threads)
+        self.date_offset = date_offset
         self.latency = latency
         self.threads = threads
         self.clock = make_clock(time, start)
@@ -212,44 +236,88 @@ class Emulator:
 
     def handle(self, request: HttpRequest) -> Delivery:
         """Handle *request*, or apply the injected fault. Used by the server and the transport."""
-        reads_only = request.method.upper() in ("GET", "HEAD")
         with self._lock:
-            revision = self._core.jobs.revision
             match = self._core.match(request)
             route = None if match.route is None else match.route.name
-            fault = self._faults.take(route)
-            delivery = self._deliver(request, match, route, fault)
-            status = None if delivery.response is None else delivery.response.status
+            fault = self._faults.take_fault(route)
             recorded = record(
                 request,
                 route=route,
-                status=status,
+                status=None,
                 at=self.clock.time(),
                 fault=None if fault is None else fault.kind,
             )
             self._recorded.append(recorded)
-            if not reads_only or self._core.jobs.revision != revision:
-                self._save()
+            if fault is not None and fault.kind == "delay_before":
+                later = partial(self._handle_later, request, match, recorded, fault)
+                delivery = Delivery(delay=fault.seconds, later=later)
+            else:
+                delivery = self._handle_now(request, match, recorded, fault)
         self._notify()
-        log.debug("%s %s %s", recorded.method, recorded.path, status or "dropped")
         return delivery
 
-    def _deliver(
-        self, request: HttpRequest, match: Match, route: str | None, fault: Fault | None
+    def _handle_later(
+        self, request: HttpRequest, match: Match, recorded: RecordedRequest, fault: Fault
     ) -> Delivery:
+        with self._lock:
+            delivery = self._handle_now(request, match, recorded, fault)
+        self._notify()
+        return replace(delivery, delay=0.0)
+
+    def _handle_now(
+        self, request: HttpRequest, match: Match, recorded: RecordedRequest, fault: Fault | None
+    ) -> Delivery:
+        revision = self._core.jobs.revision
+        events = self._faults.take_events(recorded.route)
+        for event in events:
+            if event.moment == "before":
+                event.action()
+        response = self._response(request, match, recorded.route, fault)
+        for event in events:
+            if event.moment == "after":
+                event.action()
+        status = None if response is None else response.status
+        self._set_status(recorded, status)
+        if recorded.method not in ("GET", "HEAD") or self._core.jobs.revision != revision:
+            self._save()
+        log.debug("%s %s %s", recorded.method, recorded.path, status or "dropped")
+        if fault is None:
+            return Delivery(response)
+        return Delivery(response, delay=fault.seconds, pause=fault.pause, cut=fault.cut)
+
+    def _response(
+        self, request: HttpRequest, match: Match, route: str | None, fault: Fault | None
+    ) -> HttpResponse | None:
+        """Handle *request* unless *fault* prevents it, and return what the client gets."""
         if fault is not None and not fault.executes:
-            return Delivery(fault.response and self._with_date(fault.response), delay=0.0)
+            return None if fault.response is None else self._with_date(fault.response)
         response = self._with_date(self._core.respond(request, match))
-        if fault is not None:
-            return Delivery(None if fault.kind == "drop_after" else response, delay=fault.seconds)
-        for observer in self.observers:
-            observer(request, response, route)
-        return Delivery(response, delay=0.0)
+        if fault is None:
+            for observer in self.observers:
+                observer(request, response, route)
+        elif fault.is_lost:
+            return None
+        elif fault.response is not None:
+            return self._with_date(fault.response)
+        elif fault.change is not None:
+            return fault.change(response)
+        return response
+
+    def _set_status(self, recorded: RecordedRequest, status: int | None) -> None:
+        # It is the last one, unless a fault held the request back.
+        for index in range(len(self._recorded) - 1, -1, -1):
+            if self._recorded[index] is recorded:
+                self._recorded[index] = replace(recorded, status=status)
+                return
 
     def _with_date(self, response: HttpResponse) -> HttpResponse:
         """Add a ``Date`` header, as Micronaut does by default ([inf] setting ``date-header``)."""
-        date = format_datetime(datetime.fromtimestamp(self.clock.time(), UTC), usegmt=True)
-        return replace(response, headers={"date": date, **response.headers})
+        if self.date_offset is None:
+            return response
+        now = datetime.fromtimestamp(self.clock.time() + self.date_offset, UTC)
+        return replace(
+            response, headers={"date": format_datetime(now, usegmt=True), **response.headers}
+        )
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """
@@ -258,6 +326,8 @@ class Emulator:
         :raises AirbyteTransportError: A fault dropped the connection (:meth:`drop_next`).
         """
         delivery = self.handle(request)
+        if delivery.later is not None:
+            delivery = delivery.later()
         if delivery.response is None:
             raise AirbyteTransportError("The emulator closed the connection.", request_sent=True)
         return delivery.response
@@ -429,6 +499,7 @@ class Emulator:
         failure: Mapping[str, Any] | None = None,
         attempts: int | None = None,
         duration: float | None = None,
+        clock_skew: float = 0.0,
     ) -> None:
         """
         Script the next job of a connection. Several calls script several jobs, in order.
@@ -449,6 +520,9 @@ class Emulator:
             *statuses*.
         :param duration: How long each attempt runs, in seconds; the default is the emulator's
             *sync_duration*. Not with *statuses*.
+        :param clock_skew: How far the clock that dates the job's updates is ahead of the one that
+            dates its creation, in seconds. With a negative one, the job's ``duration`` can be
+            negative too: two servers, two clocks.
         :raises TypeError: *failure* has an unknown key.
         :raises ValueError: The connection is unknown, or no Airbyte job can follow the script.
         """
@@ -462,16 +536,25 @@ class Emulator:
                 failure=None if failure is None else Failure.from_mapping(failure),
                 attempts=attempts,
                 duration=duration,
+                clock_skew=clock_skew,
             )
             self._core.world.scripts.setdefault(connection.id, []).append(plan)
 
-    def start_sync(self, connection_id: str | None = None) -> int:
+    def start_sync(
+        self, connection_id: str | None = None, *, job_type: StartableJob = "sync"
+    ) -> int:
         """
-        Start a sync as Airbyte's scheduler or a user in the UI would.
+        Start a job as Airbyte's scheduler or a user in the UI would.
+
+        It has no attempt yet, so that ``POST /jobs`` returns it instead of a new job, while its
+        script (:meth:`script_job`) keeps it ``pending`` or ``queued``. To start it right before or
+        after a request, see :meth:`call_next`.
 
         :param connection_id: The default is the first connection.
+        :param job_type: ``sync``, ``reset`` (which a clear is too) or ``refresh``.
         :return: Id of the new job.
         :raises NotActiveError: The connection is not active.
+        :raises NoWorkflowError: The connection's workflow is deleted (:meth:`delete_workflow`).
         :raises RuntimeError: The connection has a job that has not ended.
         :raises ValueError: The connection is unknown.
         """
@@ -479,7 +562,7 @@ class Emulator:
             connection = self._connection(connection_id)
             if self._core.jobs.active_job(connection.id) is not None:
                 raise RuntimeError(f"connection {connection.id} has a job that has not ended")
-            job = self._core.jobs.start_sync(connection)
+            job = self._start(connection, job_type)
             self._core.jobs.settle()
             return job.id
 
@@ -509,6 +592,27 @@ class Emulator:
         """Cancel a job, as a user in the UI would; raises the same errors as :meth:`finish_job`."""
         self.finish_job(job_id, "cancelled")
 
+    def delete_workflow(self, connection_id: str | None = None) -> None:
+        """
+        Delete a connection's workflow in Temporal, and cancel its job, but keep the connection.
+
+        ``POST /jobs`` is then a 409 ``try-again-later`` although no job is to be seen
+        (``docs/airbyte-api.md §3.2.11``), until :meth:`restore_workflow`.
+
+        :param connection_id: The default is the first connection.
+        :raises ValueError: The connection is unknown.
+        """
+        with self._change():
+            connection = self._connection(connection_id)
+            if self._core.jobs.active_job(connection.id) is not None:
+                self._core.jobs.cancel(connection.id)
+            connection.has_workflow = False
+
+    def restore_workflow(self, connection_id: str | None = None) -> None:
+        """Undo :meth:`delete_workflow`."""
+        with self._change():
+            self._connection(connection_id).has_workflow = True
+
     def fail_next(
         self,
         route: str,
@@ -516,35 +620,94 @@ class Emulator:
         times: int | None = 1,
         headers: Mapping[str, str] | None = None,
         body: bytes | str | Mapping[str, object] | None = None,
+        *,
+        after: bool = False,
     ) -> None:
         """
-        Return an error for the next requests without handling them.
+        Return an error for the next requests.
 
         :param route: Route such as ``GET /jobs/{jobId}``, a config API route with its full path
             such as ``POST /api/v1/jobs/get``, or ``*`` for every request.
         :param status: Status of the response.
         :param times: Number of requests; ``None``: all, until :meth:`clear_faults`.
-        :param headers: Extra headers of the response.
-        :param body: Body of the response; the default is the body that Airbyte or its ingress sends
-            with *status*.
+        :param headers: Extra headers of the response, such as ``Retry-After``. A lone surrogate is
+            sent as the byte that it stands for, so that a header can be invalid UTF-8.
+        :param body: Body of the response; the default is the body that Airbyte, its ingress (502,
+            503, 504) or a CDN (520 to 530) sends with *status*.
+        :param after: Whether to handle the request first, as if a proxy gave up on a server that
+            did not.
         :raises ValueError: The route is unknown, or *times* is below 1.
         """
-        response = fault_response(status, headers or {}, body)
-        self._add_fault(Fault(route, "answer", times, response=response))
+        self._answer(route, times, fault_response(status, headers or {}, body), after)
 
-    def html_next(self, route: str, times: int | None = 1, status: int = 200) -> None:
+    def html_next(
+        self, route: str, times: int | None = 1, status: int = 200, *, after: bool = False
+    ) -> None:
         """Return an HTML page for the next requests; for the parameters see :meth:`fail_next`."""
-        response = html_response(status, WEBAPP_PAGE)
-        self._add_fault(Fault(route, "answer", times, response=response))
+        is_page = status < 400
+        response = html_response(status, WEBAPP_PAGE) if is_page else gateway_page(status)
+        self._answer(route, times, response, after)
 
-    def hang_next(self, route: str, seconds: float, times: int | None = 1) -> None:
+    def alter_next(
+        self,
+        route: str,
+        change: Callable[[Any], Any] | None = None,
+        times: int | None = 1,
+        *,
+        headers: Mapping[str, str | None] | None = None,
+        status: int | None = None,
+    ) -> None:
         """
-        Handle the next requests at once, but send their responses only after *seconds*.
+        Handle the next requests, but change their responses, as another version or a proxy would.
+
+        :param change: Called with the decoded JSON body; returns the new body. The default changes
+            nothing.
+        :param headers: New values of headers; ``None`` removes a header, also ``Date``.
+        :param status: New status of the response. For the other parameters see :meth:`fail_next`.
+        """
+        changed = alteration(change, headers or {}, status)
+        self._add(Fault(route, times, "alter", change=changed))
+
+    def hang_next(
+        self,
+        route: str,
+        seconds: float,
+        times: int | None = 1,
+        *,
+        after: bool = True,
+        lost: bool = False,
+    ) -> None:
+        """
+        Hold the next requests open for *seconds*.
 
         On the in-memory transport, a request with a shorter timeout fails with a timeout error. For
         the other parameters see :meth:`fail_next`.
+
+        :param after: Whether to handle the request at once and only hold its response back, as
+            Airbyte does when it starts a job. Otherwise it is handled at the end, also if the
+            client has given up by then, as when Airbyte cancels a job.
+        :param lost: Whether to close the connection at the end, without a response.
         """
-        self._add_fault(Fault(route, "delay", times, seconds=seconds))
+        kind: FaultKind = "delay" if after else "delay_before"
+        self._add(Fault(route, times, kind, seconds=seconds, is_lost=lost))
+
+    def drip_next(self, route: str, pause: float, times: int | None = 1) -> None:
+        """
+        Handle the next requests, but send their responses byte by byte, headers included.
+
+        :param pause: Time between two bytes, in seconds. For the other parameters see
+            :meth:`fail_next`.
+        """
+        self._add(Fault(route, times, "drip", pause=pause))
+
+    def cut_next(self, route: str, size: int = 0, times: int | None = 1) -> None:
+        """
+        Handle the next requests, but close the connection in the middle of the response.
+
+        :param size: Number of bytes of the body to send first, after the headers. For the other
+            parameters see :meth:`fail_next`.
+        """
+        self._add(Fault(route, times, "cut", cut=size))
 
     def drop_next(self, route: str, times: int | None = 1, *, after: bool = True) -> None:
         """
@@ -553,12 +716,54 @@ class Emulator:
         :param after: Whether to handle the request first. For the other parameters see
             :meth:`fail_next`.
         """
-        self._add_fault(Fault(route, "drop_after" if after else "drop_before", times))
+        self._add(Fault(route, times, "drop_after" if after else "drop_before", is_lost=True))
+
+    def call_next(
+        self,
+        route: str,
+        action: Callable[[], object],
+        times: int | None = 1,
+        *,
+        after: bool = False,
+    ) -> None:
+        """
+        Let something happen right before or after the next requests, such as a job that starts.
+
+        A fault can apply to the same request: ``call_next("POST /jobs", emulator.start_sync)`` and
+        ``drop_next("POST /jobs")``.
+
+        :param action: Called without arguments; no other request is handled meanwhile.
+        :param after: Whether it is called after the request, before the response is sent. For the
+            other parameters see :meth:`fail_next`.
+        """
+        self._add(Event(route, times, action, "after" if after else "before"))
 
     def clear_faults(self) -> None:
-        """Remove all pending faults."""
+        """Remove all pending faults and the actions of :meth:`call_next`."""
         with self._lock:
             self._faults.clear()
+
+    def stop_identity_provider(self, *, issues_tokens: bool = False) -> None:
+        """
+        Make Keycloak unavailable: every token counts as invalid (``docs/airbyte-api.md §2.4.5``).
+
+        :param issues_tokens: Whether new tokens can be requested nevertheless; otherwise the token
+            endpoints respond with 500.
+        :raises RuntimeError: The emulator does not emulate Keycloak: *auth_mode* is not ``oidc``.
+        """
+        if self._core.settings.auth_mode != "oidc":
+            raise RuntimeError(
+                f"with auth_mode={self._core.settings.auth_mode!r} Airbyte checks tokens itself: "
+                'only with auth_mode="oidc" can its identity provider be stopped'
+            )
+        with self._lock:
+            self._core.access.checks_tokens = False
+            self._core.access.issues_tokens = issues_tokens
+
+    def start_identity_provider(self) -> None:
+        """Undo :meth:`stop_identity_provider`; tokens issued before are valid again."""
+        with self._lock:
+            self._core.access.checks_tokens = self._core.access.issues_tokens = True
 
     def revoke_tokens(self) -> None:
         """Invalidate all access tokens issued so far."""
@@ -590,9 +795,19 @@ class Emulator:
         if server is not None:
             self._core.last_origin = server.url
 
-    def _add_fault(self, fault: Fault) -> None:
+    def _answer(self, route: str, times: int | None, response: HttpResponse, after: bool) -> None:
+        self._add(Fault(route, times, "answer_after" if after else "answer", response=response))
+
+    def _add(self, fault: Fault | Event) -> None:
         with self._lock:
             self._faults.add(fault, _ROUTE_NAMES)
+
+    def _start(self, connection: Connection, job_type: StartableJob) -> Job:
+        jobs = self._core.jobs
+        if job_type == "sync":
+            return jobs.start_sync(connection)
+        start = jobs.start_refresh if job_type == "refresh" else jobs.start_reset
+        return start(connection, connection.streams)
 
     @contextmanager
     def _change(self) -> Iterator[None]:

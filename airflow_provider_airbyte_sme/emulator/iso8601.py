@@ -16,10 +16,17 @@ def iso_timestamp(epoch: float) -> str:
 
 
 def iso_duration(seconds: int) -> str:
-    """Format a number of seconds in hours, minutes and seconds; hours are not rolled into days."""
-    minutes, seconds = divmod(seconds, 60)
+    """
+    Format a number of seconds in hours, minutes and seconds; hours are not rolled into days.
+
+    In a negative duration each part has a sign: ``PT-1M-1S``.
+    """
+    sign = "-" if seconds < 0 else ""
+    minutes, seconds = divmod(abs(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [
-        f"{value}{unit}" for value, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if value
+        f"{sign}{value}{unit}"
+        for value, unit in ((hours, "H"), (minutes, "M"), (seconds, "S"))
+        if value
     ]
     return "PT" + ("".join(parts) or "0S")

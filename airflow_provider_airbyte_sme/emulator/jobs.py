@@ -70,6 +70,16 @@ class NotActiveError(Exception):
     """The connection is not active, so it cannot be synced."""
 
 
+class NoWorkflowError(Exception):
+    """The connection's workflow is deleted, so no job can be started or cancelled (§3.2)."""
+
+    def __init__(self, connection_id: str) -> None:
+        super().__init__(
+            f"The connection manager workflow for connection {connection_id} is deleted, so no "
+            "further operations cannot be performed on it."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
@@ -226,9 +236,11 @@ class JobEngine:
         :return: The new job, or the existing job if it has no attempt yet.
         :raises AlreadyRunningError: An attempt is running, or the job is waiting to retry.
         :raises NotActiveError: The connection is inactive, locked or deleted.
+        :raises NoWorkflowError: The connection's workflow is deleted.
         """
         if connection.status != "active":
             raise NotActiveError
+        _require_workflow(connection)
         active = self._active.get(connection.id)
         if active is None:
             return self._create(connection, "sync", connection.streams)
@@ -237,12 +249,22 @@ class JobEngine:
         return active
 
     def start_reset(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
-        """Clear *streams*, after cancelling any running job. Ignores the connection's status."""
+        """
+        Clear *streams*, after cancelling any running job. Ignores the connection's status.
+
+        :raises NoWorkflowError: The connection's workflow is deleted.
+        """
+        _require_workflow(connection)
         self._cancel_active(connection)
         return self._create(connection, "reset_connection", streams)
 
     def start_refresh(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
-        """Read *streams* again from the beginning, after cancelling any running job."""
+        """
+        Read *streams* again from the beginning, after cancelling any running job.
+
+        :raises NoWorkflowError: The connection's workflow is deleted.
+        """
+        _require_workflow(connection)
         self._cancel_active(connection)
         return self._create(connection, "refresh", streams)
 
@@ -251,7 +273,9 @@ class JobEngine:
         Cancel the job that is running on the connection.
 
         :raises NothingRunningError: No job is running.
+        :raises NoWorkflowError: The connection's workflow is deleted.
         """
+        _require_workflow(self._world.connections[connection_id])
         job = self._active.get(connection_id)
         if job is None:
             raise NothingRunningError
@@ -314,6 +338,7 @@ class JobEngine:
         failure: Failure | None,
         attempts: int | None,
         duration: float | None,
+        clock_skew: float,
     ) -> JobPlan:
         """
         Create the plan of a scripted job.
@@ -326,6 +351,7 @@ class JobEngine:
         :param failure: Failure of each failed attempt.
         :param attempts: Number of attempts; the default follows from the retry policy.
         :param duration: How long each attempt runs, in seconds.
+        :param clock_skew: See :class:`.JobPlan`.
         :raises ValueError: No job can follow the script, or the parameters contradict each other.
         """
         if failure is None:
@@ -341,7 +367,9 @@ class JobEngine:
             rows = 0 if phases[-1].status in (FAILED, CANCELLED) else self._rows
         if size is None:
             size = rows * _BYTES_PER_ROW
-        return JobPlan(phases, rows=rows, bytes=size, failure=failure, scripted=True)
+        return JobPlan(
+            phases, rows=rows, bytes=size, failure=failure, scripted=True, clock_skew=clock_skew
+        )
 
     def _default_statuses(
         self, outcome: str, failure: Failure, attempts: int | None, duration: float
@@ -441,7 +469,7 @@ class JobEngine:
     def _enter(self, job: Job, phase: Phase, at: float) -> None:
         self.revision += 1
         job.status = phase.status
-        job.updated_at = at
+        job.updated_at = at + job.plan.clock_skew
         job.history.append((at, phase.status))
         job.ends_at = (
             None if phase.seconds is None else at + self._clock.phase_duration(phase.seconds)
@@ -500,3 +528,8 @@ class JobEngine:
         ):
             connection.status = "inactive"
             self._on_disabled(connection)
+
+
+def _require_workflow(connection: Connection) -> None:
+    if not connection.has_workflow:
+        raise NoWorkflowError(connection.id)

@@ -24,9 +24,10 @@ class RecordedRequest:
     :param json: Decoded body with secrets masked; ``None`` if it is empty, is not valid JSON or is
         larger than 64 KiB.
     :param headers: Headers with names in lower case and credentials masked.
-    :param status: Status of the response; ``None``: the connection was closed without one.
+    :param status: Status of the response; ``None``: the connection was closed without one, or the
+        request has not been handled yet.
     :param at: Time on the emulator's clock, in seconds since the epoch.
-    :param fault: Injected fault, if any: ``answer``, ``delay``, ``drop_before`` or ``drop_after``.
+    :param fault: Kind of the injected fault, if any, such as ``answer`` or ``drop_after``.
     :param body_bytes: Size of the body, in bytes.
     """
 

@@ -14,9 +14,10 @@ from typing import Self
 from aiohttp import web  # noqa: TID253  imported only when a server is started
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
-from airflow_provider_airbyte_sme.emulator.backend import Backend
+from airflow_provider_airbyte_sme.emulator.backend import Backend, Delivery
 from airflow_provider_airbyte_sme.emulator.clock import RealClock
 from airflow_provider_airbyte_sme.emulator.core import MAX_BODY_BYTES, too_large
+from airflow_provider_airbyte_sme.emulator.wire import encode, is_odd
 
 log = logging.getLogger(__name__)
 
@@ -147,10 +148,15 @@ class _RequestHandler:
             delivery = self._emulator.handle(http_request)
             if delay := self._emulator.latency + delivery.delay:
                 await asyncio.sleep(delay)
+            if delivery.later is not None:
+                delivery = delivery.later()
         if delivery.response is None:
             if request.transport is not None:
                 request.transport.abort()
-            return web.Response(status=499)
+            return _closed()
+        if delivery.pause or delivery.cut is not None or is_odd(delivery.response):
+            await _send_raw(request, delivery.response, delivery)
+            return _closed()
         return _to_aiohttp(delivery.response)
 
     def _thread_for(self, request: web.BaseRequest) -> AbstractAsyncContextManager[object]:
@@ -181,6 +187,27 @@ async def _read_body(request: web.BaseRequest) -> bytes | None:
             return None
         parts.append(part)
     return b"".join(parts)
+
+
+async def _send_raw(request: web.BaseRequest, response: HttpResponse, delivery: Delivery) -> None:
+    """Send *response* as *delivery* says, and close the connection."""
+    raw = encode(response, has_body=request.method != "HEAD")
+    if delivery.cut is not None:
+        raw = raw[: len(raw) - len(response.body) + min(delivery.cut, len(response.body))]
+    size = 1 if delivery.pause else len(raw)
+    for start in range(0, len(raw), size):
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(raw[start : start + size])
+        await asyncio.sleep(delivery.pause)
+    if request.transport is not None:
+        request.transport.close()
+
+
+def _closed() -> web.Response:
+    """Return what aiohttp needs for a request whose connection is closed; nobody receives it."""
+    return web.Response(status=499)
 
 
 def _to_aiohttp(response: HttpResponse) -> web.Response:

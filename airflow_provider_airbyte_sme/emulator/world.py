@@ -104,6 +104,7 @@ class Connection:
 
     :param schedule: As in responses of the public API.
     :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API.
+    :param has_workflow: Whether Temporal still has its workflow; without it no job can start.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Connection:
     prefix: str | None = ""
     non_breaking_changes: str = "ignore"
     tag_ids: list[str] = field(default_factory=list)
+    has_workflow: bool = True
 
 
 @dataclass(slots=True)
@@ -184,6 +186,8 @@ class JobPlan:
     :param failure: Failure of each failed attempt.
     :param scripted: Whether the plan comes from ``Emulator.script_job``, so that ``on_sync`` is not
         called.
+    :param clock_skew: How far the clock that dates the job's updates is ahead of the one that dates
+        its creation, in seconds.
     """
 
     phases: list[Phase]
@@ -191,6 +195,7 @@ class JobPlan:
     bytes: int = 0
     failure: Failure | None = None
     scripted: bool = False
+    clock_skew: float = 0.0
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:

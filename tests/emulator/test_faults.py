@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
+from contextlib import closing
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
-from tests.emulator.conftest import ok
+import pytest
+import requests
+
+from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteRequestTimeoutError,
+    AirbyteTransportError,
+)
+from airflow_provider_airbyte_sme.api.http import HttpRequest, run_blocking
+from airflow_provider_airbyte_sme.emulator import Emulator
+from airflow_provider_airbyte_sme.emulator.iso8601 import iso_duration
+from tests.emulator.conftest import BASE, exchange, ok, problem
+
+HEALTH = "GET /api/v1/health"
 
 
 class TestFaults:
@@ -14,6 +30,8 @@ class TestFaults:
             (502, "html"),
             (503, "html"),
             (504, "html"),
+            (520, "html"),
+            (530, "html"),
             (500, "errorId"),
             (429, "message"),
             (408, "type"),
@@ -74,6 +92,321 @@ class TestFaults:
             emulator.fail_next("GET /job")
         with pytest.raises(ValueError, match="times must be 1 or more"):
             emulator.fail_next("*", times=0)
+
+    def test_the_gateway_may_fail_a_request_that_the_server_has_handled(self, emulator, caller):
+        caller.log_in()
+        emulator.fail_next("POST /jobs", 504, after=True)
+        emulator.html_next("DELETE /jobs/{jobId}", status=403, after=True)
+
+        created, cancelled = caller.sync(), caller.delete("/jobs/1")
+
+        assert (created.status, created.is_html) == (504, True)
+        assert (cancelled.status, cancelled.is_html) == (403, True)
+        assert emulator.jobs[1].status == "cancelled"
+
+    def test_a_gateway_may_answer_in_json_on_every_route(self, emulator):
+        body = {"message": "No API key found in request"}
+        emulator.fail_next("POST /applications/token", 401, body=body)
+
+        response = exchange(emulator, {"client_id": "x", "client_secret": "y"})
+
+        assert (response.status, response.json()) == (401, body)
+
+    def test_a_response_can_be_altered(self, emulator, caller):
+        ok(caller.sync())
+
+        def with_an_item_that_cannot_be_read(body):
+            return {**body, "data": [{"status": 7}, *body["data"]]}
+
+        emulator.alter_next("GET /jobs", with_an_item_that_cannot_be_read)
+        emulator.alter_next("GET /jobs", headers={"Date": None, "Server": "proxy"}, status=203)
+
+        altered, renamed, untouched = (caller.get("/jobs") for _ in range(3))
+
+        assert [job.get("jobId") for job in altered.json()["data"]] == [None, 1]
+        assert (renamed.status, renamed.headers["server"]) == (203, "proxy")
+        assert "date" not in renamed.headers
+        assert renamed.json() == untouched.json()
+
+    def test_a_response_can_be_cut_off_after_the_request_was_handled(self, emulator, caller):
+        caller.log_in()
+        emulator.cut_next("POST /jobs", 10)
+        emulator.cut_next(HEALTH, 1000)
+        body = b'{"connectionId":"%s","jobType":"sync"}' % emulator.connection_id.encode()
+        post = HttpRequest(
+            "POST",
+            f"{BASE}/api/public/v1/jobs",
+            {"authorization": f"Bearer {caller.token}", "content-type": "application/json"},
+            body,
+        )
+
+        with pytest.raises(AirbyteTransportError, match="ended after 10 of"):
+            run_blocking(emulator.transport().send(post))
+
+        assert len(emulator.jobs) == 1
+        ok(run_blocking(emulator.transport().send(HttpRequest("GET", f"{BASE}/api/v1/health"))))
+
+    def test_a_request_that_is_held_back_is_handled_at_the_end(self, emulator, caller):
+        caller.log_in()
+        ok(caller.sync())
+        emulator.hang_next("DELETE /jobs/{jobId}", 45, after=False)
+        emulator.call_next("DELETE /jobs/{jobId}", lambda: statuses.append(emulator.jobs[1].status))
+        statuses: list[str] = []
+        began = emulator.now
+        delete = HttpRequest(
+            "DELETE",
+            f"{BASE}/api/public/v1/jobs/1",
+            {"authorization": f"Bearer {caller.token}"},
+            timeout=60,
+        )
+
+        response = run_blocking(emulator.transport().send(delete))
+
+        assert statuses == ["running"]
+        assert ok(response)["status"] == "cancelled"
+        assert (emulator.now - began).total_seconds() == 45
+        assert emulator.jobs[1].history[-1] == (emulator.now.timestamp(), "cancelled")
+        assert [each.status for each in emulator.requests][-1] == 200
+
+    @pytest.mark.parametrize("after", [True, False])
+    def test_a_held_request_may_be_lost_although_it_is_handled(self, emulator, caller, after):
+        caller.log_in()
+        emulator.hang_next("POST /jobs", 60, after=after, lost=True)
+
+        with pytest.raises(AirbyteTransportError):
+            caller.sync()
+
+        assert len(emulator.jobs) == 1
+        assert emulator.requests[-1].status is None
+
+    def test_a_held_request_is_handled_although_the_client_has_given_up(self, emulator, caller):
+        emulator.hang_next("GET /api/v1/health", 60, after=False)
+
+        with pytest.raises(AirbyteRequestTimeoutError):
+            run_blocking(
+                emulator.transport().send(HttpRequest("GET", f"{BASE}/api/v1/health", timeout=5))
+            )
+
+        assert emulator.requests[-1].status == 200
+
+    def test_a_slow_response_runs_into_the_total_timeout(self, emulator):
+        emulator.drip_next(HEALTH, 1, times=2)
+        request = HttpRequest("GET", f"{BASE}/api/v1/health", total_timeout=20)
+        began = emulator.now
+
+        with pytest.raises(AirbyteRequestTimeoutError):
+            run_blocking(emulator.transport().send(request))
+
+        assert (emulator.now - began).total_seconds() == 20
+        ok(run_blocking(emulator.transport().send(HttpRequest("GET", f"{BASE}/api/v1/health"))))
+
+
+class TestEvents:
+    def test_a_job_of_the_schedule_can_start_right_before_a_request(self, emulator, caller):
+        emulator.script_job(statuses=[("pending", 30), ("running", 60), ("succeeded", None)])
+        emulator.call_next("POST /jobs", emulator.start_sync)
+
+        job = ok(caller.sync())
+
+        assert (job["jobId"], job["status"]) == (1, "pending")
+        assert len(emulator.jobs) == 1
+
+    def test_jobs_can_start_before_and_after_a_request_whose_response_is_lost(
+        self, emulator, caller
+    ):
+        caller.log_in()
+        emulator.call_next("POST /jobs", lambda: emulator.finish_job(emulator.start_sync()))
+        emulator.call_next("POST /jobs", lambda: emulator.finish_job(2), after=True)
+        emulator.call_next(
+            "POST /jobs", lambda: emulator.start_sync(job_type="refresh"), after=True
+        )
+        emulator.drop_next("POST /jobs")
+
+        with pytest.raises(AirbyteTransportError):
+            caller.sync()
+
+        assert [(job.config_type, job.status) for job in emulator.jobs.values()] == [
+            ("sync", "succeeded"),
+            ("sync", "succeeded"),
+            ("refresh", "running"),
+        ]
+
+    def test_an_action_happens_as_often_as_asked_for(self, emulator, caller):
+        happened: list[int] = []
+        emulator.call_next("*", lambda: happened.append(1), times=2)
+        emulator.call_next("GET /jobs", lambda: happened.append(2), times=None)
+
+        for _ in range(3):
+            ok(caller.get("/jobs"))
+        emulator.clear_faults()
+        ok(caller.get("/jobs"))
+
+        assert happened == [1, 1, 2, 2, 2]
+
+    def test_a_job_of_each_type_can_be_started(self, emulator, caller):
+        for job_type in ("sync", "reset", "refresh"):
+            job_id = emulator.start_sync(job_type=job_type)
+            assert caller.job(job_id)["jobType"] == job_type
+            emulator.finish_job(job_id)
+
+
+class TestClocks:
+    @pytest.mark.parametrize("offset", [-300.0, 120.0])
+    def test_the_date_header_can_be_wrong(self, emulator, caller, offset):
+        caller.log_in()
+        emulator.date_offset = offset
+
+        date = parsedate_to_datetime(caller.get("/jobs").headers["date"])
+
+        assert (date - emulator.now.replace(microsecond=0)).total_seconds() == offset
+
+    def test_the_date_header_can_be_missing(self):
+        emulator = Emulator(date_offset=None)
+        emulator.fail_next(HEALTH, 503)
+
+        with emulator.serve() as server:
+            failed, good = (requests.get(f"{server.url}/api/v1/health", timeout=5) for _ in "12")
+
+        assert (failed.status_code, good.json()) == (503, {"available": True})
+        assert "date" not in {name.lower() for name in (*failed.headers, *good.headers)}
+
+    def test_a_date_that_a_fault_sets_is_sent_as_it_is(self, emulator, caller):
+        caller.log_in()
+        emulator.fail_next("GET /jobs", 503, headers={"Date": "Mon, 01 Jan 99999 00:00:00 GMT"})
+
+        assert caller.get("/jobs").headers["date"] == "Mon, 01 Jan 99999 00:00:00 GMT"
+
+    def test_two_clocks_make_a_duration_negative(self, emulator, caller):
+        emulator.script_job(duration=2, clock_skew=-3)
+        job_id = ok(caller.sync())["jobId"]
+        emulator.advance(2)
+
+        job = caller.job(job_id)
+
+        assert (job["status"], job["duration"]) == ("succeeded", "PT-1S")
+        started, ended = (datetime.fromisoformat(job[at]) for at in ("startTime", "lastUpdatedAt"))
+        assert ended < started
+        assert ok(caller.get("/jobs"))["data"] == [job]
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(-1, "PT-1S"), (-61, "PT-1M-1S"), (-3_600, "PT-1H"), (3_661, "PT1H1M1S"), (0, "PT0S")],
+    )
+    def test_each_part_of_a_negative_duration_has_a_sign(self, seconds, text):
+        assert iso_duration(seconds) == text
+
+
+class TestDeletedWorkflow:
+    def test_a_sync_is_a_conflict_although_there_is_no_job(self, emulator, caller):
+        emulator.delete_workflow()
+
+        conflict = problem(caller.sync(), 409)
+
+        assert conflict["title"] == "try-again-later"
+        assert emulator.connection_id in conflict["data"]["message"]
+        assert not emulator.jobs
+        body = {"connectionId": emulator.connection_id}
+        assert caller.post("/api/v1/connections/sync", body).status == 409
+        emulator.restore_workflow()
+        ok(caller.sync())
+
+    def test_its_job_is_cancelled_and_no_other_can_be_cancelled_or_reset(self, emulator, caller):
+        ok(caller.sync())
+
+        emulator.delete_workflow()
+
+        assert emulator.jobs[1].status == "cancelled"
+        assert problem(caller.delete("/jobs/1"), 409)["title"] == "try-again-later"
+        assert problem(caller.sync(job_type="reset"), 409)["title"] == "state-conflict"
+
+
+class TestIdentityProvider:
+    def test_without_keycloak_no_token_is_valid_and_none_is_issued(self, emulator, caller):
+        ok(caller.get("/jobs"))
+
+        emulator.stop_identity_provider()
+
+        credentials = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
+        assert caller.get("/jobs").status == 401
+        assert exchange(emulator, credentials).status == 500
+        assert exchange(emulator, credentials, "/api/v1").status == 500
+        emulator.start_identity_provider()
+        ok(caller.get("/jobs"))
+
+    def test_new_tokens_may_be_refused_as_well(self, emulator, caller):
+        emulator.stop_identity_provider(issues_tokens=True)
+
+        caller.log_in()
+
+        assert caller.get("/jobs").status == 401
+        exchanges = [r for r in emulator.requests if r.route == "POST /applications/token"]
+        assert len(exchanges) == 1
+
+    @pytest.mark.parametrize("auth_mode", ["generic-oidc", "simple", "none"])
+    def test_only_keycloak_can_be_away(self, auth_mode):
+        with pytest.raises(RuntimeError, match="checks tokens itself"):
+            Emulator(auth_mode=auth_mode).stop_identity_provider()
+
+
+class TestFaultsOverHttp:
+    def test_a_response_can_be_sent_byte_by_byte(self, served):
+        served.drip_next(HEALTH, 0.0005)
+
+        response = requests.get(f"{served.url}/api/v1/health", timeout=5)
+
+        assert response.json() == {"available": True}
+        assert response.headers["content-type"] == "application/json"
+
+    def test_a_client_may_leave_a_response_that_is_sent_byte_by_byte(self, served):
+        served.drip_next(HEALTH, 0.01)
+        address = urlsplit(served.url)
+
+        with closing(socket.create_connection((address.hostname or "", address.port or 0))) as peer:
+            peer.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert peer.recv(1) == b"H"
+
+        assert requests.get(f"{served.url}/api/v1/health", timeout=5).status_code == 200
+
+    @pytest.mark.parametrize("size", [0, 5])
+    def test_a_response_can_be_cut_off(self, served, session, size):
+        served.cut_next("POST /jobs", size)
+        body = {"connectionId": served.connection_id, "jobType": "sync"}
+
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            session.post(f"{served.url}/api/public/v1/jobs", json=body, timeout=5)
+
+        assert len(served.jobs) == 1
+
+    def test_a_header_can_be_invalid_utf8(self, served):
+        served.fail_next(HEALTH, 503, headers={"Server": "x\udce9"})
+
+        response = requests.get(f"{served.url}/api/v1/health", timeout=5)
+
+        assert response.headers["server"] == "x\xe9"
+        assert response.status_code == 503
+
+    def test_a_head_response_without_a_date_has_no_body(self, served):
+        served.date_offset = None
+
+        response = requests.head(f"{served.url}/api/v1/health", timeout=5)
+
+        assert (response.content, "date" in response.headers) == (b"", False)
+
+    def test_a_held_request_is_handled_at_the_end(self, served, session):
+        served.script_job(statuses=[("running", None)])
+        job_id = served.start_sync()
+        seen: list[tuple[str, int | None]] = []
+        served.hang_next("DELETE /jobs/{jobId}", 0.05, after=False)
+        served.call_next(
+            "DELETE /jobs/{jobId}",
+            lambda: seen.append((served.jobs[job_id].status, served.requests[-1].status)),
+        )
+
+        response = session.delete(f"{served.url}/api/public/v1/jobs/{job_id}", timeout=5)
+
+        assert seen == [("running", None)]
+        assert response.json()["status"] == "cancelled"
+        assert served.requests[-1].status == 200
 
 
 class TestRequestLog:

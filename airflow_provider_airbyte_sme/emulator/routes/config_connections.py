@@ -15,7 +15,11 @@ from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, array_of, one_of, text
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
-from airflow_provider_airbyte_sme.emulator.jobs import AlreadyRunningError, NotActiveError
+from airflow_provider_airbyte_sme.emulator.jobs import (
+    AlreadyRunningError,
+    NotActiveError,
+    NoWorkflowError,
+)
 from airflow_provider_airbyte_sme.emulator.masking import masked
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
@@ -237,6 +241,8 @@ def sync_connection(context: RequestContext) -> HttpResponse:
         job = context.jobs.start_sync(connection)
     except AlreadyRunningError:
         raise KnownError(409, f"A sync is already running for: {connection.id}") from None
+    except NoWorkflowError as error:
+        raise KnownError(409, str(error)) from None
     except NotActiveError:
         raise OpaqueError(500) from None
     return json_response(200, job_info_read(job))

@@ -15,6 +15,7 @@ from airflow_provider_airbyte_sme.emulator.jobs import (
     AlreadyRunningError,
     NotActiveError,
     NothingRunningError,
+    NoWorkflowError,
 )
 from airflow_provider_airbyte_sme.emulator.pagination import page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
@@ -83,7 +84,7 @@ def create_job(context: RequestContext) -> HttpResponse:
     if job_type == JobType.SYNC:
         job = _start_sync(context, connection)
     else:
-        job = context.jobs.start_reset(connection, connection.streams)
+        job = _start_reset(context, connection)
     if context.settings.is_legacy:
         context.jobs.settle()  # 2.0 and older respond once the attempt runs: §9.2
     return json_response(200, job_response(job, with_counters=False))
@@ -96,6 +97,16 @@ def _start_sync(context: RequestContext, connection: Connection) -> Job:
         raise try_again_later(f"A sync is already running for: {connection.id}") from None
     except NotActiveError:
         # The server swallows the reason: §3.2.
+        raise state_conflict() from None
+    except NoWorkflowError as error:
+        raise try_again_later(str(error)) from None
+
+
+def _start_reset(context: RequestContext, connection: Connection) -> Job:
+    try:
+        return context.jobs.start_reset(connection, connection.streams)
+    except NoWorkflowError:
+        # TemporalClient.kt resetConnection: another error code than for a sync
         raise state_conflict() from None
 
 
@@ -117,6 +128,8 @@ def cancel_job(context: RequestContext) -> HttpResponse:
         context.jobs.cancel(job.connection_id)
     except NothingRunningError:
         raise state_conflict(_NOT_RUNNING) from None
+    except NoWorkflowError as error:
+        raise try_again_later(str(error)) from None
     return json_response(200, job_response(job, with_counters=False))
 
 

@@ -46,6 +46,9 @@ def _exchange(context: RequestContext, credentials: dict[str, Any]) -> str:
     if access.auth_mode == "none":
         # Without authentication there is no such endpoint: §2.1.
         raise HateoasError(404, "Page Not Found")
+    if not access.issues_tokens:
+        # [inf] ApplicationServiceKeycloakImpl.kt getToken: only a refusal is mapped.
+        raise OpaqueError(500)
     application = access.application(credentials["client_id"], credentials["client_secret"])
     if application is None:
         if access.auth_mode == "simple":
