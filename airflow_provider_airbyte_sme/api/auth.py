@@ -23,6 +23,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteError,
     AirbyteServerError,
 )
+from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
 # Seconds, for a token without a readable lifetime. The shortest default of any release is 180 s.
 DEFAULT_LIFETIME = 120.0
@@ -87,16 +88,41 @@ def token_lifetime(token: str, expires_in: object, *, wall_clock: float) -> floa
     return DEFAULT_LIFETIME
 
 
+def token_request(settings: AirbyteSettings, url: str) -> Mapping[str, str]:
+    """
+    Return the JSON body of a token exchange.
+
+    The published contract requires ``grant_type`` at the endpoint of the public API, and a gateway
+    may hold requests to it; Airbyte ignores the field. The other endpoint does not know it.
+    docs/airbyte-api.md §2.2.
+
+    :param url: One of ``settings.urls.tokens``.
+    """
+    credentials = {"client_id": settings.client_id, "client_secret": settings.client_secret}
+    if not url.startswith(f"{settings.urls.public}/"):
+        return credentials
+    return {**credentials, "grant_type": "client_credentials"}
+
+
 def is_missing_endpoint(error: AirbyteError) -> bool:
-    """Whether *error* means that this Airbyte has no token endpoint at that URL."""
+    """
+    Whether there is no token endpoint at that URL, as far as *error* tells.
+
+    If Airbyte wrote the response, it has no such endpoint. An HTML page or a redirect may be an
+    ingress during an outage as well, so the other endpoint is worth a request. The 401 or 403 of a
+    gateway without HTML says that it rejects the caller, which says nothing about the endpoint.
+    """
     if isinstance(error, AirbyteDecodeError):
         return error.is_html
     if not isinstance(error, AirbyteApiError) or error.status >= 500:
         return False
+    if error.status in _MISSING_ROUTE_STATUSES:
+        return True
+    if not error.problem.from_airbyte:
+        return error.problem.is_html or error.status < 400
     # Without a token, Micronaut returns 401 "Unauthorized" where there is no route. Rejected
     # credentials have another body. docs/airbyte-api.md §1, §2.5.
-    is_unrouted = error.status == 401 and error.problem.text == "Unauthorized"
-    return error.status in _MISSING_ROUTE_STATUSES or not error.problem.from_airbyte or is_unrouted
+    return error.status == 401 and error.problem.text == "Unauthorized"
 
 
 def as_credentials_error(error: AirbyteError) -> AirbyteError:
@@ -104,8 +130,11 @@ def as_credentials_error(error: AirbyteError) -> AirbyteError:
     Map an error of the token endpoint to one about the credentials, if that is what it means.
 
     Wrong credentials are 401 with Keycloak and 400 with simple sign-in. With generic OIDC they are
-    a 500 like any other, so both reasons are possible. docs/airbyte-api.md §2.5.
+    a 500 like any other, so both reasons are possible. docs/airbyte-api.md §2.5. What a gateway
+    says is not about these credentials.
     """
+    if not isinstance(error, AirbyteApiError) or not error.problem.from_airbyte:
+        return error
     if isinstance(error, AirbyteServerError) and error.status == 500:
         return error.as_error(
             AirbyteServerError,
@@ -133,6 +162,6 @@ def _claims(token: str) -> Mapping[str, Any]:
         return {}
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, RecursionError):
         return {}
     return claims if isinstance(claims, Mapping) else {}

@@ -5,6 +5,8 @@ All errors that this client raises.
 
     AirbyteError
     ├── AirbyteConfigError (ValueError)     nothing was sent; names the field to change
+    ├── AirbyteSettingsNotFoundError        the settings could not be read, perhaps only just now
+    ├── AirbyteStoppedError                 the caller was stopped; nothing was sent
     ├── AirbyteTransportError               no response; .request_sent
     │   └── AirbyteRequestTimeoutError
     ├── AirbyteApiError                     an error response; .status .problem .method .url
@@ -12,7 +14,7 @@ All errors that this client raises.
     │   ├── AirbyteAuthenticationError      401 for a call with a new token
     │   │   └── AirbyteCredentialsError     the token endpoint rejected client id and secret
     │   ├── AirbytePermissionError          403
-    │   ├── AirbyteNotFoundError            404
+    │   ├── AirbyteNotFoundError            404; 409 to a GET of an unknown job
     │   ├── AirbyteConflictError            409; .sync_is_running .state_conflict
     │   │   └── AirbyteConnectionNotActiveError    the connection is inactive, locked or deleted
     │   ├── AirbyteRateLimitError           429
@@ -30,28 +32,68 @@ Each message is one line: what failed, on what, why, and what to do. None contai
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
+from airflow_provider_airbyte_sme.api.scrubbing import scrub, scrub_data
 
+E = TypeVar("E", bound="AirbyteError")
 ApiError = TypeVar("ApiError", bound="AirbyteApiError")
 
 MAX_EXCERPT_LENGTH = 400
+# Characters of a text that are searched for secrets before it is cut to an excerpt. More would hold
+# up an event loop for seconds.
+_MAX_SEARCHED = 65_536
 
 # The titles that tell the two kinds of 409 apart: docs/airbyte-api.md §3.2.
 _TRY_AGAIN_LATER = "try-again-later"
 _STATE_CONFLICT = "state-conflict"
+# What Airbyte says about an unknown job, but also about one that is not running: §3.3, §3.4.
+_NOT_RUNNING = "Job is not currently running"
+_JOB_URL = r"/jobs/([^/?#]+)(?:[?#]|$)"
+
+# How to recognise Airbyte's own error bodies: docs/airbyte-api.md §6.
+_PROBLEM_TYPES = ("https://reference.airbyte.com/", "error:")
+_UUID = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_EXCEPTION_FIELDS = ("exceptionClassName", "rootCauseExceptionClassName")
+_LOAD_SHED = {"message": "You are being rate limited."}
+_NO_ROUTE = b"Object not found."
 
 
 class AirbyteError(Exception):
     """Base class of all errors of this client."""
 
 
+def copy_of(error: E) -> E:
+    """
+    Return a copy of *error* without its traceback, to be raised in another task or thread.
+
+    An error that many callers raise would collect the frames of them all.
+    """
+    # Not `copy.copy`, which calls the class with the message only.
+    copied: E = type(error).__new__(type(error), *error.args)
+    vars(copied).update(vars(error))
+    return copied
+
+
 class AirbyteConfigError(AirbyteError, ValueError):
     """The configuration is invalid; nothing was sent."""
+
+
+class AirbyteSettingsNotFoundError(AirbyteError):
+    """
+    The settings were not found: they do not exist, or their store failed.
+
+    Airflow reports an error of its secrets backend or API server as a connection that does not
+    exist, so this may be transient.
+    """
+
+
+class AirbyteStoppedError(AirbyteError):
+    """The caller was stopped before it sent the request."""
 
 
 class AirbyteTransportError(AirbyteError):
@@ -60,11 +102,13 @@ class AirbyteTransportError(AirbyteError):
 
     :param request_sent: Whether Airbyte may have received the request, and so may have executed
         it.
+    :param tunnel_rejected: Whether a proxy refused to connect to Airbyte.
     """
 
-    def __init__(self, message: str, *, request_sent: bool) -> None:
+    def __init__(self, message: str, *, request_sent: bool, tunnel_rejected: bool = False) -> None:
         super().__init__(message)
         self.request_sent = request_sent
+        self.tunnel_rejected = tunnel_rejected
 
 
 class AirbyteRequestTimeoutError(AirbyteTransportError):
@@ -78,49 +122,48 @@ class Problem:
 
     :param title: The problem's title; empty for formats without one.
     :param text: The reason in words; may be empty.
-    :param from_airbyte: Whether Airbyte itself wrote the body. A proxy or an ingress in front of
-        it responds with HTML or plain text.
+    :param from_airbyte: Whether Airbyte itself wrote the body. A proxy, an ingress or a gateway in
+        front of it responds with HTML, with plain text or with JSON of its own.
     :param data: Details of the problem, which depend on its title.
+    :param is_html: Whether the body is an HTML page, which may also be one of Airbyte's UI.
     """
 
     title: str = ""
     text: str = ""
     from_airbyte: bool = True
     data: Mapping[str, Any] = field(default_factory=dict)
+    is_html: bool = False
 
     @classmethod
-    def from_response(cls, response: HttpResponse) -> Problem:
-        """Parse the error response *response*."""
+    def from_response(cls, response: HttpResponse, secrets: Iterable[str] = ()) -> Self:
+        """
+        Parse the error response *response*.
+
+        :param secrets: What must not appear in the result: see :func:`.scrubbing.scrub`.
+        """
         if 300 <= response.status < 400:
-            target = _without_query(response.headers.get("location", ""))
-            text = (
-                f"a redirect to {one_line(target)!r}" if target else "a redirect without a target"
-            )
-            return cls(text=text, from_airbyte=False)
+            return cls(text=_redirect_text(response, secrets), from_airbyte=False)
         if response.is_html:
-            return cls(text="an HTML page instead of an API response", from_airbyte=False)
+            text = "an HTML page instead of an API response"
+            return cls(text=text, from_airbyte=False, is_html=True)
         try:
             body = response.json()
         except ValueError:
-            return cls(text=one_line(response.body.decode("utf-8", "replace")), from_airbyte=False)
+            body = None
         if not isinstance(body, dict):
-            return cls(text=one_line(str(body)), from_airbyte=False)
-        data = body.get("data")
-        data = data if isinstance(data, dict) else {}
-        if title := body.get("title"):
-            reason = (
-                data.get("message") or data.get("value") or _resource(data) or body.get("detail")
-            )
-            return cls(title=one_line(str(title)), text=one_line(str(reason or "")), data=data)
-        if error_id := body.get("errorId"):
-            message = str(body.get("message") or "").rstrip(".")
-            hint = f"errorId {error_id}, see the log of airbyte-server"
-            return cls(text=one_line(f"{message} ({hint})" if message else hint))
-        return cls(text=one_line(_hateoas_text(body)), from_airbyte="message" in body)
+            return cls(text=_body_text(response, secrets), from_airbyte=_is_bare_text(response))
+        title, text = _title_and_text(body)
+        return cls(
+            title=excerpt(title, secrets),
+            text=excerpt(text, secrets) if title or text else _body_text(response, secrets),
+            from_airbyte=_is_airbytes(body, response.status),
+            data=_details(body, secrets) if len(response.body) <= _MAX_SEARCHED else {},
+        )
 
 
-def _resource(data: Mapping[str, Any]) -> str:
-    return " ".join(str(data[key]) for key in ("resourceType", "resourceId") if data.get(key))
+def _redirect_text(response: HttpResponse, secrets: Iterable[str]) -> str:
+    target = excerpt(_without_query(response.headers.get("location", "")), secrets)
+    return f"a redirect to {target!r}" if target else "a redirect without a target"
 
 
 def _without_query(location: str) -> str:
@@ -130,21 +173,105 @@ def _without_query(location: str) -> str:
         return ""
 
 
-def _hateoas_text(body: Mapping[str, Any]) -> str:
+def _body_text(response: HttpResponse, secrets: Iterable[str]) -> str:
+    return excerpt(response.body[:_MAX_SEARCHED].decode("utf-8", "replace"), secrets)
+
+
+def _is_bare_text(response: HttpResponse) -> bool:
+    """Whether this is one of the two bodies of Airbyte that are not JSON objects: §1, §5.6."""
+    if response.status == 404:
+        is_json = "json" in response.headers.get("content-type", "").lower()
+        return is_json and response.body == _NO_ROUTE
+    return response.status == 501 and not response.body
+
+
+def _is_airbytes(body: Mapping[str, Any], status: int) -> bool:
+    """
+    Whether Airbyte wrote *body*: docs/airbyte-api.md §6.
+
+    ``title`` or ``message`` alone does not show it: CDNs, API gateways and meshes have them too.
+    """
+    if _is_problem(body):
+        return True
+    if any(name in body for name in _EXCEPTION_FIELDS):
+        return "message" in body
+    if "self" in _mapping(body, "_links") or "errors" in _mapping(body, "_embedded"):
+        return "message" in body
+    if isinstance(error_id := body.get("errorId"), str):
+        return re.fullmatch(_UUID, error_id) is not None
+    return status == 429 and body == _LOAD_SHED
+
+
+def _is_problem(body: Mapping[str, Any]) -> bool:
+    """Whether *body* is a problem of the public API: §6.1."""
+    kind = body.get("type")
+    return isinstance(kind, str) and kind.startswith(_PROBLEM_TYPES) and "title" in body
+
+
+def _title_and_text(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return title and reason in words, either of which may be empty."""
+    if title := _text(body, "title"):
+        data = _mapping(body, "data")
+        texts = (_text(data, "message"), _text(data, "value"), _resource(data))
+        return title, next(filter(None, texts), _text(body, "detail"))
+    message = _text(body, "message")
+    if error_id := _text(body, "errorId"):
+        hint = f"errorId {error_id}, see the log of airbyte-server"
+        return "", f"{message.rstrip('.')} ({hint})" if message else hint
+    return "", _embedded_text(body) or message
+
+
+def _embedded_text(body: Mapping[str, Any]) -> str:
     """Return the text of a framework error: docs/airbyte-api.md §6.2."""
-    embedded = body.get("_embedded")
-    errors = embedded.get("errors") if isinstance(embedded, dict) else None
-    messages = [
-        str(error.get("message"))
+    errors = _mapping(body, "_embedded").get("errors")
+    texts = [
+        _text(error, "message")
         for error in (errors if isinstance(errors, list) else ())
-        if isinstance(error, dict) and error.get("message")
+        if isinstance(error, dict)
     ]
-    return "; ".join(messages) or str(body.get("message") or body)
+    return "; ".join(filter(None, texts))
+
+
+def _resource(data: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, (_text(data, "resourceType"), _text(data, "resourceId"))))
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    """Return a field as text: nothing else is worth a place in a message."""
+    value = fields.get(name)
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _mapping(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _details(body: Mapping[str, Any], secrets: Iterable[str]) -> Mapping[str, Any]:
+    try:
+        details = scrub_data(_mapping(body, "data"), secrets)
+    except RecursionError:  # no documented details are nested deeply
+        return {}
+    return details if isinstance(details, dict) else {}
+
+
+def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
+    """
+    Return the beginning of *text* as one line without secrets.
+
+    :param secrets: As for :func:`.scrubbing.scrub`.
+    """
+    return one_line(scrub(text[:_MAX_SEARCHED], secrets))
 
 
 def one_line(text: str) -> str:
-    """Fold *text* into one line of at most ``MAX_EXCERPT_LENGTH`` characters."""
-    folded = re.sub(r"\s+", " ", text).strip()
+    """
+    Fold *text* into one line of at most ``MAX_EXCERPT_LENGTH`` characters.
+
+    Control characters and halves of surrogate pairs are replaced: logs and databases reject them.
+    """
+    folded = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+    folded = re.sub(r"[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", folded)
     if len(folded) <= MAX_EXCERPT_LENGTH:
         return folded
     return folded[: MAX_EXCERPT_LENGTH - 1] + "…"
@@ -152,7 +279,7 @@ def one_line(text: str) -> str:
 
 class AirbyteApiError(AirbyteError):
     """
-    Airbyte, or a proxy in front of it, returned an error response.
+    Airbyte, or something in front of it, returned an error response.
 
     :param status: HTTP status.
     :param problem: The content of the response.
@@ -164,6 +291,11 @@ class AirbyteApiError(AirbyteError):
     advice = (
         "Check Host (Airbyte URL) of the Airflow connection: it must be the URL under which people "
         "open Airbyte."
+    )
+    # A gateway may require a key, which belongs in headers; 407 is a proxy's.
+    gateway_advice = (
+        "Check Host (Airbyte URL), proxy and headers of the Airflow connection: the gateway or "
+        "proxy may require a key or a login."
     )
 
     def __init__(
@@ -181,12 +313,18 @@ class AirbyteApiError(AirbyteError):
         self.problem = problem
         self.retry_after = retry_after
         reason = ", ".join(part for part in (problem.title, problem.text) if part).rstrip(".")
-        self.summary = f"Airbyte responded to {method} {url} with {status}" + (
+        # An HTML page may be Airbyte's UI, and a redirect may lead there: the URL is wrong.
+        is_gateway = not (problem.from_airbyte or problem.is_html or status < 400)
+        speaker = "A gateway or proxy, not Airbyte," if is_gateway else "Airbyte"
+        self.summary = f"{speaker} responded to {method} {url} with {status}" + (
             f": {reason}" if reason else ""
         )
-        # A 4xx that Airbyte did not write means a wrong URL or a proxy, not a bad request.
-        is_misrouted = status < 500 and not problem.from_airbyte
-        advice = AirbyteApiError.advice if is_misrouted else self.advice
+        advice = self.advice
+        # A 4xx that Airbyte did not write means a wrong URL or a proxy, not a bad request. The
+        # advice about a busy server holds for every speaker.
+        is_about_load = isinstance(self, AirbyteServerError | AirbyteRateLimitError)
+        if not problem.from_airbyte and not is_about_load:
+            advice = self.gateway_advice if is_gateway else AirbyteApiError.advice
         super().__init__(f"{self.summary}. {advice}")
 
     def as_error(self, error_class: type[ApiError], text: str | None = None) -> ApiError:
@@ -195,11 +333,13 @@ class AirbyteApiError(AirbyteError):
 
         :param text: The reason in words, where more is known than the response says.
         """
+        problem = self.problem if text is None else replace(self.problem, text=scrub(text))
         return error_class(
             method=self.method,
             url=self.url,
             status=self.status,
-            problem=self.problem if text is None else replace(self.problem, text=text),
+            problem=problem,
+            retry_after=self.retry_after,
         )
 
 
@@ -238,7 +378,7 @@ class AirbytePermissionError(AirbyteApiError):
 
 
 class AirbyteNotFoundError(AirbyteApiError):
-    """The resource does not exist: 404."""
+    """The resource does not exist: 404, and 409 to a GET of an unknown job."""
 
     advice = (
         "Check the id, and that Host (Airbyte URL) of the Airflow connection is the URL of the "
@@ -254,7 +394,7 @@ class AirbyteConflictError(AirbyteApiError):
     @property
     def sync_is_running(self) -> bool:
         """Whether a job of this connection is already running."""
-        return self.problem.title == _TRY_AGAIN_LATER
+        return self.problem.from_airbyte and self.problem.title == _TRY_AGAIN_LATER
 
     @property
     def state_conflict(self) -> bool:
@@ -264,7 +404,7 @@ class AirbyteConflictError(AirbyteApiError):
         After a ``POST /jobs``: the connection is not active, or its new job did not appear within
         60 s (docs/airbyte-api.md §3.2).
         """
-        return self.problem.title == _STATE_CONFLICT
+        return self.problem.from_airbyte and self.problem.title == _STATE_CONFLICT
 
 
 class AirbyteConnectionNotActiveError(AirbyteConflictError):
@@ -312,14 +452,47 @@ _ERROR_CLASSES: Mapping[int, type[AirbyteApiError]] = {
 def api_error(
     request: HttpRequest, response: HttpResponse, *, retry_after: float | None = None
 ) -> AirbyteApiError:
-    """Map an error response to its exception."""
+    """Map an error response to its exception, without the secrets of both."""
+    problem = Problem.from_response(response, (*request.secrets, *response.secrets))
+    if _is_impossible(request, response, problem):
+        problem = replace(problem, from_airbyte=False)
     error_class = _ERROR_CLASSES.get(response.status)
     if error_class is None:
         error_class = AirbyteServerError if response.status >= 500 else AirbyteApiError
-    return error_class(
+    error = error_class(
         method=request.method,
-        url=request.url,
+        url=scrub(request.url, request.secrets),
         status=response.status,
-        problem=Problem.from_response(response),
+        problem=problem,
         retry_after=retry_after,
     )
+    if isinstance(error, AirbyteConflictError) and (job_id := _unknown_job(request, error)):
+        return error.as_error(AirbyteNotFoundError, f"this Airbyte has no job {job_id}")
+    return error
+
+
+def _is_impossible(request: HttpRequest, response: HttpResponse, problem: Problem) -> bool:
+    """
+    Whether Airbyte never sends such a response on this route, so that something else did.
+
+    For an unknown job it sends 403 or 409 (docs/airbyte-api.md §3.3): a 404 is that of a gateway
+    without a route. Only the problem that the published contract documents would be Airbyte's.
+    """
+    return response.status == 404 and not problem.title and _job_id(request) != ""
+
+
+def _unknown_job(request: HttpRequest, conflict: AirbyteConflictError) -> str:
+    """
+    Return the id of the job that *conflict* says is unknown; empty if it says something else.
+
+    An instance administrator gets this text instead of a 403 (docs/airbyte-api.md §3.3). To a
+    DELETE it also means that nothing is running on the job's connection (§3.4).
+    """
+    is_read = request.method == "GET" and conflict.state_conflict
+    return _job_id(request) if is_read and conflict.problem.text == _NOT_RUNNING else ""
+
+
+def _job_id(request: HttpRequest) -> str:
+    """Return the id in the URL of one job; empty for every other URL."""
+    match = re.search(_JOB_URL, request.url)
+    return match[1] if match else ""

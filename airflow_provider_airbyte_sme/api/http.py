@@ -26,6 +26,12 @@ class HttpRequest:
     :param headers: May contain the bearer token, so ``repr`` leaves them out.
     :param body: May contain a client secret, so ``repr`` leaves it out.
     :param timeout: Seconds to wait for the response to begin, and between two parts of it.
+    :param total_timeout: Seconds until the whole response must have arrived; ``None`` for a limit
+        that follows from *timeout*.
+    :param held_open: Whether the server holds the call open, perhaps for minutes. Such a call gets
+        a connection of its own, so that many of them do not starve the others.
+    :param secrets: What must not appear in a message about this request, such as the client
+        secret, the token and the values of headers.
     """
 
     method: str
@@ -33,6 +39,9 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout: float = 30.0
+    total_timeout: float | None = None
+    held_open: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +50,14 @@ class HttpResponse:
     One response, with its whole body.
 
     :param headers: Names in lower case.
+    :param secrets: What must not appear in a message about this response, besides the secrets of
+        its request: the password of the proxy that sent it or passed it on.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_html(self) -> bool:
@@ -59,9 +71,12 @@ class HttpResponse:
         """
         Parse the body.
 
-        :raises ValueError: The body is not valid JSON.
+        :raises ValueError: The body is not valid JSON, or it is nested too deeply.
         """
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 class Transport(Protocol):

@@ -2,22 +2,26 @@
 The objects of Airbyte's API, as frozen values.
 
 Each class reads the fields that this provider uses and ignores the others, so a newer server does
-not break it. Statuses stay strings: Airbyte added ``queued`` in 2026 and will add more. Only this
-module classifies statuses.
+not break it. What is only information, and cannot be read, counts as missing: a job with a negative
+duration, from servers with different clocks, has ended all the same.
+
+Statuses stay strings: Airbyte added ``queued`` in 2026 and will add more. Only this module
+classifies statuses.
 
 Fields: docs/airbyte-api.md §3.1 (job), §3.7 (failure), §4.3 (connection), §5.1 (workspace).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
-from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, one_line
+from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, excerpt
 
 T = TypeVar("T")
 
@@ -55,8 +59,14 @@ class Job:
     """
     One job, as the public API returns it.
 
+    Only id, status and connection are always there. The others are information, and missing if
+    Airbyte did not send them or they cannot be read.
+
     :param status: As Airbyte returned it; :class:`JobStatus` names the known ones.
-    :param started_at: When the job was created, UTC. Airbyte calls it ``startTime``.
+    :param job_type: As Airbyte returned it; :class:`JobType` names the known ones; empty if
+        missing.
+    :param started_at: When the job was created, UTC; ``None`` if missing. Airbyte calls it
+        ``startTime``.
     :param last_updated_at: When the job ended, UTC; ``None`` unless it is terminal.
     :param duration: From creation to the last update; ``None`` while the job is pending.
     :param bytes_synced: Committed bytes of all attempts; ``None`` in responses without counters,
@@ -66,9 +76,9 @@ class Job:
 
     job_id: int
     status: str
-    job_type: str
     connection_id: str
-    started_at: datetime
+    job_type: str = ""
+    started_at: datetime | None = None
     last_updated_at: datetime | None = None
     duration: timedelta | None = None
     bytes_synced: int | None = None
@@ -79,25 +89,19 @@ class Job:
         """
         Parse a ``JobResponse``.
 
-        :raises AirbyteDecodeError: A required field is missing, or a field has the wrong type.
+        :raises AirbyteDecodeError: Id, status or connection are missing or have the wrong type.
         """
         fields = _mapping(payload, "a job")
         return cls(
-            job_id=_required(fields, "jobId", int),
+            job_id=_job_id(fields),
             status=_required(fields, "status", str),
-            job_type=_required(fields, "jobType", str),
             connection_id=_required(fields, "connectionId", str),
-            started_at=_timestamp(_required(fields, "startTime", str), "startTime"),
-            last_updated_at=(
-                _timestamp(ended, "lastUpdatedAt")
-                if (ended := _optional(fields, "lastUpdatedAt", str))
-                else None
-            ),
-            duration=(
-                _duration(lasted) if (lasted := _optional(fields, "duration", str)) else None
-            ),
-            bytes_synced=_optional(fields, "bytesSynced", int),
-            rows_synced=_optional(fields, "rowsSynced", int),
+            job_type=_readable(fields, "jobType", str) or "",
+            started_at=_timestamp(fields, "startTime"),
+            last_updated_at=_timestamp(fields, "lastUpdatedAt"),
+            duration=_duration(fields, "duration"),
+            bytes_synced=_readable(fields, "bytesSynced", int),
+            rows_synced=_readable(fields, "rowsSynced", int),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -107,10 +111,11 @@ class Job:
             "status": str(self.status),
             "jobType": str(self.job_type),
             "connectionId": self.connection_id,
-            "startTime": self.started_at.isoformat(),
             "bytesSynced": self.bytes_synced,
             "rowsSynced": self.rows_synced,
         }
+        if self.started_at is not None:
+            fields["startTime"] = self.started_at.isoformat()
         if self.last_updated_at is not None:
             fields["lastUpdatedAt"] = self.last_updated_at.isoformat()
         if self.duration is not None:
@@ -134,13 +139,18 @@ class Job:
 
     @property
     def moves_data(self) -> bool:
-        """Whether the job writes records; a reset or clear deletes them."""
+        """Whether the job writes records; a reset or clear deletes them. An unknown type does."""
         return self.job_type not in (JobType.RESET, JobType.CLEAR)
 
     def is_of_type(self, job_type: str) -> bool:
-        """Whether a request for *job_type* creates such a job: ``clear`` becomes ``reset``."""
+        """
+        Whether a request for *job_type* creates such a job: ``clear`` becomes ``reset``.
+
+        A job without a type may be of any: who looks for the job that its lost request created
+        must not overlook it and create another.
+        """
         stored = JobType.RESET if job_type == JobType.CLEAR else job_type
-        return self.job_type == stored
+        return self.job_type in ("", stored)
 
     def describe(self, connection_name: str = "") -> str:
         """Return how messages name the job: ``Job 42 of connection 'crm to lake' (18dc…)``."""
@@ -164,10 +174,16 @@ class Ownership(StrEnum):
 
 
 class CreatedJob(NamedTuple):
-    """The result of creating a job: the job, and whether it is ours."""
+    """
+    The result of creating a job.
+
+    :param ownership: Whether the job is ours.
+    :param is_in_the_way: Whether it was there before the request, so that none was created.
+    """
 
     job: Job
     ownership: Ownership
+    is_in_the_way: bool = False
 
     @property
     def job_id(self) -> int:
@@ -180,6 +196,7 @@ class AirbyteConnection:
     """
     One connection, from a source to a destination.
 
+    :param name: For messages only; empty if missing or unreadable.
     :param status: ``active``, ``inactive``, ``deprecated`` (deleted) or ``locked``; more may come.
     """
 
@@ -200,7 +217,7 @@ class AirbyteConnection:
         fields = _mapping(payload, "a connection")
         return cls(
             connection_id=_required(fields, "connectionId", str),
-            name=_required(fields, "name", str),
+            name=_readable(fields, "name", str) or "",
             status=_required(fields, "status", str),
             workspace_id=_required(fields, "workspaceId", str),
             source_id=_required(fields, "sourceId", str),
@@ -217,7 +234,11 @@ class AirbyteConnection:
 
 
 class Workspace(NamedTuple):
-    """One workspace."""
+    """
+    One workspace.
+
+    :param name: Empty if missing or unreadable.
+    """
 
     workspace_id: str
     name: str
@@ -232,7 +253,7 @@ class Workspace(NamedTuple):
         fields = _mapping(payload, "a workspace")
         return cls(
             workspace_id=_required(fields, "workspaceId", str),
-            name=_required(fields, "name", str),
+            name=_readable(fields, "name", str) or "",
         )
 
 
@@ -256,7 +277,7 @@ class Instance(NamedTuple):
         """
         fields = _mapping(payload, "an instance configuration")
         return cls(
-            version=_optional(fields, "version", str), edition=_optional(fields, "edition", str)
+            version=_readable(fields, "version", str), edition=_readable(fields, "edition", str)
         )
 
 
@@ -291,12 +312,12 @@ class JobFailure(NamedTuple):
             failures = _inner(_inner(_inner(attempt, "attempt"), "failureSummary"), "failures")
             first = failures[0] if isinstance(failures, list) and failures else None
             if isinstance(first, dict):
-                message = first.get("externalMessage") or first.get("internalMessage") or ""
+                message = _line(first, "externalMessage") or _line(first, "internalMessage")
                 return cls(
                     attempts=len(attempts),
-                    origin=str(first.get("failureOrigin") or ""),
-                    failure_type=str(first.get("failureType") or ""),
-                    message=one_line(str(message)),
+                    origin=_line(first, "failureOrigin"),
+                    failure_type=_line(first, "failureType"),
+                    message=message,
                 )
         return cls(attempts=len(attempts))
 
@@ -318,21 +339,33 @@ def _mapping(payload: Any, what: str) -> Mapping[str, Any]:
 
 
 def _required(fields: Mapping[str, Any], name: str, field_type: type[T]) -> T:
-    value = _optional(fields, name, field_type)
-    if value is None:
-        raise AirbyteDecodeError(f"field {name!r} is missing")
-    return value
-
-
-def _optional(fields: Mapping[str, Any], name: str, field_type: type[T]) -> T | None:
     value = fields.get(name)
     if value is None:
-        return None
-    if not isinstance(value, field_type) or isinstance(value, bool):
+        raise AirbyteDecodeError(f"field {name!r} is missing")
+    if not _is(value, field_type):
+        # Without the value, which may be long and contain anything.
         raise AirbyteDecodeError(
-            f"field {name!r} must be {field_type.__name__}, not {one_line(repr(value))}"
+            f"field {name!r} must be {field_type.__name__}, not {type(value).__name__}"
         )
-    return value
+    return cast("T", value)
+
+
+def _readable(fields: Mapping[str, Any], name: str, field_type: type[T]) -> T | None:
+    """Return a field that is only information; ``None`` if it cannot be read."""
+    value = fields.get(name)
+    return cast("T", value) if _is(value, field_type) else None
+
+
+def _is(value: object, field_type: type) -> bool:
+    return isinstance(value, field_type) and not isinstance(value, bool)
+
+
+def _job_id(fields: Mapping[str, Any]) -> int:
+    """Return the id; some JSON encoders write an int64 as a string, to keep it exact."""
+    value = fields.get("jobId")
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
+        return int(value)
+    return _required(fields, "jobId", int)
 
 
 def _inner(value: Any, name: str) -> Any:
@@ -340,21 +373,23 @@ def _inner(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
-def _timestamp(text: str, name: str) -> datetime:
-    # Java omits zero seconds: 2026-03-25T01:30Z.
-    parsed = _parsed(text)
-    if isinstance(parsed, datetime):
+def _line(fields: Mapping[str, Any], name: str) -> str:
+    """Return a text of a connector, which may quote secrets; empty if it cannot be read."""
+    return excerpt(_readable(fields, name, str) or "")
+
+
+def _timestamp(fields: Mapping[str, Any], name: str) -> datetime | None:
+    at = _parsed(_readable(fields, name, str) or "")
+    if isinstance(at, datetime):
         with suppress(OverflowError):
-            return parsed.astimezone(UTC)
-    raise AirbyteDecodeError(f"field {name!r} is not a valid timestamp: {one_line(text)!r}")
+            return at.astimezone(UTC)
+    return None
 
 
-def _duration(text: str) -> timedelta:
-    # Java counts days as hours: PT49H.
-    parsed = _parsed(text)
-    if isinstance(parsed, timedelta):
-        return timedelta(seconds=parsed.total_seconds())
-    raise AirbyteDecodeError(f"field 'duration' is not a valid duration: {one_line(text)!r}")
+def _duration(fields: Mapping[str, Any], name: str) -> timedelta | None:
+    # A negative one, as in PT-1S, is no ISO-8601: docs/airbyte-api.md §3.1.8.
+    lasted = _parsed(_readable(fields, name, str) or "")
+    return timedelta(seconds=lasted.total_seconds()) if isinstance(lasted, timedelta) else None
 
 
 def _parsed(text: str) -> object:
@@ -362,8 +397,9 @@ def _parsed(text: str) -> object:
     # Late: Airflow has loaded pendulum already, and the emulator starts 0.1 s faster without it.
     import pendulum
 
-    # "now" is an extension of pendulum's. Its parser of intervals crashes on an incomplete one.
-    if text == "now" or "/" in text:
+    # pendulum reads "now" and a bare "PT" too, crashes on an incomplete interval, and lets a number
+    # of more digits than any clock produces wrap around.
+    if "/" in text or not re.search(r"\d", text) or re.search(r"\d{10}", text):
         return None
     try:
         return pendulum.parse(text, exact=True)

@@ -7,7 +7,7 @@ Pure: no I/O, no clock and no random source of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
@@ -24,82 +24,137 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbytePermissionError,
     AirbyteRateLimitError,
     AirbyteServerError,
+    AirbyteSettingsNotFoundError,
     AirbyteTransportError,
 )
 
 # 500 is included: every uncaught exception of airbyte-server is a 500, a lost database connection
 # too, and retrying a read that fails permanently costs little. 501 is not: it says that this
-# edition lacks the feature. docs/airbyte-api.md §6.
-_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+# edition lacks the feature (docs/airbyte-api.md §6). 425 says "too early" (RFC 8470). A CDN sends
+# 520 to 530 when it cannot reach the server behind it.
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 531)})
+
+# The lowest delay, as a share of the highest one: random delays near 0 would be a tight loop.
+_LOWEST_SHARE = 0.25
+# Seconds. A longer Retry-After counts as this: some arithmetic fails on absurd numbers.
+_LONGEST_RETRY_AFTER = 365 * 86_400.0
+# Doubled this often, a delay has exceeded every limit; more would overflow a float.
+_MAX_DOUBLINGS = 32
 
 
 def is_transient(error: AirbyteError) -> bool:
-    """Whether the same request may succeed a little later."""
+    """
+    Whether the same request may succeed a little later.
+
+    What Airbyte did not write says nothing about the request: while Airbyte restarts, its ingress,
+    gateway or CDN responds instead, with any status and often with HTML. While Airbyte cannot reach
+    its identity provider, it refuses every token (docs/airbyte-api.md §2.4).
+    """
+    if isinstance(error, AirbyteAuthenticationError) and not is_permanent(error):
+        return True
     if isinstance(error, AirbyteApiError):
-        return error.status in _TRANSIENT_STATUSES
+        return error.status in _TRANSIENT_STATUSES or not error.problem.from_airbyte
+    if isinstance(error, AirbyteDecodeError):
+        return error.is_html
     return isinstance(error, AirbyteTransportError)
 
 
 def was_not_executed(error: AirbyteError) -> bool:
-    """Whether Airbyte surely did not execute the request."""
+    """
+    Whether Airbyte surely did not execute the request.
+
+    It was not sent; its token or a gateway's key was rejected (401); or there were too many (429).
+    All of these are decided before the request is executed. So is the 403 or 404 of a gateway, but
+    that may also be the page with which it replaces Airbyte's own response.
+    """
     if isinstance(error, AirbyteTransportError):
         return not error.request_sent
-    return isinstance(error, AirbyteRateLimitError)
+    return isinstance(error, AirbyteRateLimitError | AirbyteAuthenticationError)
 
 
 def is_ambiguous(error: AirbyteError) -> bool:
-    """Whether Airbyte may or may not have executed the request."""
-    if isinstance(error, AirbyteTransportError):
-        return error.request_sent
-    return isinstance(error, AirbyteServerError | AirbyteDecodeError)
+    """
+    Whether Airbyte may or may not have executed the request.
+
+    After a 5xx or a 408 it may have been executed up to the failure. After a response that Airbyte
+    did not write, too: an ingress with error pages of its own replaces Airbyte's response by them.
+    """
+    if was_not_executed(error):
+        return False
+    if isinstance(error, AirbyteApiError):
+        return isinstance(error, AirbyteServerError) or not error.problem.from_airbyte
+    return isinstance(error, AirbyteTransportError | AirbyteDecodeError)
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether only a person can fix *error*, so that a retry of the task would fail again."""
-    return isinstance(
-        error,
-        AirbyteConfigError
-        | AirbyteBadRequestError
-        | AirbyteConnectionNotActiveError
-        | AirbyteCredentialsError
-        | AirbytePermissionError
-        | AirbyteNotFoundError,
-    ) or (isinstance(error, AirbyteDecodeError) and error.is_html)
+    """
+    Whether only a person can fix *error*, so that a retry of the task would fail again.
+
+    Only Airbyte itself can say so about a request. What :func:`is_outage` lets a wait survive is
+    never permanent: the same response may outlast the failure budget.
+    """
+    if isinstance(error, AirbyteApiError):
+        return error.problem.from_airbyte and isinstance(
+            error,
+            AirbyteBadRequestError
+            | AirbyteConnectionNotActiveError
+            | AirbyteCredentialsError
+            | AirbytePermissionError
+            | AirbyteNotFoundError,
+        )
+    return isinstance(error, AirbyteConfigError)
 
 
 def is_outage(error: AirbyteError) -> bool:
     """
     Whether a wait continues after *error*, within its failure budget.
 
-    This covers more than :func:`is_transient`. During an upgrade of Airbyte its ingress responds
-    instead, with any status and often with HTML. While Keycloak is unreachable, Airbyte rejects
-    every token (docs/airbyte-api.md §2.4).
+    This covers more than :func:`is_transient`. A truncated body says nothing about the job.
+    Settings that are not found may be those of a store that failed.
     """
-    if isinstance(error, AirbyteCredentialsError):
-        return False
-    if isinstance(error, AirbyteAuthenticationError | AirbyteDecodeError):
-        return True
-    if isinstance(error, AirbyteApiError) and not error.problem.from_airbyte:
+    if isinstance(error, AirbyteDecodeError | AirbyteSettingsNotFoundError):
         return True
     return is_transient(error)
 
 
+def may_be_outdated_settings(error: AirbyteError) -> bool:
+    """
+    Whether *error* may mean that the settings were changed meanwhile, such as a rotated secret.
+
+    It may be Airbyte's client secret, a gateway's token or a proxy's password. An identity-aware
+    proxy sends a 401 or 403, a redirect to its login, or that page itself.
+    """
+    if is_permanent(error):
+        return True
+    if isinstance(error, AirbyteTransportError):
+        return error.tunnel_rejected
+    if isinstance(error, AirbyteApiError):
+        return error.status in (401, 403, 407) or error.status < 400
+    return isinstance(error, AirbyteDecodeError) and error.is_html
+
+
 class RetryPolicy(NamedTuple):
     """
-    How often and how long to retry one request.
+    How long to retry one request.
 
-    :param max_attempts: Attempts in total, the first one included.
+    Time is the limit, not the number of attempts: by default a request survives that Airbyte is
+    away for a minute and more, and ends after two.
+
+    :param max_attempts: Attempts in total, the first one included; ``None`` for no limit.
     :param max_elapsed: Seconds after the first attempt began; no attempt begins later.
     :param base: Seconds; the upper bound of the random delay, doubled with each attempt.
     :param max_delay: Seconds; limit of that upper bound.
     :param max_retry_after: Seconds; limit up to which ``Retry-After`` is honoured.
+    :param retries_refusals: Whether to retry after :func:`may_be_outdated_settings` too. A wait
+        has its settings read again first.
     """
 
-    max_attempts: int = 5
-    max_elapsed: float = 90.0
+    max_attempts: int | None = None
+    max_elapsed: float = 120.0
     base: float = 0.5
     max_delay: float = 15.0
     max_retry_after: float = 60.0
+    retries_refusals: bool = True
 
     def next_delay(
         self,
@@ -118,18 +173,33 @@ class RetryPolicy(NamedTuple):
             replayable is sent again only if it surely was not executed.
         :param attempt: Number of attempts made so far, from 1.
         :param elapsed: Seconds since the first attempt began.
-        :param jitter: A random number from 0 to 1. Full jitter keeps tasks that failed together
-            from returning together.
-        :return: Seconds to wait, or ``None`` to give up.
+        :param jitter: A random number from 0 to 1. It keeps tasks that failed together from
+            returning together. The delay is between a quarter of its upper bound, for 0, and the
+            upper bound, for 1.
+        :return: Seconds to wait, or ``None`` to give up. The last delay is cut, so that the last
+            attempt begins at ``max_elapsed``.
         """
-        if not (is_transient(error) if replayable else was_not_executed(error)):
+        if not is_transient(error) or not (replayable or was_not_executed(error)):
             return None
-        if attempt >= self.max_attempts:
+        if not self.retries_refusals and may_be_outdated_settings(error):
             return None
-        delay = jitter * min(self.max_delay, self.base * 2**attempt)
-        if isinstance(error, AirbyteApiError) and error.retry_after is not None:
-            delay += min(error.retry_after, self.max_retry_after)
-        return delay if elapsed + delay <= self.max_elapsed else None
+        if self.max_attempts is not None and attempt >= self.max_attempts:
+            return None
+        left = self.max_elapsed - elapsed
+        demanded = self._demanded(error)
+        if left <= 0 or demanded > left:
+            return None
+        return min(left, demanded + self._random_delay(attempt, jitter))
+
+    def _demanded(self, error: AirbyteError) -> float:
+        """Return the seconds that the response demands to wait."""
+        if not isinstance(error, AirbyteApiError) or error.retry_after is None:
+            return 0.0
+        return min(error.retry_after, self.max_retry_after)
+
+    def _random_delay(self, attempt: int, jitter: float) -> float:
+        highest = min(self.max_delay, self.base * 2.0 ** min(attempt, _MAX_DOUBLINGS))
+        return highest * (_LOWEST_SHARE + (1 - _LOWEST_SHARE) * jitter)
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -138,19 +208,27 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float |
 
     :param headers: Headers of the response, names in lower case.
     :param now: The current time, aware.
-    :return: Seconds from now, at least 0; ``None`` if the header is missing or invalid.
+    :return: Seconds from now, from 0 to one year; ``None`` if the header is missing or invalid.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), _LONGEST_RETRY_AFTER)
     at = http_date(value)
-    return None if at is None else max(0.0, (at - now).total_seconds())
+    if at is None:
+        return None
+    return min(max(0.0, (at - now).total_seconds()), _LONGEST_RETRY_AFTER)
 
 
 def http_date(value: str) -> datetime | None:
-    """Parse a date of an HTTP header; ``None`` if it is invalid or has no time zone."""
+    """
+    Parse a date of an HTTP header.
+
+    :return: The date in UTC; ``None`` if it is invalid, has no time zone or is out of range.
+    """
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        return None if at.tzinfo is None else at.astimezone(UTC)
+    # An absurd year or offset is an OverflowError; other malformed dates make the standard
+    # library's parser itself fail.
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    return at if at.tzinfo is not None else None

@@ -7,7 +7,9 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteCredentialsError,
     AirbyteDecodeError,
     AirbyteServerError,
+    AirbyteSettings,
     AirbyteTransportError,
+    AirbyteUrls,
     HttpRequest,
     HttpResponse,
 )
@@ -17,13 +19,23 @@ from airflow_provider_airbyte_sme.api.auth import (
     as_credentials_error,
     is_missing_endpoint,
     token_lifetime,
+    token_request,
 )
 from airflow_provider_airbyte_sme.api.errors import api_error
+from airflow_provider_airbyte_sme.api.retry import (
+    is_ambiguous,
+    is_outage,
+    is_permanent,
+    is_transient,
+    was_not_executed,
+)
+from tests.emulator import contract
 from tests.unit.api.responses import (
     ERROR_ID,
     base64url,
     hateoas,
     html_page,
+    json_response,
     jwt,
     opaque,
     problem,
@@ -68,6 +80,7 @@ def test_the_lifetime_comes_from_exp_then_expires_in_then_the_default(claims, ex
         pytest.param(f"e30.{base64url(b'{')}.c", id="invalid JSON"),
         pytest.param(f"e30.{base64url(bytes([0xFF]))}.c", id="invalid UTF-8"),
         pytest.param(f"e30.{base64url(b'[1]')}.c", id="claims are not an object"),
+        pytest.param(f"e30.{base64url(b'[' * 100_000)}.c", id="claims are nested too deeply"),
     ],
 )
 def test_the_lifetime_of_an_unreadable_token_comes_from_expires_in(token):
@@ -122,6 +135,39 @@ def exchange_error(response: HttpResponse) -> AirbyteApiError:
 
 UNREACHABLE = AirbyteTransportError("refused", request_sent=False)
 
+# What a gateway in front of Airbyte says about the caller, not about the endpoint.
+NO_API_KEY = exchange_error(json_response({"message": "No API key found in request"}, 401))
+FORBIDDEN_BY_GATEWAY = exchange_error(json_response({"message": "Forbidden"}, 403))
+TEXT_OF_GATEWAY = exchange_error(HttpResponse(401, {}, b"Unauthorized"))
+
+CREDENTIALS = {"client_id": "id", "client_secret": "s3cret"}
+
+
+def settings_for(url):
+    return AirbyteSettings(AirbyteUrls.parse(url), client_id="id", client_secret="s3cret")
+
+
+@pytest.mark.parametrize("url", ["https://ab", "https://ab/sub-path", "https://api.airbyte.com/v1"])
+def test_a_token_is_requested_with_the_grant_type_of_the_public_api(url):
+    settings = settings_for(url)
+
+    public, *others = (token_request(settings, url) for url in settings.urls.tokens)
+
+    assert public == {**CREDENTIALS, "grant_type": "client_credentials"}
+    assert all(request == CREDENTIALS for request in others)
+
+
+def test_the_token_request_fulfils_the_published_contract():
+    document = contract.load()
+    if document is None:
+        pytest.skip(contract.SKIP_REASON)
+    from jsonschema import Draft202012Validator
+
+    settings = settings_for("https://ab")
+    schema = document["components"]["schemas"]["ApplicationTokenRequestWithGrant"]
+
+    Draft202012Validator(schema).validate(token_request(settings, settings.urls.tokens[0]))
+
 
 @pytest.mark.parametrize(
     ("error", "is_missing"),
@@ -140,6 +186,14 @@ UNREACHABLE = AirbyteTransportError("refused", request_sent=False)
             id="400 for wrong credentials",
         ),
         pytest.param(exchange_error(hateoas(403, "Forbidden")), False, id="403"),
+        pytest.param(
+            exchange_error(json_response({"message": "no Route matched"}, 404)),
+            True,
+            id="404 of a gateway",
+        ),
+        pytest.param(NO_API_KEY, False, id="401 of a gateway"),
+        pytest.param(TEXT_OF_GATEWAY, False, id="401 of a gateway in plain text"),
+        pytest.param(FORBIDDEN_BY_GATEWAY, False, id="403 of a gateway"),
         pytest.param(exchange_error(hateoas(429, "Unauthorized")), False, id="429"),
         pytest.param(exchange_error(opaque(500)), False, id="500"),
         pytest.param(exchange_error(html_page(500)), False, id="500 with an HTML page"),
@@ -170,6 +224,11 @@ def test_a_missing_token_endpoint_is_recognised(error, is_missing):
             "No client id.",
             id="422",
         ),
+        pytest.param(
+            json_response({"message": "Bad id.", "exceptionClassName": "java.X"}, 401),
+            "Bad id.",
+            id="401 of a server up to 1.8",
+        ),
     ],
 )
 def test_rejected_credentials_raise_a_credentials_error_with_the_reason(response, reason):
@@ -199,9 +258,39 @@ def test_a_500_of_the_token_endpoint_may_mean_wrong_credentials():
         pytest.param(exchange_error(html_page(503)), id="503"),
         pytest.param(exchange_error(hateoas(403, "Forbidden")), id="403"),
         pytest.param(exchange_error(hateoas(429, "Busy")), id="429"),
+        pytest.param(exchange_error(html_page(500)), id="500 of an ingress"),
+        pytest.param(NO_API_KEY, id="401 of a gateway"),
+        pytest.param(TEXT_OF_GATEWAY, id="401 of a gateway in plain text"),
+        pytest.param(FORBIDDEN_BY_GATEWAY, id="403 of a gateway"),
         pytest.param(AirbyteDecodeError("truncated"), id="invalid JSON"),
         pytest.param(UNREACHABLE, id="no response"),
     ],
 )
 def test_an_error_that_says_nothing_about_credentials_is_returned_unchanged(error):
     assert as_credentials_error(error) is error
+
+
+@pytest.mark.parametrize(
+    "error", [NO_API_KEY, TEXT_OF_GATEWAY, FORBIDDEN_BY_GATEWAY], ids=["401", "text", "403"]
+)
+def test_a_gateway_that_rejects_the_exchange_is_named_and_outlasted(error):
+    assert str(error).startswith("A gateway or proxy, not Airbyte, responded to POST https://ab/")
+    assert "headers of the Airflow connection" in str(error)
+    assert is_transient(error)
+    assert is_outage(error)
+    assert not is_permanent(error)
+
+
+def test_a_401_of_a_gateway_was_not_executed_but_its_403_may_hide_any_response():
+    assert was_not_executed(NO_API_KEY)
+    assert not is_ambiguous(NO_API_KEY)
+    assert is_ambiguous(FORBIDDEN_BY_GATEWAY)
+
+
+def test_a_500_that_may_mean_wrong_credentials_keeps_its_retry_after():
+    request = HttpRequest("POST", "https://ab/applications/token")
+
+    error = as_credentials_error(api_error(request, opaque(500), retry_after=7.0))
+
+    assert isinstance(error, AirbyteServerError)
+    assert error.retry_after == 7.0

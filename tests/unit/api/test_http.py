@@ -83,3 +83,11 @@ def test_a_json_body_is_parsed():
 def test_invalid_json_raises_a_value_error(body):
     with pytest.raises(ValueError):  # noqa: PT011  # the message is the standard library's
         HttpResponse(200, {}, body).json()
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_json_that_is_nested_too_deeply_raises_a_value_error(opening, closing):
+    body = opening * 100_000 + b"1" + closing * 100_000
+
+    with pytest.raises(ValueError, match="nested too deeply"):
+        HttpResponse(200, {}, body).json()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteApiError,
     AirbyteConfigError,
     AirbyteConnectionNotActiveError,
     AirbyteCredentialsError,
@@ -21,8 +22,10 @@ from airflow_provider_airbyte_sme.api import (
     Problem,
     RetryPolicy,
 )
-from airflow_provider_airbyte_sme.api.errors import api_error
+from airflow_provider_airbyte_sme.api.auth import as_credentials_error
+from airflow_provider_airbyte_sme.api.errors import AirbyteSettingsNotFoundError, api_error
 from airflow_provider_airbyte_sme.api.retry import (
+    http_date,
     is_ambiguous,
     is_outage,
     is_permanent,
@@ -30,13 +33,13 @@ from airflow_provider_airbyte_sme.api.retry import (
     retry_after_seconds,
     was_not_executed,
 )
-from tests.unit.api.malformed import reproducible
-from tests.unit.api.responses import hateoas, html_page, opaque, problem
+from tests.unit.api.malformed import ANY_JSON, reproducible
+from tests.unit.api.responses import hateoas, html_page, json_response, opaque, problem
 
 NOW = datetime(2026, 3, 25, 1, 30, tzinfo=UTC)
 
 
-def error_for(response: HttpResponse, retry_after: float | None = None) -> AirbyteError:
+def error_for(response: HttpResponse, retry_after: float | None = None) -> AirbyteApiError:
     return api_error(HttpRequest("GET", "https://ab/jobs"), response, retry_after=retry_after)
 
 
@@ -50,6 +53,7 @@ READ_TIMEOUT = AirbyteRequestTimeoutError("late", request_sent=True)
 TRUNCATED = AirbyteDecodeError("truncated")
 HTML_PAGE = AirbyteDecodeError("page", is_html=True)
 CONFIG_ERROR = AirbyteConfigError("empty")
+SETTINGS_NOT_FOUND = AirbyteSettingsNotFoundError("not found")
 CREDENTIALS_ERROR = AirbyteCredentialsError(
     method="POST", url="https://ab/token", status=401, problem=Problem()
 )
@@ -77,18 +81,34 @@ class Decision:
     outage: bool = False
 
 
+# Retried only if replayable, ambiguous, and survived by a wait.
+OF_AN_INGRESS = (True, False, True, False, True)
+
+
+def gateway(status: int) -> HttpResponse:
+    """Return an error of an API gateway such as AWS's or Kong."""
+    return json_response({"message": "Forbidden"}, status)
+
+
+def cdn_problem(status: int) -> HttpResponse:
+    """Return an error of a CDN that cannot reach the server behind it."""
+    body = {"type": f"https://cdn.example.com/errors/{status}", "title": "Origin", "status": status}
+    return json_response(body, status)
+
+
 DECISIONS = {
     "unreachable": (UNREACHABLE, Decision(True, True, outage=True)),
     "lost response": (LOST_RESPONSE, Decision(True, ambiguous=True, outage=True)),
     "read timeout": (READ_TIMEOUT, Decision(True, ambiguous=True, outage=True)),
     "truncated response": (TRUNCATED, Decision(ambiguous=True, outage=True)),
-    "HTML page": (HTML_PAGE, Decision(ambiguous=True, permanent=True, outage=True)),
+    "HTML page": (HTML_PAGE, Decision(True, ambiguous=True, outage=True)),
+    "settings not found": (SETTINGS_NOT_FOUND, Decision(outage=True)),
     "configuration error": (CONFIG_ERROR, Decision(permanent=True)),
     "credentials error": (CREDENTIALS_ERROR, Decision(permanent=True)),
     "connection not active": (NOT_ACTIVE, Decision(permanent=True)),
-    "302": (error_for(HttpResponse(302)), Decision(outage=True)),
+    "302": (error_for(HttpResponse(302)), Decision(True, ambiguous=True, outage=True)),
     "400": (airbyte_error(400), Decision(permanent=True)),
-    "401": (airbyte_error(401), Decision(outage=True)),
+    "401": (airbyte_error(401), Decision(True, True, outage=True)),
     "403": (airbyte_error(403), Decision(permanent=True)),
     "404": (airbyte_error(404), Decision(permanent=True)),
     "408": (airbyte_error(408), Decision(True, ambiguous=True, outage=True)),
@@ -102,7 +122,33 @@ DECISIONS = {
     "503": (error_for(html_page(503)), Decision(True, ambiguous=True, outage=True)),
     "504": (error_for(html_page(504)), Decision(True, ambiguous=True, outage=True)),
     "505": (airbyte_error(505), Decision(ambiguous=True)),
-    "404 with an HTML page": (error_for(html_page(404)), Decision(permanent=True, outage=True)),
+    **{
+        f"{status} with an HTML page": (error_for(html_page(status)), Decision(*OF_AN_INGRESS))
+        for status in (400, 403, 404, 405, 409, 422, 501)
+    },
+    **{
+        f"{status} of a CDN": (error_for(cdn_problem(status)), Decision(*OF_AN_INGRESS))
+        for status in range(520, 531)
+    },
+    "400 of a gateway": (error_for(gateway(400)), Decision(*OF_AN_INGRESS)),
+    "401 of a gateway": (error_for(gateway(401)), Decision(True, True, outage=True)),
+    "401 with an HTML page": (error_for(html_page(401)), Decision(True, True, outage=True)),
+    "403 of a gateway": (error_for(gateway(403)), Decision(*OF_AN_INGRESS)),
+    "404 of a gateway": (error_for(gateway(404)), Decision(*OF_AN_INGRESS)),
+    "425 of a gateway": (error_for(gateway(425)), Decision(*OF_AN_INGRESS)),
+    "429 of a gateway": (error_for(gateway(429)), Decision(True, True, outage=True)),
+    "inactive connection, says a gateway": (
+        AirbyteConnectionNotActiveError(
+            method="POST", url="https://ab/jobs", status=409, problem=Problem(from_airbyte=False)
+        ),
+        Decision(*OF_AN_INGRESS),
+    ),
+    "credentials, says a gateway": (
+        AirbyteCredentialsError(
+            method="POST", url="https://ab/token", status=401, problem=Problem(from_airbyte=False)
+        ),
+        Decision(True, True, outage=True),
+    ),
 }
 
 
@@ -123,14 +169,58 @@ def test_the_decisions_about_each_error(error, decision):
     )
 
 
-@pytest.mark.parametrize("error", [error for error, _ in DECISIONS.values()], ids=DECISIONS)
+@pytest.mark.parametrize(("error", "decision"), DECISIONS.values(), ids=DECISIONS)
+def test_a_replayable_request_is_retried_after_a_transient_error(error, decision):
+    assert is_transient(error) is decision.retry_read
+
+
+RESPONSES = st.builds(
+    lambda build, status: build(status),
+    st.sampled_from(
+        (
+            html_page,
+            opaque,
+            gateway,
+            cdn_problem,
+            HttpResponse,
+            lambda status: hateoas(status, "Reason"),
+            lambda status: problem(status, "title"),
+        )
+    )
+    | ANY_JSON.map(lambda body: lambda status: json_response(body, status)),
+    st.integers(300, 599),
+)
+ERRORS = (
+    st.sampled_from([error for error, _ in DECISIONS.values()])
+    | RESPONSES.map(error_for)
+    | RESPONSES.map(lambda response: as_credentials_error(error_for(response)))
+)
+
+
+@reproducible
+@given(ERRORS)
+def test_what_a_wait_survives_is_never_permanent(error):
+    assert not (is_outage(error) and is_permanent(error))
+
+
+@reproducible
+@given(ERRORS)
+def test_a_wait_survives_what_is_transient(error):
+    assert is_outage(error) or not is_transient(error)
+
+
+@reproducible
+@given(ERRORS)
 def test_a_request_that_was_not_executed_is_not_ambiguous(error):
     assert not (was_not_executed(error) and is_ambiguous(error))
 
 
-@pytest.mark.parametrize(("error", "decision"), DECISIONS.values(), ids=DECISIONS)
-def test_a_replayable_request_is_retried_after_a_transient_error(error, decision):
-    assert is_transient(error) is decision.retry_read
+@reproducible
+@given(RESPONSES)
+def test_only_airbyte_itself_says_what_is_permanent(response):
+    error = error_for(response)
+
+    assert not is_permanent(error) or error.problem.from_airbyte
 
 
 def test_an_error_of_another_library_is_not_permanent():
@@ -150,54 +240,82 @@ def delay_after(
     )
 
 
+def delays(jitter: float = 1.0) -> list[float]:
+    """Return all delays of a request that fails at once, each time."""
+    found: list[float] = []
+    while (delay := delay_after(len(found) + 1, elapsed=sum(found), jitter=jitter)) is not None:
+        found.append(delay)
+    return found
+
+
 def test_delays_double_up_to_the_limit():
-    policy = RetryPolicy(max_attempts=8)
-
-    assert [delay_after(attempt, policy=policy) for attempt in range(1, 7)] == [1, 2, 4, 8, 15, 15]
+    assert delays()[:7] == [1, 2, 4, 8, 15, 15, 15]
 
 
-def test_jitter_scales_the_whole_delay():
-    assert [delay_after(2, jitter=jitter) for jitter in (0.0, 0.25, 1.0)] == [0.0, 0.5, 2.0]
+def test_the_lowest_delay_is_a_quarter_of_the_highest():
+    assert delays(jitter=0.0)[:7] == [0.25, 0.5, 1, 2, 3.75, 3.75, 3.75]
+    assert delay_after(2, jitter=0.5) == 1.25
 
 
-def test_the_number_of_attempts_is_limited():
-    assert delay_after(4) is not None
-    assert delay_after(5) is None
+@reproducible
+@given(jitter=st.floats(0, 1))
+def test_a_request_is_retried_for_two_minutes_whatever_the_jitter(jitter):
+    found = delays(jitter=jitter)
+
+    assert sum(found) == pytest.approx(120)
+    # Neither too few to notice that Airbyte is back, nor a tight loop.
+    assert 11 <= len(found) <= 36
+    assert max(found) <= 15
 
 
-def test_the_elapsed_time_is_limited():
-    assert delay_after(elapsed=89.0) == 1.0
-    assert delay_after(elapsed=89.1) is None
+def test_the_number_of_attempts_is_limited_only_on_request():
+    policy = RetryPolicy(max_attempts=5)
+
+    assert delay_after(4, policy=policy) is not None
+    assert delay_after(5, policy=policy) is None
+    assert delay_after(1_000_000) == 15
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_added_to_the_delay(status):
-    error = error_for(hateoas(status, "Busy"), retry_after=7.0)
+def test_the_last_delay_is_cut_to_the_time_left():
+    assert delay_after(elapsed=119.0) == 1.0
+    assert delay_after(elapsed=119.75) == 0.25
+    assert delay_after(elapsed=120.0) is None
 
-    assert delay_after(error=error, jitter=0.0) == 7.0
+
+@pytest.mark.parametrize("response", [hateoas(429, "Busy"), hateoas(503, "Busy"), cdn_problem(530)])
+def test_retry_after_is_added_to_the_delay(response):
+    error = error_for(response, retry_after=7.0)
+
+    assert delay_after(error=error, jitter=0.0) == 7.25
     assert delay_after(error=error, jitter=1.0) == 8.0
 
 
 def test_a_long_retry_after_is_limited():
     error = error_for(hateoas(429, "Busy"), retry_after=86_400.0)
 
-    assert delay_after(error=error, jitter=0.0) == 60.0
+    assert delay_after(error=error, jitter=0.0) == 60.25
+
+
+def test_only_a_retry_after_longer_than_the_time_left_ends_the_attempts():
+    error = error_for(hateoas(429, "Busy"), retry_after=20.0)
+
+    assert delay_after(error=error, elapsed=100.0) == 20.0
+    assert delay_after(error=error, elapsed=100.1) is None
 
 
 @reproducible
 @given(
-    attempt=st.integers(1, 100),
+    attempt=st.integers(1, 10_000),
     elapsed=st.floats(0, 1000),
     jitter=st.floats(0, 1),
     retry_after=st.none() | st.floats(0, 1e9),
 )
-def test_no_delay_is_negative_or_ends_after_the_time_limit(attempt, elapsed, jitter, retry_after):
-    policy = RetryPolicy(max_attempts=50)
+def test_no_delay_is_zero_or_ends_after_the_time_limit(attempt, elapsed, jitter, retry_after):
     error = error_for(hateoas(503, "Busy"), retry_after=retry_after)
 
-    delay = delay_after(attempt, policy=policy, error=error, elapsed=elapsed, jitter=jitter)
+    delay = delay_after(attempt, error=error, elapsed=elapsed, jitter=jitter)
 
-    assert delay is None or 0 <= delay <= policy.max_elapsed - elapsed
+    assert delay is None or 0 < delay <= RetryPolicy().max_elapsed - elapsed
 
 
 @pytest.mark.parametrize(
@@ -212,6 +330,12 @@ def test_no_delay_is_negative_or_ends_after_the_time_limit(attempt, elapsed, jit
         pytest.param("-3", None, id="negative"),
         pytest.param("١٢", None, id="non-ASCII digits"),
         pytest.param("", None, id="empty"),
+        pytest.param("9" * 5000, 365 * 86_400, id="an absurd number"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 365 * 86_400, id="an absurd date"),
+        pytest.param("Wed, 25 Mar 99999 01:31:30 GMT", None, id="an absurd year"),
+        pytest.param("Wed, 25 Mar 99999999999999999999 01:31:30 GMT", None, id="no C integer"),
+        pytest.param("Wed, 25 Mar 2026 01:31:30 +99999999999999", None, id="an absurd offset"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 -2359", None, id="a date out of range in UTC"),
     ],
 )
 def test_retry_after_is_a_number_of_seconds_or_a_date(value, seconds):
@@ -222,12 +346,22 @@ def test_a_missing_retry_after_gives_none():
     assert retry_after_seconds({}, now=NOW) is None
 
 
-@reproducible
-@given(st.text())
-def test_any_text_is_accepted_as_retry_after(value):
-    seconds = retry_after_seconds({"retry-after": value}, now=NOW)
+DATE_LIKE = st.lists(
+    st.sampled_from(["Wed,", "25", "Mar", "2026", "01:31:30", "GMT", "-2359", ":", ",", ""])
+    | st.integers().map(str)
+    | st.text(max_size=3),
+    max_size=8,
+).map(" ".join)
 
-    assert seconds is None or seconds >= 0
+
+@reproducible
+@given(st.text() | DATE_LIKE)
+def test_any_text_is_accepted_as_retry_after_and_as_date(value):
+    seconds = retry_after_seconds({"retry-after": value}, now=NOW)
+    at = http_date(value)
+
+    assert seconds is None or 0 <= seconds <= 365 * 86_400
+    assert at is None or at.tzinfo is UTC
 
 
 @reproducible

@@ -1,0 +1,150 @@
+"""Responses of Airbyte, and how they are decoded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, one_line
+from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
+from airflow_provider_airbyte_sme.api.scrubbing import scrub
+
+log = logging.getLogger(__name__)
+
+# A warning names at most this many items.
+_MAX_NAMED_ITEMS = 5
+
+T = TypeVar("T")
+
+
+class Page(NamedTuple, Generic[T]):
+    """
+    One page of a list.
+
+    :param items: Those that could be read.
+    :param sent: How many items the server sent, unreadable ones included. It decides where the
+        next page begins, and whether there is one.
+    """
+
+    items: list[T]
+    sent: int
+
+
+class ApiResponse(NamedTuple):
+    """A successful response, not yet decoded; a DELETE without a body is never decoded."""
+
+    request: HttpRequest
+    http: HttpResponse
+
+    def decode(self, build: Callable[[Any], T]) -> T:
+        """
+        Return the value that *build* makes of the JSON body.
+
+        :raises AirbyteDecodeError: The body is invalid JSON, or not what *build* expects.
+        """
+        try:
+            payload = self.http.json()
+        except ValueError as error:
+            raise self._error(
+                f" and {len(self.http.body)} bytes of invalid JSON ({error}): the response was "
+                f"truncated or is not from Airbyte."
+            ) from None
+        try:
+            return build(payload)
+        except AirbyteDecodeError as error:
+            raise self._undocumented(str(error)) from None
+
+    def decode_page(self, build: Callable[[Any], T]) -> Page[T]:
+        """
+        Return the page whose items *build* makes of the body's ``data``.
+
+        An item that cannot be read is left out, with a warning.
+
+        :raises AirbyteDecodeError: As for :meth:`decode`; also if no item can be read.
+        """
+        data: list[Any] = self.decode(_page_data)
+        return Page(self._items(data, build), len(data))
+
+    def decode_array(self, build: Callable[[Any], T]) -> list[T]:
+        """
+        Return the items that *build* makes of a bare JSON array.
+
+        An item that cannot be read is left out, with a warning.
+
+        :raises AirbyteDecodeError: As for :meth:`decode`; also if no item can be read.
+        """
+        return self._items(self.decode(_array), build)
+
+    def reject_html(self) -> None:
+        """
+        Check that the response is not an HTML page.
+
+        :raises AirbyteDecodeError: It is one.
+        """
+        if self.http.is_html:
+            raise self._error(
+                " and an HTML page instead of JSON: check Host (Airbyte URL) of the Airflow "
+                "connection, and that no proxy asks for a login.",
+                is_html=True,
+            )
+
+    def _items(self, data: list[Any], build: Callable[[Any], T]) -> list[T]:
+        items: list[T] = []
+        unreadable: list[str] = []
+        for position, item in enumerate(data, start=1):
+            try:
+                items.append(build(item))
+            except AirbyteDecodeError as error:
+                unreadable.append(f"{_name(position, item)}: {error}")
+        if not unreadable:
+            return items
+        if not items:
+            # "There are none" would be a guess, on which nobody should start or delete anything.
+            raise self._undocumented(unreadable[0])
+        named = "; ".join(unreadable[:_MAX_NAMED_ITEMS])
+        log.warning(
+            "%s",
+            self._text(
+                f". Left out are {len(unreadable)} of its {len(data)} items, which cannot be read "
+                f"({named}{', and others' if len(unreadable) > _MAX_NAMED_ITEMS else ''})."
+            ),
+        )
+        return items
+
+    def _undocumented(self, reason: str) -> AirbyteDecodeError:
+        return self._error(
+            f", but {reason}: check that Host (Airbyte URL) of the Airflow connection leads to "
+            f"Airbyte."
+        )
+
+    def _error(self, rest: str, *, is_html: bool = False) -> AirbyteDecodeError:
+        return AirbyteDecodeError(self._text(rest), is_html=is_html)
+
+    def _text(self, rest: str) -> str:
+        summary = (
+            f"Airbyte responded to {self.request.method} {self.request.url} with {self.http.status}"
+        )
+        return scrub(f"{summary}{rest}", (*self.request.secrets, *self.http.secrets))
+
+
+def _page_data(payload: Any) -> list[Any]:
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    if not isinstance(data, list):
+        raise AirbyteDecodeError("field 'data' is missing or not a list")
+    return data
+
+
+def _array(payload: Any) -> list[Any]:
+    if not isinstance(payload, list):
+        raise AirbyteDecodeError("the body is not a list")
+    return payload
+
+
+def _name(position: int, item: Any) -> str:
+    """Return how a warning names an item: its position and, where it has one, its id."""
+    fields = item if isinstance(item, Mapping) else {}
+    for name, value in fields.items():
+        if name.lower().endswith("id") and isinstance(value, str | int):
+            return f"item {position}, {one_line(name)} {one_line(str(value))}"
+    return f"item {position}"
