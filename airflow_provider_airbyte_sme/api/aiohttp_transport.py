@@ -5,86 +5,88 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from ssl import SSLContext
+from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
 
-from airflow_provider_airbyte_sme.api.errors import (
-    AirbyteRequestTimeoutError,
-    AirbyteTransportError,
-)
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.network import (
-    connect_timeout,
+    MAX_LINE,
+    Call,
+    header_text,
     proxy_for,
-    transport_error,
+    rejected_tunnel,
+    wire_url,
 )
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
+
+# Connections for requests that are not held open. aiohttp's own default.
+POOL_SIZE = 100
 
 
 class AiohttpTransport:
     """
     A transport for the coroutines of one event loop. Construct it inside that loop.
 
+    Requests that the server holds open have connections of their own, without a limit. The others
+    share a pool, and wait for a free connection no longer than for a response.
+
     :param settings: Its proxy is used.
     :param tls: From :func:`.network.tls_context`, which reads files: call that outside the loop.
+    :raises AirbyteConfigError: The proxy cannot be used.
     """
 
     def __init__(self, settings: AirbyteSettings, tls: SSLContext) -> None:
         self._proxy = proxy_for(settings)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            # With it, a .netrc would replace the token.
-            trust_env=False,
-        )
-        # With it, aiohttp itself resends a GET or DELETE whose response was lost. Only api/retry.py
-        # decides that: a DELETE of a job cancels any job that runs by then.
-        self._session._retry_connection = False
+        self._secrets = self._proxy.secrets if self._proxy else ()
+        self._session = _session(tls, limit=POOL_SIZE)
+        self._held_open = _session(tls, limit=0)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
         Send *request* and read the whole response, whatever its status, following no redirects.
 
         :raises AirbyteTransportError: There was no response.
+        :raises AirbyteConfigError: The URL cannot be sent.
         """
+        url = URL(wire_url(request.url), encoded=True)
+        call = Call(request, self._secrets)
         try:
-            async with self._session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=connect_timeout(request), sock_read=request.timeout
-                ),
-                allow_redirects=False,
-                proxy=self._proxy,
-            ) as response:
-                return HttpResponse(
-                    response.status,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    await response.read(),
-                )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise transport_error(
-                AirbyteRequestTimeoutError, request, error, request_sent=False
-            ) from None
-        except TimeoutError as error:
-            raise transport_error(
-                AirbyteRequestTimeoutError, request, error, request_sent=True
-            ) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-            raise transport_error(
-                AirbyteTransportError, request, error, request_sent=False
-            ) from None
-        except (aiohttp.InvalidURL, ValueError) as error:
-            raise transport_error(
-                AirbyteTransportError, request, error, request_sent=False
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise transport_error(
-                AirbyteTransportError, request, error, request_sent=True
-            ) from None
+            return await self._send(url, request, call)
+        except aiohttp.ClientHttpProxyError as error:
+            reason = rejected_tunnel(error.status, error.message)
+            raise call.failure(reason, timed_out=False) from None
+        # aiohttp promises no base class: its parsers and codecs raise others.
+        except Exception as error:
+            raise call.failure(error, timed_out=isinstance(error, TimeoutError)) from None
+
+    async def _send(self, url: URL, request: HttpRequest, call: Call) -> HttpResponse:
+        # A limit that is over already; the libraries take 0 for no limit.
+        call.next_timeout()
+        headers, proxy = request.headers, self._proxy
+        if proxy and url.scheme == "http":
+            # aiohttp sends them with CONNECT only.
+            headers = {**headers, **proxy.headers}
+        session = self._held_open if request.held_open else self._session
+        async with session.request(
+            request.method,
+            url,
+            headers=headers,
+            data=request.body,
+            timeout=aiohttp.ClientTimeout(
+                total=call.total_timeout,
+                connect=request.timeout,
+                sock_connect=call.connect_timeout,
+                sock_read=request.timeout,
+            ),
+            allow_redirects=False,
+            proxy=proxy.url if proxy else None,
+            proxy_headers=proxy.headers if proxy else None,
+            trace_request_ctx=call,
+        ) as response:
+            body = await response.read()
+            return HttpResponse(response.status, _headers(response), body, self._secrets)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds* without blocking the event loop."""
@@ -95,5 +97,47 @@ class AiohttpTransport:
         return asyncio.Lock()
 
     async def close(self) -> None:
-        """Close the connection pool."""
+        """Close all connections."""
         await self._session.close()
+        await self._held_open.close()
+
+
+def _session(tls: SSLContext, *, limit: int) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=tls, limit=limit),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # With it, a .netrc would replace the token.
+        trust_env=False,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+        trace_configs=[_connection_tracing()],
+    )
+    # With it, aiohttp itself resends a GET or DELETE whose response was lost. Only api/retry.py
+    # decides that: a DELETE of a job cancels any job that runs by then.
+    session._retry_connection = False
+    return session
+
+
+def _connection_tracing() -> aiohttp.TraceConfig:
+    """Return a tracing that notes in the :class:`.Call` that there is a connection, to be used."""
+
+    async def connected(
+        session: aiohttp.ClientSession, context: SimpleNamespace, params: object
+    ) -> None:
+        del session, params
+        context.trace_request_ctx.may_be_sent = True
+
+    tracing = aiohttp.TraceConfig()
+    # A new connection: after the tunnel and TLS.
+    tracing.on_connection_create_end.append(connected)
+    tracing.on_connection_reuseconn.append(connected)
+    return tracing
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return the headers, those of the same name joined as in RFC 9110, 5.3."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.raw_headers:
+        name, value = header_text(raw_name).lower(), header_text(raw_value)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

@@ -1,11 +1,17 @@
-"""Proxy, TLS, timeouts and transport errors, for both transports."""
+"""Proxy, TLS, URLs, timeouts and transport errors, for both transports."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import ssl
-from typing import TypeVar
-from urllib.parse import urlsplit
+import time
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
@@ -17,84 +23,299 @@ from airflow_provider_airbyte_sme.api.errors import (
     one_line,
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest
+from airflow_provider_airbyte_sme.api.scrubbing import scrub
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
-
-E = TypeVar("E", bound=AirbyteTransportError)
 
 # Seconds.
 MAX_CONNECT_TIMEOUT = 10.0
 
+# Seconds that a response may take beyond the timeout of its request, unless the request says more:
+# enough for 10 MB over a slow line. The largest bodies are catalogs of a few MB.
+BODY_ALLOWANCE = 60.0
 
-def connect_timeout(request: HttpRequest) -> float:
-    """Return the seconds to wait for a connection; the request's timeout is for the response."""
-    return min(MAX_CONNECT_TIMEOUT, request.timeout)
+# Bytes of one line of a response. Identity-aware proxies send headers of more than the 8,190 that
+# aiohttp reads by default; this is the limit of the standard library, and so of requests.
+MAX_LINE = 65536
+
+# The environment variables with trusted authorities, in the order of requests.
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+# The text of the standard library for a CONNECT that was not answered with 200.
+_TUNNEL_REJECTED = "Tunnel connection failed"
+
+_NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+
+_PROXY_EXAMPLE = "http://proxy.example.com:3128"
 
 
-def proxy_for(settings: AirbyteSettings) -> str | None:
+class Call:
     """
-    Return the URL of the proxy to use, or ``None``.
+    One request on its way: its deadline, and whether Airbyte may have received it.
 
-    The proxy of the Airflow connection comes first, then ``HTTPS_PROXY``, ``HTTP_PROXY`` and
-    ``ALL_PROXY`` with ``NO_PROXY``, as the standard library reads them. A missing scheme means
-    http.
-
-    :raises AirbyteConfigError: It is not the URL of an HTTP proxy.
+    :param secrets: Must not appear in a message, besides the secrets of *request*.
     """
-    proxy = settings.proxy or _environment_proxy(settings)
-    if not proxy:
-        return None
-    url = proxy if "://" in proxy else f"http://{proxy}"
+
+    __slots__ = ("_deadline", "_request", "_secrets", "may_be_sent", "total_timeout")
+
+    def __init__(self, request: HttpRequest, secrets: tuple[str, ...] = ()) -> None:
+        self._request = request
+        self._secrets = (*request.secrets, *secrets)
+        self.total_timeout = (
+            request.timeout + BODY_ALLOWANCE
+            if request.total_timeout is None
+            else request.total_timeout
+        )
+        self._deadline = time.monotonic() + self.total_timeout
+        # Until there is a connection, with its tunnel and TLS, nothing of the request is sent.
+        self.may_be_sent = False
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds to wait for a connection; the request's timeout is for the response."""
+        return min(MAX_CONNECT_TIMEOUT, self._request.timeout, self.total_timeout)
+
+    def next_timeout(self) -> float:
+        """
+        Return the seconds to wait for the next step, such as the next part of the response.
+
+        :raises TimeoutError: The time of the whole call is over.
+        """
+        left = self._seconds_left()
+        if left <= 0:
+            raise TimeoutError
+        return min(self._request.timeout, left)
+
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def failure(self, error: Exception, *, timed_out: bool) -> AirbyteTransportError:
+        """Map a library's exception to the error of this call, with the reason and advice."""
+        reason = self._reason(error, timed_out=timed_out)
+        message = (
+            f"No response to {self._request.method} {self._request.url}: {reason}. "
+            f"{self._advice(reason, timed_out=timed_out)}"
+        )
+        error_class = AirbyteRequestTimeoutError if timed_out else AirbyteTransportError
+        return error_class(
+            message,
+            request_sent=self.may_be_sent,
+            tunnel_rejected=_TUNNEL_REJECTED in reason,
+        )
+
+    def _reason(self, error: Exception, *, timed_out: bool) -> str:
+        if timed_out and self._seconds_left() <= 0:
+            return "the time for the whole call is over"
+        cause = root_cause(error)
+        if text := str(cause):
+            # In this order: a secret that is cut off would stay.
+            return one_line(scrub(text, self._secrets))
+        return "timed out" if isinstance(cause, TimeoutError) else type(cause).__name__
+
+    def _advice(self, reason: str, *, timed_out: bool) -> str:
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return (
+                "A certificate is not trusted: set ca_bundle of the Airflow connection to the PEM "
+                "file of the authority that signed Airbyte's, or that of a proxy with TLS."
+            )
+        if "[SSL" in reason:
+            return (
+                "TLS failed: check that Host (Airbyte URL) of the Airflow connection names a port "
+                "that speaks https, and whether Airbyte requires a client certificate "
+                "(client_cert)."
+            )
+        if _TUNNEL_REJECTED in reason:
+            return (
+                "The proxy did not connect to Airbyte: check proxy of the Airflow connection or "
+                "HTTPS_PROXY, with user and password, and that the proxy allows Airbyte's host."
+            )
+        if not self.may_be_sent:
+            return (
+                "Check Host (Airbyte URL) and Port of the Airflow connection, and that this "
+                "machine can reach it (DNS, firewall, proxy)."
+            )
+        if not timed_out:
+            return "Airbyte may be overloaded or restarting."
+        if self._seconds_left() <= 0:
+            return f"Airbyte may be overloaded: it had {self.total_timeout:g} s to respond in full."
+        return (
+            f"Airbyte may be overloaded or restarting: it had {self._request.timeout:g} s to "
+            f"respond."
+        )
+
+
+def rejected_tunnel(status: int, reason: str) -> OSError:
+    """Return the error that the standard library raises for a rejected CONNECT."""
+    return OSError(f"{_TUNNEL_REJECTED}: {status} {reason}")
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the innermost exception: HTTP libraries wrap it several times."""
+    inner = getattr(error, "reason", None)
+    if not isinstance(inner, BaseException):
+        inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+    return error if inner is None else root_cause(inner)
+
+
+def wire_url(url: str) -> str:
+    """
+    Return *url* in ASCII, as it is sent: the host in IDNA, the rest percent-encoded.
+
+    A URL that is ASCII already is returned unchanged.
+
+    :raises AirbyteConfigError: It is not a URL, or its host cannot be one.
+    """
     try:
         parts = urlsplit(url)
-        # Reading the port validates it.
-        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+        _check(parts, url)
+        if url.isascii():
+            return url
+        rest = parts._replace(netloc=_ascii_authority(parts)).geturl()
+    except ValueError as error:
         raise AirbyteConfigError(
-            "proxy of the Airflow connection, or of the environment (HTTPS_PROXY, HTTP_PROXY, "
-            "ALL_PROXY), is not the URL of an HTTP proxy: it should look like "
-            "http://proxy.example.com:3128."
-        )
-    return url
+            f"{scrub(url)!r} cannot be a URL ({one_line(str(error))}): correct Host (Airbyte URL) "
+            f"of the Airflow connection; it should look like https://airbyte.example.com."
+        ) from None
+    return re.sub(r"[^\x00-\x7f]+", lambda match: quote(match[0]), rest)
 
 
-def _environment_proxy(settings: AirbyteSettings) -> str | None:
-    root = urlsplit(settings.urls.public)
-    if proxy_bypass(root.netloc):
+def _check(parts: SplitResult, url: str) -> None:
+    """Raise a ``ValueError`` for what one of the libraries would reject, and the other repair."""
+    if not parts.hostname:
+        raise ValueError("it has no host")
+    if _NEVER_IN_A_URL.search(url):
+        raise ValueError("it contains a blank or a control character")
+    if parts.port == 0:
+        raise ValueError("its port is 0")
+    if parts.hostname.isascii():
+        # Checks the lengths of its labels.
+        parts.hostname.encode("idna")
+
+
+def _ascii_authority(parts: SplitResult) -> str:
+    """Return host and port, the host in IDNA 2008 as browsers encode it."""
+    host = parts.hostname or ""
+    if not host.isascii():
+        # Late: few hosts need it.
+        from yarl import URL
+
+        host = URL.build(scheme="http", host=host).raw_host or ""
+    authority = f"[{host}]" if ":" in host else host
+    return authority if parts.port is None else f"{authority}:{parts.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """
+    A proxy. No library gets to know its password, because they put URLs into their exceptions.
+
+    :param url: Without user and password.
+    :param headers: With ``Proxy-Authorization``, if it has a user.
+    :param secrets: Its password in every form in which it may appear.
+    """
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def proxy_for(settings: AirbyteSettings) -> Proxy | None:
+    """
+    Return the proxy to use, or ``None``.
+
+    The proxy of the Airflow connection comes first, then ``HTTPS_PROXY`` or ``HTTP_PROXY``, then
+    ``ALL_PROXY``. ``NO_PROXY`` lists hosts, domains, addresses and networks without a proxy of the
+    environment. A missing scheme means http.
+
+    :raises AirbyteConfigError: It is not the URL of an HTTP proxy; the message names its origin.
+    """
+    origin, proxy = "proxy of the Airflow connection", settings.proxy
+    if not proxy:
+        origin, proxy = _environment_proxy(urlsplit(settings.urls.public))
+    proxy = proxy.strip()
+    if not proxy:
         return None
+    parts = _proxy_url(origin, proxy if "://" in proxy else f"http://{proxy}")
+    userinfo = parts.netloc.rpartition("@")[0]
+    return _with_login(f"{parts.scheme}://{_ascii_authority(parts)}", userinfo)
+
+
+def _proxy_url(origin: str, url: str) -> SplitResult:
+    if url.lower().startswith("socks"):
+        raise AirbyteConfigError(
+            f"{origin} names a SOCKS proxy, which is not supported: set proxy of the Airflow "
+            f"connection to an HTTP proxy, such as {_PROXY_EXAMPLE}, or list Airbyte's host in "
+            f"NO_PROXY if it can be reached directly."
+        )
+    try:
+        parts = urlsplit(url)
+        _check(parts, url)
+        # It fails for a host that cannot be encoded.
+        is_http = parts.scheme in ("http", "https") and _ascii_authority(parts)
+    except ValueError:
+        pass
+    else:
+        if is_http:
+            return parts
+    raise AirbyteConfigError(
+        f"{origin} is not the URL of an HTTP proxy: it should look like {_PROXY_EXAMPLE}."
+    )
+
+
+def _with_login(url: str, userinfo: str) -> Proxy:
+    """Return a proxy with the login of *userinfo*, in UTF-8 (RFC 7617)."""
+    if not userinfo:
+        return Proxy(url)
+    user, _, password = userinfo.partition(":")
+    login = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    secrets = (password, unquote(password), login)
+    return Proxy(url, {"Proxy-Authorization": f"Basic {login}"}, tuple(filter(None, secrets)))
+
+
+def _environment_proxy(airbyte: SplitResult) -> tuple[str, str]:
+    """Return the variable that names the proxy for *airbyte*, and its value."""
     proxies = getproxies()
-    return proxies.get(root.scheme) or proxies.get("all")
+    if _is_reached_directly(airbyte, proxies.get("no", "").split(",")):
+        return "", ""
+    for kind in (airbyte.scheme, "all"):
+        if proxy := proxies.get(kind):
+            return f"{kind.upper()}_PROXY", proxy
+    return "", ""
 
 
-def ca_file(settings: AirbyteSettings) -> str:
-    """
-    Return the file of trusted authorities.
+def _is_reached_directly(airbyte: SplitResult, entries: Iterable[str]) -> bool:
+    """Whether ``NO_PROXY`` lists *airbyte*: networks here, names by the standard library."""
+    if proxy_bypass(airbyte.netloc):
+        return True
+    try:
+        address = ipaddress.ip_address(airbyte.hostname or "")
+    except ValueError:
+        return False
+    return any(address in network for network in map(_network, entries) if network)
 
-    It is that of the Airflow connection, else of ``REQUESTS_CA_BUNDLE``, else of certifi.
-    """
-    return settings.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return an address or a network of ``NO_PROXY``; ``None`` for a name."""
+    try:
+        return ipaddress.ip_network(entry.strip().replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return None
 
 
 def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
     """
-    Return the TLS context for both transports. It reads files.
+    Return the TLS context for both transports. It reads files, but none if nothing uses TLS.
 
-    The authorities of the system are trusted too.
+    Trusted are the authorities of the system and those of ``ca_bundle`` of the Airflow connection,
+    else of ``REQUESTS_CA_BUNDLE``, else of ``CURL_CA_BUNDLE``, else of certifi.
 
-    :raises AirbyteConfigError: A file cannot be read; the message names the field.
+    :raises AirbyteConfigError: A file cannot be read; the message names the field or variable.
     """
+    if not _uses_tls(settings):
+        # It trusts nobody.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     if settings.verify_tls:
-        path = ca_file(settings)
-        name = "ca_bundle of the Airflow connection" if settings.ca_bundle else "REQUESTS_CA_BUNDLE"
-        try:
-            context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as error:
-            raise AirbyteConfigError(
-                f"{name}, {path!r}, cannot be read here: {error}. It must be the path of a PEM "
-                f"file on every worker and triggerer."
-            ) from error
+        _trust(context, *_ca_bundle(settings))
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -102,7 +323,7 @@ def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
         try:
             # Without a password, OpenSSL would ask the terminal for one.
             context.load_cert_chain(settings.client_cert, settings.client_key or None, "")
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:
             raise AirbyteConfigError(
                 f"client_cert of the Airflow connection, {settings.client_cert!r}, or its "
                 f"client_key cannot be read here: {error}. They must be paths of unencrypted PEM "
@@ -111,45 +332,36 @@ def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
     return context
 
 
-def transport_error(
-    error_class: type[E], request: HttpRequest, error: Exception, *, request_sent: bool
-) -> E:
-    """
-    Map a library's exception to *error_class*, with the reason and advice.
-
-    :param request_sent: Whether Airbyte may have received the request.
-    """
-    reason = one_line(str(root_cause(error)) or type(error).__name__)
-    if "CERTIFICATE_VERIFY_FAILED" in reason:
-        advice = (
-            "Airbyte's certificate is not trusted: set ca_bundle of the Airflow connection to the "
-            "PEM file of the authority that signed it."
-        )
-    elif "[SSL" in reason:
-        advice = (
-            "TLS failed: check that Host (Airbyte URL) of the Airflow connection names a port that "
-            "speaks https, and whether Airbyte requires a client certificate (client_cert)."
-        )
-    elif request_sent and issubclass(error_class, AirbyteRequestTimeoutError):
-        advice = (
-            f"Airbyte may be overloaded or restarting: it had {request.timeout:g} s to respond."
-        )
-    elif request_sent:
-        advice = "Airbyte may be overloaded or restarting."
-    else:
-        advice = (
-            "Check Host (Airbyte URL) and Port of the Airflow connection, and that this machine "
-            "can reach it (DNS, firewall, proxy)."
-        )
-    return error_class(
-        f"No response to {request.method} {request.url}: {reason}. {advice}",
-        request_sent=request_sent,
-    )
+def _uses_tls(settings: AirbyteSettings) -> bool:
+    proxy = proxy_for(settings)
+    urls = (settings.urls.public, proxy.url if proxy else "")
+    return any(url.startswith("https:") for url in urls)
 
 
-def root_cause(error: BaseException) -> BaseException:
-    """Return the innermost exception: HTTP libraries wrap it several times."""
-    inner = getattr(error, "reason", None) or next(
-        (part for part in error.args if isinstance(part, BaseException)), None
-    )
-    return root_cause(inner) if isinstance(inner, BaseException) else error
+def _ca_bundle(settings: AirbyteSettings) -> tuple[str, str]:
+    """Return the field or variable that names the trusted authorities, and their path."""
+    if settings.ca_bundle:
+        return "ca_bundle of the Airflow connection", settings.ca_bundle
+    for variable in _CA_VARIABLES:
+        if path := os.environ.get(variable):
+            return variable, path
+    return "the bundle of certifi", certifi.where()
+
+
+def _trust(context: ssl.SSLContext, origin: str, path: str) -> None:
+    try:
+        if Path(path).is_dir():
+            # OpenSSL looks for a certificate by the hash of its subject, and only when it meets it.
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except (OSError, ValueError) as error:
+        raise AirbyteConfigError(
+            f"{origin}, {path!r}, cannot be read here: {error}. It must be the path of a PEM file, "
+            f"or of a directory prepared with `openssl rehash`, on every worker and triggerer."
+        ) from error
+
+
+def header_text(value: bytes) -> str:
+    """Return a header as text, the same on both transports: one decodes Latin-1, one UTF-8."""
+    return value.decode("utf-8", "replace")

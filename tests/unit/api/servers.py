@@ -5,16 +5,28 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from io import BufferedReader
 from types import TracebackType
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
+
+
+def supports_ipv6() -> bool:
+    """Return whether this machine has an IPv6 loopback address; many containers have none."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -32,12 +44,14 @@ class RawResponse:
     """
     The bytes of one response, and what to do with the connection after them.
 
-    :param then: ``keep`` the connection for the next request, ``close`` it, ``hold`` it open
-        without another byte until the server stops, or ``garble`` the TLS stream.
+    :param then: ``keep`` the connection for the next request, ``close`` it, ``reset`` it, ``hold``
+        it open without another byte until the server stops, or ``garble`` the TLS stream.
+    :param pause: Seconds before each byte; 0 sends all at once.
     """
 
     raw: bytes
-    then: Literal["keep", "close", "hold", "garble"] = "keep"
+    then: Literal["keep", "close", "reset", "hold", "garble"] = "keep"
+    pause: float = 0
 
 
 def raw_response(
@@ -53,21 +67,36 @@ class RawServer:
     Sends the given responses in order, repeats the last one, and records the requests.
 
     :param tls: Context for TLS; ``None`` for plain HTTP. A failed handshake is ignored here.
+    :param host: Address to listen on.
+    :param reads_bodies: Whether to read the body of a request before the response.
+
+    ``received`` is set as soon as there is a request; ``connections`` counts the accepted ones.
     """
 
-    def __init__(self, *responses: RawResponse, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *responses: RawResponse,
+        tls: ssl.SSLContext | None = None,
+        host: str = LOOPBACK,
+        reads_bodies: bool = True,
+    ) -> None:
         self.requests: list[Received] = []
+        self.received = threading.Event()
+        self.connections = 0
         self._responses = deque(responses or (raw_response(),))
         self._tls = tls
+        self._reads_bodies = reads_bodies
         self._stopped = threading.Event()
-        self._listener = socket.create_server((LOOPBACK, 0))
+        self._host = f"[{host}]" if ":" in host else host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = {self._listener}
         self._threads = [threading.Thread(target=self._accept)]
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -93,6 +122,7 @@ class RawServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             thread = threading.Thread(target=self._serve, args=(connection,))
             self._threads.append(thread)
             thread.start()
@@ -113,8 +143,9 @@ class RawServer:
 
     def _handle_requests(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
-            while request := _read(stream):
+            while request := _read(stream, reads_body=self._reads_bodies):
                 self.requests.append(request)
+                self.received.set()
                 if not self.respond(connection, request):
                     return
 
@@ -122,22 +153,89 @@ class RawServer:
         """Respond to *request* and return whether to keep the connection."""
         del request
         current = self._responses.popleft() if len(self._responses) > 1 else self._responses[0]
-        connection.sendall(current.raw)
-        if current.then == "hold":
+        return self.write(connection, current)
+
+    def write(self, connection: socket.socket, response: RawResponse) -> bool:
+        """Send *response* and return whether to keep the connection."""
+        if response.pause:
+            for byte in response.raw:
+                if self._stopped.wait(response.pause):
+                    return False
+                connection.sendall(bytes([byte]))
+        else:
+            connection.sendall(response.raw)
+        if response.then == "hold":
             self._stopped.wait()
-        elif current.then == "garble":
+        elif response.then == "garble":
             os.write(connection.fileno(), b"not a TLS record")
-        return current.then == "keep"
+        elif response.then == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return response.then == "keep"
+
+
+class HangUpServer(RawServer):
+    """Closes each connection without reading anything."""
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.close()
 
 
 class Proxy(RawServer):
-    """A proxy that responds to plain HTTP itself and tunnels CONNECT to the real target."""
+    """
+    A forward proxy: it forwards plain HTTP and tunnels CONNECT. It records what it was asked.
+
+    :param responses: Send these to plain HTTP requests, and forward none.
+    :param connect: Send this to CONNECT, and open no tunnel.
+    :param drop_when: Close all connections once this is set.
+    :param tls: Context for TLS between client and proxy.
+    """
+
+    def __init__(
+        self,
+        *responses: RawResponse,
+        connect: RawResponse | None = None,
+        drop_when: threading.Event | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(*responses, tls=tls)
+        self._forwards = not responses
+        self._connect = connect
+        self._drop_when = drop_when or threading.Event()
+        self._threads.append(threading.Thread(target=self._drop))
+
+    def __enter__(self) -> Self:
+        self._threads[1].start()
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._drop_when.set()
+        super().__exit__(exception_type, exception, traceback)
+
+    def _drop(self) -> None:
+        self._drop_when.wait()
+        for open_socket in self._open - {self._listener}:
+            with suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
 
     def respond(self, connection: socket.socket, request: Received) -> bool:
-        if request.method != "CONNECT":
-            return super().respond(connection, request)
+        if request.method == "CONNECT":
+            return self._tunnel(connection, request)
+        return (
+            self._forward(connection, request)
+            if self._forwards
+            else super().respond(connection, request)
+        )
+
+    def _tunnel(self, connection: socket.socket, request: Received) -> bool:
+        if self._connect:
+            return self.write(connection, self._connect)
         host, _, port = request.target.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=10) as target:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as target:
             target.settimeout(None)
             self._open.add(target)
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -147,8 +245,35 @@ class Proxy(RawServer):
             backward.join(10)
         return False
 
+    def _forward(self, connection: socket.socket, request: Received) -> bool:
+        url = urlsplit(request.target)
+        path = request.target.partition(url.netloc)[2]
+        headers = {
+            name: value for name, value in request.headers.items() if not name.startswith("proxy-")
+        }
+        target = HTTPConnection(url.hostname or "", url.port, timeout=10)
+        try:
+            target.connect()
+            self._open.add(target.sock)
+            target.request(request.method, path, request.body, headers)
+            response = target.getresponse()
+            body = response.read()
+        except (OSError, HTTPException):
+            if self._drop_when.is_set():
+                return False
+            return self.write(connection, raw_response(b"", "502 Bad Gateway"))
+        finally:
+            target.close()
+        status = f"{response.status} {response.reason}"
+        kept = [item for item in response.getheaders() if item[0] not in _FRAMING]
+        return self.write(connection, raw_response(body, status, kept))
 
-def _read(stream: BufferedReader) -> Received | None:
+
+# A proxy writes its own.
+_FRAMING = ("Content-Length", "Transfer-Encoding")
+
+
+def _read(stream: BufferedReader, *, reads_body: bool) -> Received | None:
     line = stream.readline().decode("latin-1").strip()
     if not line:
         return None
@@ -157,7 +282,8 @@ def _read(stream: BufferedReader) -> Received | None:
     while header := stream.readline().decode("latin-1").strip():
         name, _, value = header.partition(":")
         headers[name.lower()] = value.strip()
-    return Received(method, target, headers, stream.read(int(headers.get("content-length", "0"))))
+    length = int(headers.get("content-length", "0")) if reads_body else 0
+    return Received(method, target, headers, stream.read(length))
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

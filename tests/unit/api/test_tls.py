@@ -1,9 +1,12 @@
 """TLS with both transports: trusted authorities, client certificates and error messages."""
 
+import ssl
+from hashlib import sha1
 from pathlib import Path
 
 import certifi
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -18,9 +21,33 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteUrls,
     HttpRequest,
 )
-from airflow_provider_airbyte_sme.api.network import ca_file
+from airflow_provider_airbyte_sme.api.network import tls_context
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.servers import LOOPBACK, RawResponse, RawServer
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def only_variable(monkeypatch, variable, path):
+    """Set one of the variables that name trusted authorities, and unset the others."""
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(path))
+
+
+@pytest.fixture
+def ca_folder(certificates, tmp_path):
+    """Return a folder as `openssl rehash` prepares it, with the authority of the tests."""
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    pem = Path(certificates.ca_bundle).read_bytes()
+    subject = x509.load_pem_x509_certificate(pem).subject
+    # OpenSSL hashes the subject in lower case, without the header of the outer sequence.
+    canonical = x509.Name(x509.NameAttribute(each.oid, each.value.lower()) for each in subject)
+    encoded = canonical.public_bytes()
+    digest = sha1(encoded[2 if encoded[1] < 128 else 3 :]).digest()
+    (folder / f"{int.from_bytes(digest[:4], 'little'):08x}.0").write_bytes(pem)
+    return folder
 
 
 @pytest.fixture
@@ -130,11 +157,72 @@ def test_an_unreadable_file_is_named_with_its_field(send, tmp_path, field, conte
     assert str(path) in str(error.value)
 
 
-def test_an_unreadable_file_of_the_environment_is_named_with_its_variable(send, monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+@pytest.mark.parametrize("content", [None, "not a certificate"], ids=["missing", "invalid"])
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_an_unreadable_file_of_the_environment_is_named_with_its_variable(
+    send, monkeypatch, tmp_path, variable, content
+):
+    path = tmp_path / "file.pem"
+    if content is not None:
+        path.write_text(content)
+    only_variable(monkeypatch, variable, path)
 
-    with pytest.raises(AirbyteConfigError, match=r"^REQUESTS_CA_BUNDLE, '/no/such/file', cannot"):
+    with pytest.raises(AirbyteConfigError, match=f"^{variable}, '{path}', cannot") as error:
         send("https://airbyte.invalid")
+
+    assert "the Airflow connection" not in str(error.value)
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_a_variable_may_name_a_file_or_a_directory(
+    send, certificates, ca_folder, monkeypatch, variable
+):
+    for path in (certificates.ca_bundle, ca_folder):
+        only_variable(monkeypatch, variable, path)
+        with RawServer(tls=certificates.server_context()) as server:
+            assert send(server.url).status == 200
+
+
+def test_requests_ca_bundle_comes_before_curl_ca_bundle(send, certificates, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates.ca_bundle)
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/no/such/file")
+    with RawServer(tls=certificates.server_context()) as server:
+        assert send(server.url).status == 200
+
+
+def test_the_ca_bundle_of_the_connection_may_be_a_directory(send, certificates, ca_folder):
+    with RawServer(tls=certificates.server_context()) as server:
+        assert send(server.url, ca_bundle=str(ca_folder)).status == 200
+
+
+def test_a_certificate_is_rejected_if_its_authority_is_not_in_the_directory(
+    send, certificates, tmp_path
+):
+    with (
+        RawServer(tls=certificates.server_context()) as server,
+        pytest.raises(AirbyteTransportError, match="set ca_bundle") as error,
+    ):
+        send(server.url, ca_bundle=str(tmp_path))
+
+    assert not error.value.request_sent
+
+
+@pytest.mark.parametrize("field", ["ca_bundle", "client_cert"])
+def test_no_file_of_the_connection_is_read_for_plain_http(send, field):
+    with RawServer() as server:
+        assert send(server.url, **{field: "/no/such/file"}).status == 200
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_no_file_of_the_environment_is_read_for_plain_http(send, monkeypatch, variable):
+    only_variable(monkeypatch, variable, "/no/such/file")
+    with RawServer() as server:
+        assert send(server.url).status == 200
+
+
+def test_the_files_matter_for_plain_http_through_a_proxy_with_tls(send):
+    with pytest.raises(AirbyteConfigError, match=r"^ca_bundle of the Airflow connection"):
+        send("http://airbyte.invalid", proxy="https://proxy.invalid", ca_bundle="/no/such/file")
 
 
 def test_a_key_of_another_certificate_is_rejected_with_the_name_of_its_field(
@@ -166,15 +254,11 @@ def test_without_verification_the_ca_bundle_is_not_read(send, certificates):
         assert send(server.url, verify_tls=False, ca_bundle="/no/such/file").status == 200
 
 
-def test_the_ca_file_is_that_of_the_connection_then_the_environment_then_certifi(monkeypatch):
-    urls = AirbyteUrls.parse("https://airbyte")
-    with_bundle = AirbyteSettings(urls, ca_bundle="/connection.pem")
-    without_bundle = AirbyteSettings(urls)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/environment.pem")
-
-    assert [ca_file(with_bundle), ca_file(without_bundle)] == [
-        "/connection.pem",
-        "/environment.pem",
-    ]
+def test_the_authorities_of_certifi_are_trusted_by_default(monkeypatch):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    assert [ca_file(with_bundle), ca_file(without_bundle)] == ["/connection.pem", certifi.where()]
+    certifi_alone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    certifi_alone.load_verify_locations(certifi.where())
+
+    trusted = tls_context(AirbyteSettings(AirbyteUrls.parse("https://airbyte"))).get_ca_certs()
+
+    assert all(authority in trusted for authority in certifi_alone.get_ca_certs())

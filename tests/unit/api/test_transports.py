@@ -3,16 +3,30 @@
 import gzip
 import json
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteConfigError,
     AirbyteRequestTimeoutError,
+    AirbyteSettings,
     AirbyteTransportError,
+    AirbyteUrls,
     HttpRequest,
+    Transport,
 )
-from tests.unit.api.servers import LOOPBACK, RawResponse, RawServer, raw_response
+from tests.unit.api.servers import (
+    LOOPBACK,
+    Proxy,
+    RawResponse,
+    RawServer,
+    raw_response,
+    supports_ipv6,
+)
+
+needs_ipv6 = pytest.mark.skipif(not supports_ipv6(), reason="This machine has no ::1.")
 
 # Seconds: longer than any response takes, and short enough to wait for one that never comes.
 SHORT_TIMEOUT = 0.15
@@ -193,11 +207,171 @@ def test_the_library_does_not_resend_a_request_on_a_reused_connection(send, meth
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("url", ["http://[", "http://a b/", "http://"])
-def test_an_invalid_url_means_that_nothing_was_sent(send, url):
-    with pytest.raises(AirbyteTransportError) as error:
+def test_a_connection_is_used_again(send, certificates):
+    with RawServer(tls=certificates.server_context()) as server:
+        request = HttpRequest("GET", server.url)
+        send(server.url, request, request, request, ca_bundle=certificates.ca_bundle)
+
+    assert (len(server.requests), server.connections) == (3, 1)
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_replaced(over_sockets):
+    async def scenario(transport: Transport) -> None:
+        await transport.send(HttpRequest("GET", server.url))
+        closed.wait(10)
+        # An event loop notices in its next rounds that the connection is closed.
+        for _ in range(5):
+            await transport.sleep(0)
+        await transport.send(HttpRequest("GET", server.url))
+
+    closed = threading.Event()
+    with ClosingServer(closed) as server:
+        over_sockets(AirbyteSettings(AirbyteUrls.parse(server.url)), scenario)
+
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+class ClosingServer(RawServer):
+    """Closes each connection after one response, and says so."""
+
+    def __init__(self, closed: threading.Event) -> None:
+        super().__init__(RawResponse(raw_response().raw, then="close"))
+        self._closed = closed
+
+    def _serve(self, connection: socket.socket) -> None:
+        super()._serve(connection)
+        self._closed.set()
+
+
+@pytest.mark.parametrize("length", [8_000, 20_000, 60_000])
+def test_long_response_headers_are_read(send, length):
+    with RawServer(raw_response(headers=[("X-Long", "x" * length)])) as server:
+        assert send(server.url).headers["x-long"] == "x" * length
+
+
+def test_headers_that_are_too_long_are_a_lost_response(send):
+    with (
+        RawServer(raw_response(headers=[("X-Long", "x" * 200_000)])) as server,
+        pytest.raises(AirbyteTransportError) as error,
+    ):
+        send(server.url)
+
+    assert error.value.request_sent
+
+
+def test_headers_are_read_as_utf_8_and_what_is_invalid_is_replaced(send):
+    raw = b"HTTP/1.1 200 OK\r\nX-Good: \xc3\xa9\r\nX-Bad: \xe9\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(RawResponse(raw)) as server:
+        headers = send(server.url).headers
+
+    assert (headers["x-good"], headers["x-bad"]) == ("\u00e9", "\ufffd")
+
+
+def test_headers_of_the_same_name_are_joined(send):
+    with RawServer(raw_response(headers=[("X-A", "1"), ("x-a", "2")])) as server:
+        assert send(server.url).headers["x-a"] == "1, 2"
+
+
+@pytest.mark.parametrize("location", [b"http://[", b"\xff\xfe", b"http://h:port/", b"//a b"])
+def test_a_location_that_cannot_be_parsed_is_only_a_header(send, location):
+    raw = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    with RawServer(RawResponse(raw)) as server:
+        response = send(server.url)
+
+    assert response.status == 302
+    assert response.headers["location"] == location.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n", id="length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", id="negative length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", id="chunk size"
+        ),
+        pytest.param(b"HTTP/1.1 two OK\r\nContent-Length: 0\r\n\r\n", id="status"),
+        pytest.param(b"HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n", id="version"),
+        pytest.param(b"\xff\xfe\r\n\r\n", id="bytes"),
+        pytest.param(b"HTTP/1.1 200 \xff\r\n\xff: \xff\r\nContent-Length: 0\r\n\r\n", id="names"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 300 + b"\r\n", id="300 headers"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Type: ;;=\r\nSet-Cookie: \xff=;=\r\nContent-Length: 0"
+            b"\r\n\r\n",
+            id="content type and cookie",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", id="encoding"
+        ),
+    ],
+)
+def test_a_malformed_response_is_a_response_or_an_error_of_this_client(send, raw):
+    with RawServer(RawResponse(raw, then="close")) as server:
+        try:
+            outcome = send(server.url).status
+        except AirbyteTransportError as error:
+            outcome = error.request_sent
+
+    assert outcome in (200, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://[", "Invalid IPv6"),
+        ("http://a b/", "a blank"),
+        ("http://airbyte/a\nb", "a control character"),
+        ("http://", "no host"),
+        ("http:///api", "no host"),
+        ("http://airbyte:0/", "port is 0"),
+        ("http://airbyte:99999/", "out of range"),
+        ("http://airbyte..example.com/", "label"),
+        (f"http://{'a' * 64}.example.com/", "label"),
+        ("http://" + "\u00e4" * 64 + ".example.com/", "label"),
+        ("http://\u00e4 b/", "a blank"),
+    ],
+)
+def test_what_cannot_be_a_url_is_a_mistake_in_the_connection(send, url, why):
+    with pytest.raises(AirbyteConfigError, match=f"{why}.*correct Host"):
         send("http://airbyte.invalid", HttpRequest("GET", url))
 
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://M\u00fcnchen.Example/a", "http://xn--mnchen-3ya.example/a"),
+        ("http://stra\u00dfe.example/a", "http://xn--strae-oqa.example/a"),
+        ("http://airbyte\u3002example/a", "http://airbyte.example/a"),
+        (
+            "http://a_b.example:8001/\u00e4%2Fb?c=\u00f6",
+            "http://a_b.example:8001/%C3%A4%2Fb?c=%C3%B6",
+        ),
+    ],
+)
+def test_a_url_that_is_not_ascii_is_encoded_as_browsers_do(send, url, sent):
+    with Proxy(raw_response()) as proxy:
+        send("http://airbyte.invalid", HttpRequest("GET", url), proxy=proxy.url)
+
+    assert proxy.requests[0].target == sent
+
+
+@needs_ipv6
+@pytest.mark.parametrize("url", ["http://[::1]:{port}/a", "http://[0:0:0:0:0:0:0:1]:{port}/a"])
+def test_an_ipv6_address_is_a_host(send, url):
+    with RawServer(host="::1") as server:
+        send(server.url, HttpRequest("GET", url.format(port=server.port)))
+
+    assert server.requests[0].headers["host"].endswith(f"]:{server.port}")
+
+
+def test_a_header_that_the_library_rejects_is_not_shown(send):
+    headers = {"Authorization": "Bearer s3cret\n"}
+    request = HttpRequest("GET", "http://airbyte.invalid", headers, secrets=("s3cret",))
+
+    with pytest.raises(AirbyteTransportError) as error:
+        send(request.url, request)
+
+    assert "s3cret" not in str(error.value)
     assert not error.value.request_sent
 
 
