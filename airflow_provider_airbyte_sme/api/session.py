@@ -1,5 +1,5 @@
 """
-One request to Airbyte: token, send, retry, decode. It knows no operation.
+One request to Airbyte: token, send, retry. It knows no operation.
 
 The pure decisions are elsewhere: retries in :mod:`.retry`, tokens in :mod:`.auth`, URLs in
 :mod:`.settings`.
@@ -11,113 +11,36 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, TypeGuard
 
 from airflow_provider_airbyte_sme import __version__
-from airflow_provider_airbyte_sme.api.auth import Token, as_credentials_error, is_missing_endpoint
+from airflow_provider_airbyte_sme.api.auth import (
+    Token,
+    as_credentials_error,
+    is_missing_endpoint,
+    token_request,
+)
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteApiError,
     AirbyteAuthenticationError,
     AirbyteConfigError,
-    AirbyteDecodeError,
     AirbyteError,
     api_error,
 )
-from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
-from airflow_provider_airbyte_sme.api.retry import RetryPolicy, http_date, retry_after_seconds
+from airflow_provider_airbyte_sme.api.http import HttpRequest, Transport
+from airflow_provider_airbyte_sme.api.response import ApiResponse
+from airflow_provider_airbyte_sme.api.retry import RetryPolicy, retry_after_seconds
+from airflow_provider_airbyte_sme.api.scrubbing import secret_values
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
+from airflow_provider_airbyte_sme.api.tokens import TokenSource
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-
-class Page(NamedTuple, Generic[T]):
-    """
-    One page of a list.
-
-    :param server_time: When the server wrote the page, by its own clock.
-    """
-
-    items: list[T]
-    server_time: datetime
-
-
-class ApiResponse(NamedTuple):
-    """
-    A successful response, not yet decoded. A call without a body, such as a DELETE, ignores it.
-
-    :param received_at: When it was received, in seconds since the epoch.
-    """
-
-    request: HttpRequest
-    http: HttpResponse
-    received_at: float
-
-    @property
-    def server_time(self) -> datetime:
-        """When the server wrote it, by its own clock; by ours if it does not say."""
-        return http_date(self.http.headers.get("date", "")) or _utc(self.received_at)
-
-    def decode(self, build: Callable[[Any], T]) -> T:
-        """
-        Return the value that *build* makes of the JSON body.
-
-        :raises AirbyteDecodeError: The body is HTML, invalid JSON, or not what *build* expects.
-        """
-        self.reject_html()
-        try:
-            payload = self.http.json()
-        except ValueError as error:
-            raise AirbyteDecodeError(
-                f"{self._summary} and {len(self.http.body)} bytes of invalid JSON ({error}): the "
-                f"response was truncated or is not from Airbyte."
-            ) from None
-        try:
-            return build(payload)
-        except AirbyteDecodeError as error:
-            raise AirbyteDecodeError(
-                f"{self._summary}, but {error}: check that Host (Airbyte URL) of the Airflow "
-                f"connection leads to Airbyte."
-            ) from None
-
-    def decode_page(self, build: Callable[[Any], T]) -> Page[T]:
-        """
-        Return the page whose items *build* makes of the body's ``data``.
-
-        :raises AirbyteDecodeError: As for :meth:`decode`.
-        """
-        return Page(self.decode(lambda payload: _page_items(payload, build)), self.server_time)
-
-    def decode_array(self, build: Callable[[Any], T]) -> list[T]:
-        """
-        Return the items that *build* makes of a bare JSON array.
-
-        :raises AirbyteDecodeError: As for :meth:`decode`.
-        """
-        return self.decode(lambda payload: _items(payload, "the body is not a list", build))
-
-    def reject_html(self) -> None:
-        """
-        Check that the response is not an HTML page.
-
-        :raises AirbyteDecodeError: It is one.
-        """
-        if self.http.is_html:
-            raise AirbyteDecodeError(
-                f"{self._summary} and an HTML page instead of JSON: check Host (Airbyte URL) of "
-                f"the Airflow connection, and that no proxy asks for a login.",
-                is_html=True,
-            )
-
-    @property
-    def _summary(self) -> str:
-        return (
-            f"Airbyte responded to {self.request.method} {self.request.url} with {self.http.status}"
-        )
+# Seconds that a request gets at least, however little time its caller has left.
+_MIN_TIMEOUT = 1.0
 
 
 class AirbyteSession:
@@ -132,6 +55,7 @@ class AirbyteSession:
     :param clock: Monotonic clock, in seconds.
     :param wall_clock: Seconds since the epoch.
     :param jitter: Random numbers from 0 to 1.
+    :param token: A token to begin with, of another session with equal settings and clock.
     """
 
     def __init__(
@@ -143,6 +67,7 @@ class AirbyteSession:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
+        token: Token | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -150,9 +75,16 @@ class AirbyteSession:
         self._retry = retry or RetryPolicy()
         self._wall_clock = wall_clock
         self._jitter = jitter
-        self._token: Token | None = None
-        self._token_lock = transport.lock()
+        self._tokens = TokenSource(
+            self._exchange_token, lock=transport.lock(), clock=clock, token=token
+        )
         self._headers = _default_headers(settings.headers)
+        self._secrets = settings.secrets
+
+    @property
+    def token(self) -> Token | None:
+        """The current token, for a session that takes over; ``None`` if there is none yet."""
+        return self._tokens.token
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds*."""
@@ -169,7 +101,7 @@ class AirbyteSession:
         :raises AirbyteCredentialsError: Client id or secret are wrong.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        await self._fresh_token()
+        await self.attempts(replayable=True).token()
 
     async def request(
         self,
@@ -181,6 +113,7 @@ class AirbyteSession:
         replayable: bool | None = None,
         authenticated: bool = True,
         retry: RetryPolicy | None = None,
+        deadline: float | None = None,
     ) -> ApiResponse:
         """
         Send one request and return the successful response.
@@ -192,108 +125,114 @@ class AirbyteSession:
         :param replayable: Whether executing the request twice is harmless; by default for a GET.
         :param authenticated: Whether to send a token.
         :param retry: The policy for this request, if not the session's.
+        :param deadline: When to give up, on the session's clock; ``None`` for no limit but the
+            policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        request = self._build(method, url, payload, timeout)
-        if replayable is None:
-            replayable = method == "GET"
-        began = self.clock()
-        attempt = 1
-        token_renewed = False
+        attempts = self.attempts(
+            replayable=method == "GET" if replayable is None else replayable,
+            authenticated=authenticated,
+            retry=retry,
+            deadline=deadline,
+        )
         while True:
-            token = await self._fresh_token() if authenticated else None
+            token = await attempts.token()
+            request = self.build(method, url, payload=payload, timeout=timeout, deadline=deadline)
             try:
-                return await self._send(request, token)
+                return await self.send(request, token)
             except AirbyteError as error:
-                if authenticated and token is None and _requires_sign_in(error):
-                    raise AirbyteConfigError(
-                        "Login (Client ID) and Password (Client secret) of the Airflow connection "
-                        "are empty, but this Airbyte requires a sign-in: enter those of an "
-                        "application (User settings > Applications in Airbyte)."
-                    ) from error
-                # A request with a rejected token was not executed: even a POST is replayed once.
-                if token and isinstance(error, AirbyteAuthenticationError) and not token_renewed:
-                    self._drop(token)
-                    token_renewed = True
-                    continue
-                delay = self.retry_delay(
-                    error,
-                    replayable=replayable,
-                    attempt=attempt,
-                    elapsed=self.clock() - began,
-                    retry=retry,
-                )
-                if delay is None:
-                    raise
-                log.info("Retrying in %.1f s: %s", delay, error)
-            await self.sleep(delay)
-            attempt += 1
+                await attempts.pause_after(error)
 
-    def retry_delay(
+    def attempts(
         self,
-        error: AirbyteError,
         *,
         replayable: bool,
-        attempt: int,
-        elapsed: float,
+        authenticated: bool = True,
         retry: RetryPolicy | None = None,
-    ) -> float | None:
-        """Return the seconds before the next attempt: see :meth:`.RetryPolicy.next_delay`."""
-        return (retry or self._retry).next_delay(
-            error, replayable=replayable, attempt=attempt, elapsed=elapsed, jitter=self._jitter()
+        deadline: float | None = None,
+    ) -> Attempts:
+        """Begin the attempts of one request. The parameters are those of :meth:`request`."""
+        has_credentials = self.settings.authenticates
+        return Attempts(
+            self._tokens if authenticated and has_credentials else None,
+            retry or self._retry,
+            replayable=replayable,
+            lacks_credentials=authenticated and not has_credentials,
+            deadline=deadline,
+            clock=self.clock,
+            sleep=self.sleep,
+            jitter=self._jitter,
         )
 
-    async def _send(self, request: HttpRequest, token: Token | None) -> ApiResponse:
-        """Send *request* once; raise if there is no successful response."""
-        response = await self._transport.send(_with_token(request, token))
-        if response.status < 300:
-            return ApiResponse(request, response, self._wall_clock())
-        retry_after = retry_after_seconds(response.headers, now=_utc(self._wall_clock()))
-        raise api_error(request, response, retry_after=retry_after)
-
-    def _build(
-        self, method: str, url: str, payload: Mapping[str, Any] | None, timeout: float
+    def build(
+        self,
+        method: str,
+        url: str,
+        *,
+        payload: Mapping[str, Any] | None = None,
+        timeout: float = 0.0,
+        held_open: bool = False,
+        deadline: float | None = None,
     ) -> HttpRequest:
-        headers, body = self._headers, None
+        """
+        Return a request without its token. The parameters are those of :meth:`request`.
+
+        :param held_open: Whether the server holds the call open.
+        """
+        headers, body, secrets = self._headers, None, self._secrets
         if payload is not None:
             headers = {**headers, "Content-Type": "application/json"}
             body = json.dumps(payload).encode()
+            secrets = (*secrets, *secret_values(payload))
+        timeout = max(timeout, self.settings.request_timeout)
+        total_timeout = None
+        if deadline is not None:
+            total_timeout = max(deadline - self.clock(), _MIN_TIMEOUT)
+            timeout = min(timeout, total_timeout)
         return HttpRequest(
-            method, url, headers, body, timeout=max(timeout, self.settings.request_timeout)
+            method,
+            url,
+            headers,
+            body,
+            timeout=timeout,
+            total_timeout=total_timeout,
+            held_open=held_open,
+            secrets=secrets,
         )
 
-    async def _fresh_token(self) -> Token | None:
-        """Return a fresh token; ``None`` for an Airbyte without sign-in."""
-        if not self.settings.authenticates:
-            return None
-        token = self._token
-        if token and token.is_fresh(self.clock()):
-            return token
-        async with self._token_lock:
-            token = self._token
-            if token is None or not token.is_fresh(self.clock()):
-                token = self._token = await self._exchange_token()
-            return token
+    async def send(self, request: HttpRequest, token: Token | None) -> ApiResponse:
+        """
+        Send *request* once and return the successful response.
 
-    def _drop(self, token: Token) -> None:
-        # When several requests were rejected together, only the first drops the token.
-        if self._token is token:
-            self._token = None
+        :param token: From :meth:`Attempts.token`; ``None`` to send none.
+        :raises AirbyteDecodeError: The response is an HTML page, so it is not Airbyte's.
+        :raises AirbyteError: There is no successful response.
+        """
+        response = await self._transport.send(_with_token(request, token))
+        if response.status < 300:
+            successful = ApiResponse(request, response)
+            # Here, because a page of an ingress may be gone at the next attempt.
+            successful.reject_html()
+            if token:
+                self._tokens.accept(token)
+            return successful
+        retry_after = retry_after_seconds(response.headers, now=self._now())
+        error = api_error(_with_token(request, token), response, retry_after=retry_after)
+        if token and _is_refused_by_airbyte(error):
+            self._tokens.refuse(token, error)
+        raise error
 
-    async def _exchange_token(self) -> Token:
+    async def _exchange_token(self, deadline: float | None) -> Token:
         """Exchange client id and secret for a token, at the first endpoint that exists."""
-        credentials = {
-            "client_id": self.settings.client_id,
-            "client_secret": self.settings.client_secret,
-        }
         requested_at, wall_clock = self.clock(), self._wall_clock()
         missing: list[AirbyteApiError] = []
         misrouted: AirbyteError | None = None
         for url in self.settings.urls.tokens:
+            request = self.build(
+                "POST", url, payload=token_request(self.settings, url), deadline=deadline
+            )
             try:
-                response = await self.request(
-                    "POST", url, payload=credentials, replayable=True, authenticated=False
-                )
+                response = await self.send(request, None)
                 return response.decode(
                     lambda payload: Token.from_json(
                         payload, requested_at=requested_at, wall_clock=wall_clock
@@ -314,6 +253,92 @@ class AirbyteSession:
             f"ID) and Password (Client secret)."
         )
 
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._wall_clock(), tz=UTC)
+
+
+class Attempts:
+    """
+    The attempts of one request.
+
+    Whoever must do something before each attempt, such as read the job before each DELETE, drives
+    the attempts itself; :meth:`AirbyteSession.request` does so for everyone else.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenSource | None,
+        retry: RetryPolicy,
+        *,
+        replayable: bool,
+        lacks_credentials: bool,
+        deadline: float | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._tokens = tokens
+        self._retry = retry
+        self._replayable = replayable
+        self._lacks_credentials = lacks_credentials
+        self._deadline = deadline
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._began = clock()
+        self._made = 0
+        self._token_renewed = False
+
+    async def token(self) -> Token | None:
+        """
+        Return a fresh token for the next attempt; ``None`` for an Airbyte without sign-in.
+
+        :raises AirbyteError: There is none, and no attempt is left.
+        """
+        while self._tokens is not None:
+            try:
+                return await self._tokens.get(self._deadline)
+            except AirbyteError as error:
+                # The request itself was not sent, so every transient error can be retried.
+                await self._pause(error, replayable=True)
+        return None
+
+    async def pause_after(self, error: AirbyteError) -> None:
+        """
+        Wait until the next attempt.
+
+        A request with a refused token was not executed: it is sent again at once, with a new one.
+
+        :param error: The result of the last attempt, which is raised if no attempt is left.
+        :raises AirbyteConfigError: Airbyte requires a sign-in, and there are no credentials.
+        """
+        if _is_refused_by_airbyte(error):
+            if self._lacks_credentials:
+                raise AirbyteConfigError(
+                    "Login (Client ID) and Password (Client secret) of the Airflow connection "
+                    "are empty, but this Airbyte requires a sign-in: enter those of an "
+                    "application (User settings > Applications in Airbyte)."
+                ) from error
+            if self._tokens and not self._token_renewed:
+                self._token_renewed = True
+                return
+        await self._pause(error, replayable=self._replayable)
+
+    async def _pause(self, error: AirbyteError, *, replayable: bool) -> None:
+        self._made += 1
+        now = self._clock()
+        delay = self._retry.next_delay(
+            error,
+            replayable=replayable,
+            attempt=self._made,
+            elapsed=now - self._began,
+            jitter=self._jitter(),
+        )
+        if delay is None or (self._deadline is not None and now + delay >= self._deadline):
+            raise error
+        log.info("Retrying in %.1f s: %s", delay, error)
+        await self._sleep(delay)
+
 
 def _default_headers(given: Mapping[str, str]) -> Mapping[str, str]:
     """Return the headers of every request; those of the Airflow connection win."""
@@ -326,26 +351,16 @@ def _default_headers(given: Mapping[str, str]) -> Mapping[str, str]:
     return {**kept, **given}
 
 
-def _utc(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, tz=UTC)
+def _is_refused_by_airbyte(error: AirbyteError) -> TypeGuard[AirbyteAuthenticationError]:
+    """Whether Airbyte, and not a gateway before it, refused the token."""
+    return isinstance(error, AirbyteAuthenticationError) and error.problem.from_airbyte
 
 
 def _with_token(request: HttpRequest, token: Token | None) -> HttpRequest:
     if token is None:
         return request
-    return replace(request, headers={**request.headers, "Authorization": f"Bearer {token.value}"})
-
-
-def _requires_sign_in(error: AirbyteError) -> bool:
-    return isinstance(error, AirbyteAuthenticationError) and error.problem.from_airbyte
-
-
-def _page_items(payload: Any, build: Callable[[Any], T]) -> list[T]:
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    return _items(data, "field 'data' is missing or not a list", build)
-
-
-def _items(payload: Any, otherwise: str, build: Callable[[Any], T]) -> list[T]:
-    if not isinstance(payload, list):
-        raise AirbyteDecodeError(otherwise)
-    return [build(item) for item in payload]
+    return replace(
+        request,
+        headers={**request.headers, "Authorization": f"Bearer {token.value}"},
+        secrets=(*request.secrets, token.value),
+    )

@@ -108,6 +108,15 @@ def test_even_a_post_is_replayed_after_a_rejected_token(client, emulator, run):
     assert len(emulator.jobs) == 1
 
 
+def test_a_start_survives_that_new_tokens_are_refused_for_a_while(client, emulator, run, wire):
+    emulator.fail_next(JOBS, 401, times=None)
+    wire.after_seconds(30, emulator.clear_faults)
+
+    assert run(client.jobs.list()) == []
+
+    assert len(requests_to(emulator, PUBLIC)) < 10
+
+
 def test_a_rejected_new_token_raises_authentication_error(client, emulator, run, wire):
     emulator.fail_next(JOBS, 401, times=None)
 
@@ -115,9 +124,8 @@ def test_a_rejected_new_token_raises_authentication_error(client, emulator, run,
         run(client.jobs.list())
 
     assert not isinstance(failure.value, AirbyteCredentialsError)
-    assert requests_to(emulator, JOBS) == [401, 401]
-    assert requests_to(emulator, PUBLIC) == [200, 200]
-    assert wire.slept == []
+    assert sum(wire.slept) == pytest.approx(120)
+    assert len(requests_to(emulator, PUBLIC)) < 16
 
 
 NO_ENDPOINT = {
@@ -176,7 +184,7 @@ def test_a_500_of_generic_oidc_mentions_the_credentials(run):
     with pytest.raises(AirbyteServerError, match=r"errorId .* check Login \(Client ID\)"):
         run(client.jobs.list())
 
-    assert requests_to(emulator, PUBLIC) == [500] * 5
+    assert set(requests_to(emulator, PUBLIC)) == {500}
 
 
 def test_a_rotated_secret_is_rejected_when_the_token_expires(client, emulator, run):
@@ -241,7 +249,7 @@ def test_a_required_sign_in_names_the_empty_fields(emulator, wire, run):
 
 def test_a_sign_in_page_of_a_proxy_is_not_from_airbyte(emulator, wire, run):
     settings = settings_for(emulator, client_id="", client_secret="")
-    respond_with(emulator, JOBS, html_page(401))
+    respond_with(emulator, JOBS, html_page(401), times=None)
 
     with pytest.raises(AirbyteAuthenticationError, match="Check Host"):
         run(client_for(emulator, wire, settings=settings).jobs.list())
