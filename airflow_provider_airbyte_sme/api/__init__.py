@@ -1,6 +1,7 @@
 """An Airbyte client for sync and async Python. It never imports Airflow."""
 
 from airflow_provider_airbyte_sme.api.client import AirbyteClient
+from airflow_provider_airbyte_sme.api.creation import JobCreation
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteApiError,
     AirbyteAuthenticationError,
@@ -16,6 +17,8 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteRateLimitError,
     AirbyteRequestTimeoutError,
     AirbyteServerError,
+    AirbyteSettingsNotFoundError,
+    AirbyteStoppedError,
     AirbyteTransportError,
     Problem,
 )
@@ -72,6 +75,8 @@ __all__ = [
     "AirbyteServerError",
     "AirbyteSession",
     "AirbyteSettings",
+    "AirbyteSettingsNotFoundError",
+    "AirbyteStoppedError",
     "AirbyteTooFewRowsError",
     "AirbyteTransportError",
     "AirbyteUrls",
@@ -80,6 +85,7 @@ __all__ = [
     "HttpResponse",
     "Instance",
     "Job",
+    "JobCreation",
     "JobFailure",
     "JobStatus",
     "JobType",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
 from airflow_provider_airbyte_sme.api.models import AirbyteConnection
@@ -15,11 +15,26 @@ from airflow_provider_airbyte_sme.api.models import AirbyteConnection
 QueryValue = str | int
 
 # These patterns are strings, because most imports never need them compiled.
-# What people paste after the root of an Airbyte: an API root, a call from the documentation, or a
-# page of the UI.
-_PASTED_TAIL = (
-    r"/(?:api(?:/public)?(?:/v1)?(?:/applications/token|/health|/workspaces)?|workspaces(?:/.*)?)$"
+# What people paste after the root of an Airbyte: an API root, a call of either API, or a page of
+# the UI. The calls are listed, because an ingress may serve Airbyte below a path such as /api/v1.
+# docs/airbyte-api.md §1, §3.7, §8.1
+_CALLS = (
+    r"(?:applications|attempt|connections|connector_definitions|dataplanes|embedded|groups|health"
+    r"|(?:source|destination)(?:s|_definitions|_definition_specifications)|instance_configuration"
+    r"|jobs|logs|notifications|oauth|openapi|operations|organizations|permissions|regions|state"
+    r"|streams|tags|users|web_backend|workspaces)(?:/.*)?"
 )
+_API = rf"/api(?:/public)?(?:/v1(?:/{_CALLS})?)?"
+_PAGES = (
+    r"/(?:workspaces(?:/.*)?|organizations?/[\da-fA-F-]{8,}(?:/.*)?|auth/realms/.*"
+    r"|login|signup|setup)"
+)
+_PASTED_TAIL = rf"(?:{_API}|{_PAGES})$"
+# At the root, people write the path of Airbyte Cloud's API.
+_CLOUD_TAIL = rf"/v1(?:/{_CALLS})?"
+
+_HOST_NAME = r"[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63})*"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # The part of RFC 9110, 5.5 and 5.6.2, that both HTTP libraries send unchanged.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -27,7 +42,7 @@ _HEADER_VALUE = r"(?:[!-~](?:[ -~]*[!-~])?)?"
 
 # Airbyte Cloud has separate hosts for the API and the UI, and hides the config API.
 _CLOUD_API_HOST = "api.airbyte.com"
-_CLOUD_WEB_URL = "https://cloud.airbyte.com"
+_CLOUD_WEB_HOST = "cloud.airbyte.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +67,22 @@ class AirbyteUrls:
         Derive the roots from any form of the URL that people paste.
 
         :param url: The root, with or without a trailing slash; the root followed by ``/api``,
-            ``/api/v1`` or ``/api/public/v1``; a page of the UI; any of these below a sub-path;
-            ``https://api.airbyte.com/v1``. A missing scheme means https.
+            ``/api/v1`` or ``/api/public/v1``, or by a call below these; a page of the UI; any of
+            these below a sub-path; ``https://api.airbyte.com/v1``. A missing scheme means https.
+            Query and fragment are ignored.
         :raises AirbyteConfigError: It is not an http or https URL, or it contains credentials.
         """
-        text = url.strip()
-        if not text:
-            raise AirbyteConfigError(
-                "Host (Airbyte URL) of the Airflow connection is empty: enter the URL under which "
-                "people open Airbyte, such as https://airbyte.example.com."
+        parts = _split(url)
+        authority = _ascii_host(parts.hostname or "")
+        if authority in (_CLOUD_API_HOST, _CLOUD_WEB_HOST):
+            return cls(
+                public=f"https://{_CLOUD_API_HOST}/v1",
+                config=None,
+                web=f"https://{_CLOUD_WEB_HOST}",
             )
-        try:
-            parts = urlsplit(text if "://" in text else f"https://{text}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise _invalid_url() from None
-        if parts.scheme not in ("http", "https") or not host or re.search(r"\s", parts.netloc):
-            raise _invalid_url()
-        if "@" in parts.netloc:
-            raise AirbyteConfigError(
-                "Host (Airbyte URL) of the Airflow connection contains credentials: move them to "
-                "Login (Client ID) and Password (Client secret)."
-            )
-        if host == _CLOUD_API_HOST:
-            return cls(public=f"https://{host}/v1", config=None, web=_CLOUD_WEB_URL)
-        authority = f"[{host}]" if ":" in host else host
-        if port is not None:
-            authority = f"{authority}:{port}"
-        path = re.sub(_PASTED_TAIL, "", re.sub(r"/+", "/", parts.path).rstrip("/"))
-        root = f"{parts.scheme}://{authority}{path}"
+        if parts.port not in (None, _DEFAULT_PORTS[parts.scheme]):
+            authority = f"{authority}:{parts.port}"
+        root = f"{parts.scheme}://{authority}{_root_path(parts.path)}"
         return cls(public=f"{root}/api/public/v1", config=f"{root}/api/v1", web=root)
 
     @property
@@ -121,6 +123,70 @@ def _join(
     url = "/".join((root, *quoted))
     given = {name: value for name, value in query.items() if value is not None} if query else {}
     return f"{url}?{urlencode(given)}" if given else url
+
+
+def _split(url: str) -> SplitResult:
+    """
+    Split what was entered as the URL, and check everything but the host name.
+
+    :raises AirbyteConfigError: It is not an http or https URL, or it contains credentials.
+    """
+    text = url.strip().strip("\"'<>").strip()
+    if not text:
+        raise AirbyteConfigError(
+            "Host (Airbyte URL) of the Airflow connection is empty: enter the URL under which "
+            "people open Airbyte, such as https://airbyte.example.com."
+        )
+    # urlsplit() drops some control characters, the HTTP libraries refuse or quote others.
+    if re.search(r"[\s\x00-\x1f\x7f]", text.partition("?")[0]):
+        raise _invalid_url()
+    has_scheme = re.match(r"[A-Za-z][\w+.-]*://", text)
+    try:
+        parts = urlsplit(text if has_scheme else f"https://{text.removeprefix('//')}")
+        is_port_zero = parts.port == 0  # the property raises ValueError for what is no port
+    except ValueError:
+        raise _invalid_url() from None
+    if "@" in parts.netloc:
+        raise AirbyteConfigError(
+            "Host (Airbyte URL) of the Airflow connection contains credentials: move them to "
+            "Login (Client ID) and Password (Client secret)."
+        )
+    if parts.scheme not in _DEFAULT_PORTS or is_port_zero:
+        raise _invalid_url()
+    return parts
+
+
+def _ascii_host(host: str) -> str:
+    """
+    Return the host as it is looked up and sent: in ASCII, without the dot at the end.
+
+    :raises AirbyteConfigError: It is no host name and no IP address.
+    """
+    if ":" in host:
+        return f"[{host}]"  # urlsplit() has checked it
+    if not host.isascii():
+        # Late: rarely needed. requests depends on it, and both HTTP libraries convert hosts so.
+        import idna
+
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError:
+            raise _invalid_url() from None
+    host = host.removesuffix(".")
+    # "https" is a mistyped scheme, such as https:/airbyte.example.com.
+    if not re.fullmatch(_HOST_NAME, host) or host in _DEFAULT_PORTS:
+        raise _invalid_url()
+    return host
+
+
+def _root_path(path: str) -> str:
+    """Return the path below which Airbyte is served: without what people paste after it."""
+    path = re.sub(r"/+", "/", path).rstrip("/")
+    if re.fullmatch(_CLOUD_TAIL, path):
+        return ""
+    path = re.sub(_PASTED_TAIL, "", path)
+    stray_percent_signs = r"%(?![\dA-Fa-f]{2})"
+    return quote(re.sub(stray_percent_signs, "%25", path), safe="/%:@!$&'()*+,;=~")
 
 
 def _invalid_url() -> AirbyteConfigError:
@@ -199,6 +265,14 @@ class AirbyteSettings:
                     "for Airbyte's token: remove it, or clear Login (Client ID) and Password."
                 )
         object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not appear in any message."""
+        parts = urlsplit(self.proxy)
+        proxy_password = unquote(parts.password) if parts.password else ""
+        values = (self.client_secret, parts.password or "", proxy_password, *self.headers.values())
+        return tuple(filter(None, values))
 
     @property
     def authenticates(self) -> bool:

@@ -7,9 +7,10 @@ and sleeps. Times are seconds on the driver's own clock.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from airflow_provider_airbyte_sme.api.errors import AirbyteError
+from airflow_provider_airbyte_sme.api.errors import AirbyteApiError, AirbyteError
 from airflow_provider_airbyte_sme.api.job_errors import AirbyteJobTimeoutError
 from airflow_provider_airbyte_sme.api.models import Job
 from airflow_provider_airbyte_sme.api.retry import is_outage
@@ -19,6 +20,8 @@ DEFAULT_POLL_INTERVAL = 10.0
 FAILURE_BUDGET = 600.0
 # Seconds between two reads during an outage, so that a wait with a long interval sees its end.
 MAX_OUTAGE_PAUSE = 60.0
+# Seconds. A shorter rest of time counts as none: clocks are floating-point numbers.
+_SHORTEST_PAUSE = 0.001
 
 
 class Outage(NamedTuple):
@@ -34,16 +37,23 @@ class Outage(NamedTuple):
     poll_interval: float
     budget: float = FAILURE_BUDGET
 
+    @property
+    def deadline(self) -> float:
+        """When to give up."""
+        return self.began + self.budget
+
     def next_read(self, error: AirbyteError, *, now: float) -> float | None:
         """
         Decide what follows a failed read.
 
-        :return: Seconds until the next read; ``None`` to give up, because *error* is permanent or
-            the budget is spent.
+        :return: Seconds until the next read, up to ``MAX_OUTAGE_PAUSE``; ``None`` to give up,
+            because *error* is permanent or the budget is spent.
         """
         if not is_outage(error) or self._is_spent(now):
             return None
-        return min(self.poll_interval, MAX_OUTAGE_PAUSE)
+        # Retry-After, of a gateway or a CDN.
+        demanded = (isinstance(error, AirbyteApiError) and error.retry_after) or 0.0
+        return min(max(self.poll_interval, demanded), MAX_OUTAGE_PAUSE, self.deadline - now)
 
     def message(self, error: AirbyteError, *, now: float) -> str:
         """Return the warning about a failed read; empty if *error* is permanent."""
@@ -51,14 +61,13 @@ class Outage(NamedTuple):
             return ""
         lasted = duration_text(now - self.began)
         if self._is_spent(now):
-            return f"No good response from Airbyte for {lasted}: giving up."
+            return f"No good response for {lasted}: giving up."
         return (
-            f"No good response from Airbyte for {lasted}, giving up after "
-            f"{duration_text(self.budget)}: {error}"
+            f"No good response for {lasted}, giving up after {duration_text(self.budget)}: {error}"
         )
 
     def _is_spent(self, now: float) -> bool:
-        return now - self.began >= self.budget
+        return self.deadline - now < _SHORTEST_PAUSE
 
 
 class Wait(NamedTuple):
@@ -79,8 +88,9 @@ class Wait(NamedTuple):
     connection_name: str = ""
 
     def outage(self, *, now: float) -> Outage:
-        """Return the failure budget of the reads that begin *now*."""
-        return Outage(now, self.poll_interval, self.failure_budget)
+        """Return the failure budget of the reads that begin *now*, at most the time left."""
+        left = self._left(now)
+        return Outage(now, self.poll_interval, max(0.0, min(self.failure_budget, left)))
 
     def next_read(self, job: Job, *, now: float) -> float | None:
         """
@@ -91,16 +101,36 @@ class Wait(NamedTuple):
         """
         if job.is_terminal:
             return None
-        if self.timeout is None:
-            return self.poll_interval
-        left = self.timeout - (now - self.began)
-        if left <= 0:
-            raise AirbyteJobTimeoutError(
-                f"{job.describe(self.connection_name)} is still {job.status} after a wait of "
-                f"{duration_text(self.timeout)}.",
-                job=job,
-            )
+        left = self._left(now)
+        if left < _SHORTEST_PAUSE:
+            raise self.timeout_error(job)
         return min(self.poll_interval, left)
+
+    def raise_if_over(self, job: Job | None, error: AirbyteError, *, now: float) -> None:
+        """
+        Decide what an outage that was given up means.
+
+        :param job: The job as last read; ``None`` if it was never read.
+        :raises AirbyteJobTimeoutError: The time of the wait is over.
+        """
+        if job is not None and is_outage(error) and self._left(now) < _SHORTEST_PAUSE:
+            raise self.timeout_error(job, f"; it could not be read any more: {error}") from error
+
+    def _left(self, now: float) -> float:
+        return math.inf if self.timeout is None else self.timeout - (now - self.began)
+
+    def timeout_error(self, job: Job, reason: str = "") -> AirbyteJobTimeoutError:
+        """
+        Return the error that ends the wait when its time is over.
+
+        :param job: The job as last read.
+        :param reason: What is added to the message.
+        """
+        return AirbyteJobTimeoutError(
+            f"{job.describe(self.connection_name)} is still {job.status} and the time to wait for "
+            f"it is over{reason.rstrip('.')}.",
+            job=job,
+        )
 
     def change(self, job: Job, previous_status: str) -> str:
         """Return the message about a change of status; empty if there is none."""

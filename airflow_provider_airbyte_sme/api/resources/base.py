@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from airflow_provider_airbyte_sme.api.session import AirbyteSession, Page
+from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.retry import RetryPolicy
+from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import QueryValue
 
 # docs/airbyte-api.md §7
@@ -52,22 +54,51 @@ class ReadableResource(Generic[T]):
         :param resource_id: Its id.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        response = await self._session.request("GET", self._url(resource_id))
+        return await self._get(resource_id)
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        """Return the time on the session's clock after *timeout* seconds."""
+        return None if timeout is None else self._session.clock() + timeout
+
+    async def _get(
+        self,
+        resource_id: str | int,
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> T:
+        response = await self._session.request(
+            "GET", self._url(resource_id), deadline=deadline, retry=retry
+        )
         return response.decode(self.model.from_json)
 
-    async def _list_page(self, query: Query, *, limit: int, offset: int) -> Page[T]:
+    async def _list_page(
+        self, query: Query, *, limit: int, offset: int, deadline: float | None = None
+    ) -> Page[T]:
         url = self._url(query={"limit": limit, "offset": offset, **query})
-        response = await self._session.request("GET", url)
+        response = await self._session.request("GET", url, deadline=deadline)
         return response.decode_page(self.model.from_json)
 
-    async def _list_all(self, query: Query) -> list[T]:
-        """Read all pages by offset: the server's links are unusable (docs/airbyte-api.md §7)."""
+    async def _list_all(
+        self, query: Query, *, limit: int | None = None, offset: int = 0
+    ) -> list[T]:
+        """
+        Read all pages by offset: the server's links are unusable (docs/airbyte-api.md §7).
+
+        :param limit: How many to read at most; ``None`` for all.
+        :param offset: How many to skip.
+        """
         items: list[T] = []
-        while True:
-            page = await self._list_page(query, limit=MAX_PAGE_SIZE, offset=len(items))
+        sent = 0
+        while limit is None or len(items) < limit:
+            left = MAX_PAGE_SIZE if limit is None else limit - len(items)
+            size = min(MAX_PAGE_SIZE, left)
+            page = await self._list_page(query, limit=size, offset=offset + sent)
             items += page.items
-            if len(page.items) < MAX_PAGE_SIZE:  # a short page is the last
-                return items
+            sent += page.sent
+            if page.sent < size:  # a short page is the last
+                break
+        return items
 
     def _url(self, *segments: str | int, query: Query | None = None) -> str:
         return self._session.settings.urls.public_url(self.path, *segments, query=query)

@@ -15,14 +15,18 @@ class Connections(Resource[AirbyteConnection]):
     model = AirbyteConnection
     write_timeout = 600.0
 
-    async def get(self, connection_id: str | int) -> AirbyteConnection:
+    async def get(
+        self, connection_id: str | int, *, timeout: float | None = None
+    ) -> AirbyteConnection:
         """
         Read one connection, a deleted one too.
 
         :param connection_id: UUID of the connection.
+        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+            the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await super().get(connection_id)
+        return await self._get(connection_id, deadline=self._deadline(timeout))
 
     async def list(
         self,

@@ -29,8 +29,8 @@ class System:
         :raises AirbyteError: Airbyte is unreachable or not healthy.
         """
         url = self._session.settings.urls.public_url("health")
-        response = await self._session.request("GET", url, authenticated=False)
-        response.reject_html()  # a healthy Airbyte responds with plain text, not with JSON
+        # The body is not decoded: a healthy Airbyte responds with plain text, not with JSON.
+        await self._session.request("GET", url, authenticated=False)
 
     async def get_instance(self) -> Instance:
         """Read edition and version. What Airbyte does not report stays ``None``."""

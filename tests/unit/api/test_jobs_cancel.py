@@ -8,8 +8,9 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteTransportError,
     HttpResponse,
 )
+from airflow_provider_airbyte_sme.api.resources.jobs import DETAILS_PATIENCE
 from tests.unit.api.doubles import client_for, fail_sent, fail_unsent, requests_to, settings_for
-from tests.unit.api.responses import html_page
+from tests.unit.api.responses import JOB, html_page, json_response
 
 GET, DELETE = "GET /jobs/{jobId}", "DELETE /jobs/{jobId}"
 
@@ -77,6 +78,13 @@ def test_a_job_that_ends_before_the_delete_is_returned_as_it_ended(
     assert calls(emulator) == [("GET", 200), ("DELETE", 409), ("GET", 200)]
 
 
+NOT_RUNNING = {
+    "status": 409,
+    "type": "https://reference.airbyte.com/reference/errors#409-state-conflict",
+    "title": "state-conflict",
+    "detail": "State conflict",
+    "data": {"message": "Job is not currently running"},
+}
 EXECUTED = {
     "lost response": lambda emulator, wire: emulator.drop_next(DELETE),
     "timeout": lambda emulator, wire: emulator.hang_next(DELETE, seconds=1000),
@@ -134,14 +142,27 @@ def test_a_second_attempt_does_not_cancel_a_newer_job(client, emulator, wire, ru
     assert [job.status for job in emulator.jobs.values()] == ["succeeded", "running"]
 
 
-def test_a_cancel_is_given_up_after_five_attempts(client, emulator, running, run):
+def test_a_cancel_is_given_up_within_a_minute(client, emulator, running, run):
+    began = emulator.clock.time()
     emulator.fail_next(DELETE, 503, times=None)
 
     with pytest.raises(AirbyteServerError):
         run(client.jobs.cancel(running))
 
-    assert requests_to(emulator, DELETE) == [503] * 5
-    assert requests_to(emulator, GET) == [200] * 5
+    assert emulator.clock.time() - began <= 60
+    deletes = requests_to(emulator, DELETE)
+    assert set(deletes) == {503}
+    assert requests_to(emulator, GET) == [200] * len(deletes)
+
+
+def test_a_cancel_during_an_outage_is_given_up_within_a_minute(client, emulator, running, run):
+    began = emulator.clock.time()
+    emulator.fail_next("*", 503, times=None)
+
+    with pytest.raises(AirbyteServerError):
+        run(client.jobs.cancel(running))
+
+    assert emulator.clock.time() - began <= 60
 
 
 def test_an_unreadable_job_is_not_cancelled(client, emulator, running, run):
@@ -163,8 +184,65 @@ def test_a_reader_may_not_cancel_a_job(emulator, wire, running, run):
     assert len(requests_to(emulator, DELETE)) == 1
 
 
-def test_a_rejected_token_is_renewed_and_the_job_cancelled(client, emulator, wire, running, run):
+def test_a_job_is_read_again_after_a_refused_token(client, emulator, wire, running, run):
     wire.before_next("DELETE", emulator.revoke_tokens)
 
     assert run(client.jobs.cancel(running)).is_cancelled
-    assert calls(emulator) == [("GET", 200), ("DELETE", 401), ("DELETE", 200)]
+    assert calls(emulator) == [("GET", 200), ("DELETE", 401), ("GET", 200), ("DELETE", 200)]
+
+
+def test_a_refused_token_does_not_cancel_a_newer_job(client, emulator, wire, running, run):
+    emulator.script_job(statuses=[("running", None)])
+
+    def replace_job():
+        emulator.revoke_tokens()
+        emulator.finish_job(running)
+        emulator.start_sync()
+
+    wire.before_next("DELETE", replace_job)
+
+    assert run(client.jobs.cancel(running)).has_succeeded
+    assert [job.status for job in emulator.jobs.values()] == ["succeeded", "running"]
+
+
+def test_a_cancelled_job_whose_status_lags_is_read_until_it_has_ended(
+    client, emulator, wire, running, run
+):
+    lagging = json_response({**JOB, "jobId": running, "status": "running"})
+    wire.replace_next_response("DELETE", lagging)
+
+    assert run(client.jobs.cancel(running)).is_cancelled
+
+
+def test_a_job_that_runs_on_after_its_cancel_is_returned_as_running(
+    client, emulator, wire, running, run
+):
+    still_running = json_response({**JOB, "jobId": running, "status": "running"})
+    wire.replace_next_response("DELETE", still_running)
+    for _ in range(10):
+        wire.replace_next_response("GET", still_running)
+
+    assert run(client.jobs.cancel(running)).status == "running"
+    assert len(requests_to(emulator, DELETE)) == 1
+
+
+def test_a_job_that_runs_on_after_a_conflict_is_returned_as_running(
+    client, emulator, wire, running, run
+):
+    emulator.fail_next(DELETE, 409, body=NOT_RUNNING)
+
+    assert run(client.jobs.cancel(running)).status == "running"
+    assert len(requests_to(emulator, DELETE)) == 1
+
+
+def test_a_job_that_cannot_be_read_after_its_cancel_is_returned_as_last_read(
+    client, emulator, wire, running, run
+):
+    lagging = json_response({**JOB, "jobId": running, "status": "running"})
+    wire.replace_next_response("DELETE", lagging)
+    wire.before_next("DELETE", lambda: emulator.fail_next(GET, 503, times=None))
+    began = emulator.clock.time()
+
+    assert run(client.jobs.cancel(running)).status == "running"
+    assert emulator.jobs[running].status == "cancelled"
+    assert emulator.clock.time() - began <= DETAILS_PATIENCE

@@ -1,6 +1,8 @@
 """A job is created exactly once, even if the response to its creation is lost."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -9,13 +11,18 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteConflictError,
     AirbyteConnectionNotActiveError,
     AirbyteCredentialsError,
+    AirbyteDecodeError,
+    AirbyteJobCancelledError,
     AirbyteNotFoundError,
     AirbytePermissionError,
     AirbyteRateLimitError,
     AirbyteServerError,
+    AirbyteStoppedError,
     AirbyteTransportError,
     HttpResponse,
+    JobCreation,
     Ownership,
+    run_blocking,
 )
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.doubles import (
@@ -26,7 +33,7 @@ from tests.unit.api.doubles import (
     requests_to,
     settings_for,
 )
-from tests.unit.api.responses import html_page, json_response
+from tests.unit.api.responses import JOB, html_page, json_response
 
 POST = "POST /jobs"
 
@@ -121,7 +128,7 @@ def test_several_searches_precede_a_second_creation(client, emulator, wire, run)
 
     run(client.jobs.create(emulator.connection_id))
 
-    assert wire.calls == ["POST", "GET", "GET", "GET", "POST"]
+    assert wire.calls == ["GET", "POST", "GET", "GET", "GET", "GET", "POST"]
     assert wire.slept == [0.0, 3.0, 7.0]
 
 
@@ -133,7 +140,7 @@ def test_a_job_that_appears_late_is_found(client, emulator, wire, run):
 
     assert list(emulator.jobs) == [created.job_id]
     assert created.ownership is Ownership.FOUND
-    assert wire.calls == ["POST", "GET", "GET"]
+    assert wire.calls == ["GET", "POST", "GET", "GET"]
 
 
 def test_a_job_that_blocks_the_second_creation_is_found_to_be_ours(client, emulator, wire, run):
@@ -158,46 +165,191 @@ def test_a_creation_is_given_up_after_three_ambiguous_attempts(client, emulator,
     assert emulator.jobs == {}
 
 
-def test_the_oldest_job_since_the_creation_is_ours(client, emulator, run):
-    since = emulator.clock.time()
-    first = emulator.start_sync()
-    emulator.finish_job(first)
-    emulator.start_sync()
-
-    job = run(client.jobs.find_since(emulator.connection_id, since=since))
-
-    assert job.job_id == first
+def finished_sync(emulator):
+    job_id = emulator.start_sync()
+    emulator.finish_job(job_id)
+    return job_id
 
 
-def test_a_job_of_another_type_is_not_ours(client, emulator, run):
-    since = emulator.clock.time()
-    emulator.start_sync()
+def test_several_jobs_after_a_lost_response_are_foreign_and_the_newest_is_new_enough(
+    client, emulator, wire, run, caplog
+):
+    emulator.drop_next(POST)
+    wire.before_next("GET", lambda: None)  # the read of the newest job before the POST
 
-    assert run(client.jobs.find_since(emulator.connection_id, "clear", since=since)) is None
-    assert run(client.jobs.find_since(emulator.connection_id, "sync", since=since)) is not None
+    def replace_our_job_by_another():
+        emulator.finish_job(max(emulator.jobs))
+        emulator.start_sync()
+
+    wire.before_next("GET", replace_our_job_by_another)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [1, created.job_id]
+    assert created.ownership is Ownership.FOREIGN
+    assert not created.is_in_the_way
+    assert "nobody can tell which of them is ours" in caplog.text
 
 
-def test_a_job_of_the_second_before_may_be_ours(client, emulator, run):
-    # Airbyte returns whole seconds.
-    emulator.start_sync()
-    emulator.advance(1)
-    assert run(client.jobs.find_since(emulator.connection_id, since=emulator.clock.time()))
+@pytest.mark.parametrize("job_type", ["clear", "reset"])
+def test_a_job_of_another_type_is_no_candidate(client, emulator, wire, run, job_type):
+    emulator.drop_next(POST)
+    wire.before_next("GET", lambda: None)
+    wire.before_next("GET", lambda: finish_and_start(emulator, job_type))
 
-    emulator.advance(60)
-    assert not run(client.jobs.find_since(emulator.connection_id, since=emulator.clock.time()))
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert created.job_id == 1
+    assert created.ownership is Ownership.FOUND
 
 
-class WireWithoutDate(Wire):
-    """Leads to a server whose responses have no ``Date`` header."""
+def finish_and_start(emulator, job_type):
+    emulator.finish_job(max(emulator.jobs))
+    other_client = client_for(emulator, Wire(emulator))
+    run_blocking(other_client.jobs.create(emulator.connection_id, job_type))
+
+
+DATES = {
+    "no date": lambda now: "",
+    "unreadable date": lambda now: "yesterday",
+    "five minutes old": lambda now: format_datetime(now - timedelta(minutes=5), usegmt=True),
+    "two minutes ahead": lambda now: format_datetime(now + timedelta(minutes=2), usegmt=True),
+    "a year ahead": lambda now: format_datetime(now + timedelta(days=365), usegmt=True),
+}
+
+
+class WireWithDate(Wire):
+    """Leads to a server whose responses have another ``Date`` header."""
+
+    def __init__(self, emulator, date):
+        super().__init__(emulator)
+        self.date = lambda: date(datetime.fromtimestamp(emulator.clock.time(), tz=UTC))
 
     async def send(self, request):
         response = await super().send(request)
-        return replace(response, headers={**response.headers, "date": ""})
+        return replace(response, headers={**response.headers, "date": self.date()})
 
 
-def test_a_server_without_a_date_header_is_assumed_to_have_our_time(emulator, run):
-    client = client_for(emulator, WireWithoutDate(emulator))
-    emulator.drop_next(POST)
+@pytest.mark.parametrize("date", DATES.values(), ids=DATES)
+class TestDatesDoNotMatter:
+    def test_our_job_is_ours(self, emulator, run, date):
+        finished_sync(emulator)
+        client = client_for(emulator, WireWithDate(emulator, date))
+
+        assert run(client.jobs.create(emulator.connection_id)).ownership is Ownership.STARTED
+
+    def test_a_job_whose_response_was_lost_is_found(self, emulator, run, date):
+        earlier = finished_sync(emulator)
+        client = client_for(emulator, WireWithDate(emulator, date))
+        emulator.drop_next(POST)
+
+        created = run(client.jobs.create(emulator.connection_id))
+
+        assert list(emulator.jobs) == [earlier, created.job_id]
+        assert created.ownership is Ownership.FOUND
+
+    def test_a_finished_job_is_not_taken_for_ours(self, emulator, run, date):
+        earlier = finished_sync(emulator)
+        wire = WireWithDate(emulator, date)
+        wire.before_next("POST", fail_sent)
+
+        created = run(client_for(emulator, wire).jobs.create(emulator.connection_id))
+
+        assert created.job_id == earlier + 1
+        assert created.ownership is Ownership.STARTED
+
+
+@pytest.fixture
+def slow_starter(emulator):
+    """A connection whose next job stays pending, without an attempt."""
+    connection_id = emulator.add_connection("busy")
+    emulator.script_job(connection_id, statuses=[("pending", None)])
+    return connection_id
+
+
+def test_a_job_that_was_scheduled_a_moment_before_is_foreign(
+    client, emulator, wire, run, slow_starter
+):
+    scheduled = emulator.start_sync(slow_starter)
+
+    created = run(client.jobs.create(slow_starter))
+
+    assert created.job_id == scheduled
+    assert created.ownership is Ownership.FOREIGN
+    assert created.is_in_the_way
+
+
+def test_the_task_whose_job_another_task_cancels_says_how_that_can_happen(
+    client, emulator, wire, run, slow_starter
+):
+    """Two tasks in the same instant read the same newest job, and get the same new one."""
+    wire.before_next("POST", lambda: emulator.start_sync(slow_starter))
+
+    created = run(client.jobs.create(slow_starter))
+    emulator.cancel_job(created.job_id)
+    job = run(client.jobs.get(created.job_id))
+
+    assert created.ownership is Ownership.STARTED
+    with pytest.raises(AirbyteJobCancelledError, match="another task that was given the same job"):
+        run(client.jobs.ensure_succeeded(job))
+
+
+def test_a_job_that_is_scheduled_during_a_rate_limit_is_foreign(
+    client, emulator, wire, run, slow_starter
+):
+    emulator.fail_next(POST, 429)
+    wire.after_next_sleep(lambda: emulator.start_sync(slow_starter))
+
+    created = run(client.jobs.create(slow_starter))
+
+    assert created.ownership is Ownership.FOREIGN
+    assert created.is_in_the_way
+
+
+def test_a_job_that_is_scheduled_while_a_token_is_renewed_is_foreign(
+    client, emulator, wire, run, slow_starter
+):
+    run(client.workspaces.list())
+    wire.before_next("POST", emulator.revoke_tokens)
+    wire.before_next("", lambda: emulator.start_sync(slow_starter))
+
+    created = run(client.jobs.create(slow_starter))
+
+    assert created.ownership is Ownership.FOREIGN
+    assert created.is_in_the_way
+
+
+def test_a_job_of_another_type_that_is_returned_is_in_the_way(client, emulator, wire, run):
+    wire.replace_next_response("POST", json_response({**JOB, "jobId": 7, "jobType": "refresh"}))
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert (created.job_id, created.ownership) == (7, Ownership.FOREIGN)
+    assert created.is_in_the_way
+
+
+def test_the_late_job_of_a_lost_post_is_found_when_the_second_post_returns_it(
+    client, emulator, wire, run, slow_starter
+):
+    wire.before_next("POST", fail_sent)
+    for _ in range(4):  # before the first POST, and the three searches
+        wire.before_next("GET", lambda: None)
+    wire.before_next("GET", lambda: emulator.start_sync(slow_starter))
+
+    created = run(client.jobs.create(slow_starter))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+
+
+def test_the_late_job_of_a_lost_post_is_found_although_it_has_ended_before_the_next_post(
+    client, emulator, wire, run
+):
+    wire.before_next("POST", fail_sent)
+    emulator.fail_next(POST, 429)  # the second POST
+    for _ in range(2):
+        wire.after_next_sleep(lambda: None)  # the searches
+    wire.after_next_sleep(lambda: finished_sync(emulator))
 
     created = run(client.jobs.create(emulator.connection_id))
 
@@ -205,9 +357,91 @@ def test_a_server_without_a_date_header_is_assumed_to_have_our_time(emulator, ru
     assert created.ownership is Ownership.FOUND
 
 
-def test_the_search_for_a_job_survives_an_outage(client, emulator, run):
+def test_a_job_that_appears_after_a_creation_was_given_up_is_not_found_by_the_next_one(
+    client, emulator, wire, run
+):
+    refresh = emulator.start_sync(job_type="refresh")
+    creation = JobCreation("sync")
+    wire.before_next("POST", fail_sent)
+    with pytest.raises(AirbyteConflictError):
+        run(client.jobs.create(emulator.connection_id, creation=creation))
+    is_in_doubt = creation.baseline is not None
+    emulator.finish_job(refresh)
+    scheduled = finished_sync(emulator)
+
+    created = run(client.jobs.create(emulator.connection_id, creation=creation))
+
+    assert not is_in_doubt
+    assert created.job_id > scheduled
+    assert created.ownership is Ownership.STARTED
+
+
+def test_unreadable_jobs_forbid_a_start(client, emulator, wire, run):
+    wire.replace_next_response("GET", json_response({"data": [{"jobId": "?"}]}))
+
+    with pytest.raises(AirbyteDecodeError, match="field 'jobId' must be int"):
+        run(client.jobs.create(emulator.connection_id))
+
+    assert requests_to(emulator, POST) == []
+
+
+class TestStop:
+    """A signal handler stops a creation at any point: then no POST goes out any more."""
+
+    @pytest.mark.parametrize(
+        "at", ["POST /applications/token", "GET /jobs"], ids=["sign-in", "first read"]
+    )
+    def test_a_creation_stopped_before_its_post_sends_none(self, client, emulator, wire, run, at):
+        creation = JobCreation("sync")
+        wire.before_next("" if "token" in at else "GET", creation.stop)
+
+        with pytest.raises(AirbyteStoppedError):
+            run(client.jobs.create(emulator.connection_id, creation=creation))
+
+        assert requests_to(emulator, POST) == []
+        assert creation.baseline is None
+
+    def test_a_creation_stopped_during_a_rate_limit_sends_no_second_post(
+        self, client, emulator, wire, run
+    ):
+        creation = JobCreation("sync")
+        emulator.fail_next(POST, 429)
+        wire.after_next_sleep(creation.stop)
+
+        with pytest.raises(AirbyteStoppedError):
+            run(client.jobs.create(emulator.connection_id, creation=creation))
+
+        assert requests_to(emulator, POST) == [429]
+        assert creation.baseline is None
+
+    def test_a_creation_interrupted_during_its_post_leaves_its_baseline(
+        self, client, emulator, wire, run
+    ):
+        earlier = finished_sync(emulator)
+        creation = JobCreation("sync")
+
+        def interrupt():
+            raise KeyboardInterrupt
+
+        wire.before_next("POST", interrupt)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(client.jobs.create(emulator.connection_id, creation=creation))
+
+        assert creation.baseline == earlier
+
+    def test_a_job_is_created_once_and_known(self, client, emulator, run):
+        creation = JobCreation("sync")
+
+        created = run(client.jobs.create(emulator.connection_id, creation=creation))
+
+        assert creation.created == created
+        assert creation.baseline is None
+
+
+def test_the_search_for_a_job_survives_an_outage(client, emulator, wire, run):
     emulator.drop_next(POST)
-    emulator.fail_next("GET /jobs", 503, times=20)
+    wire.before_next("POST", lambda: emulator.fail_next("GET /jobs", 503, times=20))
 
     created = run(client.jobs.create(emulator.connection_id))
 
@@ -293,6 +527,18 @@ def test_a_job_that_the_server_missed_is_found(client, emulator, wire, run):
     assert created.ownership is Ownership.FOUND
 
 
+def test_a_job_that_the_server_missed_is_found_although_the_connection_cannot_be_read(
+    client, emulator, wire, run
+):
+    wire.replace_next_response("POST", json_response(STATE_CONFLICT, 409))
+    emulator.fail_next("GET /connections/{connectionId}", 503, times=None)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+
+
 def test_a_job_that_never_appears_raises_conflict_error(client, emulator, run):
     emulator.fail_next(POST, 409, times=None, body=STATE_CONFLICT)
 
@@ -322,12 +568,12 @@ def test_an_unsupported_job_type_raises_bad_request_error(client, emulator, run,
     assert len(requests_to(emulator, POST)) == 1
 
 
-@pytest.mark.parametrize("connection_id", ["no-uuid", "18dccc91-0ab1-4f72-9ed7-0b8fc27c5826", ""])
+@pytest.mark.parametrize("connection_id", ["no-uuid", "18dccc91-0ab1-4f72-9ed7-0b8fc27c5826"])
 def test_an_unknown_connection_raises_permission_error(client, emulator, run, connection_id):
     with pytest.raises(AirbytePermissionError, match="the id does not exist in this Airbyte"):
         run(client.jobs.create(connection_id))
 
-    assert len(requests_to(emulator, POST)) == 1
+    assert requests_to(emulator, POST) == []
 
 
 def test_an_unknown_connection_raises_not_found_error_for_an_administrator(run):
@@ -362,7 +608,6 @@ def test_a_failed_token_exchange_causes_no_search(client, emulator, wire, run):
         run(client.jobs.create(emulator.connection_id))
 
     assert wire.calls == []
-    assert wire.slept == [1.0, 2.0, 4.0, 8.0]
 
 
 def test_an_unreachable_airbyte_causes_no_search(client, emulator, run):
@@ -380,5 +625,6 @@ def test_a_persistent_rate_limit_causes_no_search(client, emulator, run):
     with pytest.raises(AirbyteRateLimitError, match="Nothing was executed"):
         run(client.jobs.create(emulator.connection_id))
 
-    assert requests_to(emulator, POST) == [429] * 5
-    assert requests_to(emulator, "GET /jobs") == []
+    posts = requests_to(emulator, POST)
+    assert set(posts) == {429}
+    assert len(posts) == len(requests_to(emulator, "GET /jobs"))

@@ -8,7 +8,9 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteJobCancelledError,
     AirbyteJobFailedError,
     Job,
+    run_blocking,
 )
+from airflow_provider_airbyte_sme.api.resources.jobs import DETAILS_PATIENCE
 from tests.unit.api.doubles import AIRBYTE, client_for, requests_to, settings_for
 from tests.unit.api.responses import html_page
 
@@ -91,8 +93,9 @@ def test_the_error_for_a_cancelled_job_is_one_line(client, emulator, ended, page
 
     assert str(failure.value) == (
         f"Job 1 of connection 'Sample data to Warehouse' ({emulator.connection_id}) was cancelled "
-        f"after 30 s with 0 rows, by a person, by a reset, or because no data worker was free: "
-        f"start it again. {page}"
+        f"after 30 s with 0 rows, by a person, by a reset, because no data worker was free, "
+        f"or by another task that was given the same job: start it again. If several tasks sync "
+        f"this connection, use max_active_runs=1 or a pool. {page}"
     )
     assert failure.value.job is job
     assert requests_to(emulator, REASONS) == []
@@ -188,3 +191,21 @@ def test_the_reason_of_a_failure_can_be_read(client, failed, run):
         "config_error",
         "Login refused.",
     )
+
+
+AWAY = {
+    "error 503": lambda emulator, route: emulator.fail_next(route, 503, times=None),
+    "silence": lambda emulator, route: emulator.hang_next(route, 1000, times=None),
+}
+
+
+@pytest.mark.parametrize("fault", AWAY.values(), ids=AWAY)
+def test_details_that_cannot_be_read_hold_up_a_task_for_seconds(client, emulator, failed, fault):
+    for route in (CONNECTION, REASONS):
+        fault(emulator, route)
+    began = emulator.clock.time()
+
+    with pytest.raises(AirbyteJobFailedError):
+        run_blocking(client.jobs.ensure_succeeded(failed))
+
+    assert emulator.clock.time() - began <= 2 * DETAILS_PATIENCE

@@ -137,6 +137,14 @@ def test_a_delete_is_retried_after_a_503(client, emulator, wire, run):
     assert wire.slept == [1.0]
 
 
+def test_a_page_instead_of_the_response_to_a_delete_is_no_success(client, emulator, run):
+    emulator.html_next(DELETE)
+
+    run(client.workspaces.delete(emulator.workspace_id))
+
+    assert requests_to(emulator, DELETE) == [200, 204]
+
+
 def test_a_delete_is_retried_after_a_lost_response(client, emulator, run):
     emulator.drop_next(DELETE)
 

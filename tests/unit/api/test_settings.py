@@ -44,6 +44,17 @@ def root_of(url: str) -> str:
         "/api/v1/applications/token",
         "/api/public/v1/applications/token",
         "/api/public/v1/workspaces?limit=1",
+        "/api/public/v1/jobs",
+        "/api/public/v1/jobs/42/",
+        "/api/public/v1/#/jobs",
+        "/api/v1/connections/sync",
+        "/api/v1/source_definitions/list",
+        "/api/v1/web_backend/connections/list",
+        "/login",
+        "/login?loginRedirect=https://airbyte.example.com/workspaces/744c1f5e",
+        "/setup",
+        "/organization/00000000-0000-0000-0000-000000000000/settings/general",
+        "/auth/realms/airbyte/protocol/openid-connect/auth?client_id=airbyte-webapp",
         "/workspaces",
         "/workspaces/744c1f5e/connections/18dccc91/timeline?jobId=7&openLogs=true#attempt",
     ],
@@ -55,6 +66,10 @@ def root_of(url: str) -> str:
         "http://airbyte-server.airbyte.svc:8001",
         "https://tools.example.com/airbyte",
         "https://tools.example.com/data/api-gateway",
+        "https://tools.example.com/api/airbyte",
+        "https://tools.example.com/api/v1/airbyte",
+        "https://tools.example.com/organization/airbyte",
+        "https://tools.example.com/airbyte/v1",
         "http://localhost:8000",
         "http://[::1]:8001",
     ],
@@ -71,14 +86,44 @@ def test_the_root_is_found_whatever_is_pasted_after_it(root, pasted):
         pytest.param(f"  {ROOT}\n", ROOT, id="surrounding whitespace"),
         pytest.param("HTTPS://Airbyte.Example.COM", ROOT, id="upper case"),
         pytest.param(f"{ROOT}//api//v1", ROOT, id="double slashes"),
+        pytest.param("//airbyte.example.com/", ROOT, id="double slash instead of a scheme"),
+        pytest.param(f'"{ROOT}/"', ROOT, id="quotes"),
+        pytest.param(f"<{ROOT}>", ROOT, id="angle brackets"),
+        pytest.param(f"{ROOT}:443", ROOT, id="default port of https"),
+        pytest.param("http://airbyte:80/", "http://airbyte", id="default port of http"),
+        pytest.param(f"{ROOT}:", ROOT, id="empty port"),
+        pytest.param("https://airbyte.example.com.", ROOT, id="trailing dot"),
+        pytest.param("airbyte/login?next=https://other", "https://airbyte", id="URL in the query"),
+        pytest.param(f"{ROOT}?x=a b", ROOT, id="blank in the query"),
+        pytest.param("http://my_airbyte:8001", "http://my_airbyte:8001", id="underscore"),
+        pytest.param("https://[FE80::1]:8001", "https://[fe80::1]:8001", id="IPv6 address"),
+        pytest.param(
+            "https://bücher.example.com/x", "https://xn--bcher-kva.example.com/x", id="umlaut"
+        ),
+        pytest.param("https://Straße.example", "https://xn--strae-oqa.example", id="sharp s"),
+        pytest.param("https://例え。テスト", "https://xn--r8jz45g.xn--zckzah", id="other dot"),
+        pytest.param(f"{ROOT}/ä/%zz/%2F", f"{ROOT}/%C3%A4/%25zz/%2F", id="path to be quoted"),
     ],
 )
 def test_a_carelessly_written_url_is_normalised(url, root):
     assert root_of(url) == root
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/jobs?limit=1", "/v1/applications/token"])
+@pytest.mark.parametrize("root", [ROOT, "http://airbyte-server.airbyte.svc:8001"])
+def test_the_path_of_airbyte_cloud_is_understood_on_another_host(root, path):
+    assert root_of(root + path) == root
+
+
 @pytest.mark.parametrize(
-    "url", ["https://api.airbyte.com/v1", "https://api.airbyte.com", "api.airbyte.com/v1/"]
+    "url",
+    [
+        "https://api.airbyte.com/v1",
+        "https://api.airbyte.com",
+        "api.airbyte.com/v1/",
+        "https://API.airbyte.com.:443/v1/jobs",
+        "https://cloud.airbyte.com/workspaces/744c1f5e/connections",
+    ],
 )
 def test_airbyte_cloud_has_separate_hosts_and_no_config_api(url):
     assert AirbyteUrls.parse(url) == AirbyteUrls(
@@ -101,8 +146,22 @@ def test_an_empty_host_is_reported_as_empty(url):
         "https://airbyte.example.com:99999",
         "https://airbyte.example.com:port",
         "https://[::1",
+        "https://airbyte.example.com:0",
+        "https://[zz::1]",
         "https://air byte.example.com",
+        "https://air\tbyte.example.com",
+        "https://air\u00a0byte.example.com",
         "https://airbyte.example.com\u2100",
+        "https://airbyte..example.com",
+        "https://.",
+        f"https://{'a' * 64}.example.com",
+        "https://\u00df" + "\u00df" * 63,
+        "https://air|byte.example.com",
+        "https://airbyte.example.com/my page",
+        "https:/airbyte.example.com",
+        "https//airbyte.example.com",
+        "http://https://airbyte.example.com",
+        "curl -X POST https://airbyte.example.com/api/public/v1/applications/token",
         "/api/v1",
     ],
 )

@@ -66,6 +66,7 @@ def test_a_sync_is_created_waited_for_and_checked(over, emulator):
     assert job.rows_synced == 100
     assert [request.route for request in emulator.requests] == [
         "POST /applications/token",
+        "GET /jobs",
         "POST /jobs",
         "GET /jobs/{jobId}",
     ]
@@ -106,9 +107,10 @@ def test_transient_errors_are_retried(over, emulator):
     emulator.fail_next(JOBS, 503, headers={"Retry-After": "0"})
     emulator.html_next(JOBS, status=502)
     emulator.drop_next(JOBS)
+    emulator.html_next(JOBS)
 
     assert over(list_jobs) == []
-    assert requests_to(emulator, JOBS) == [503, 502, None, 200]
+    assert requests_to(emulator, JOBS) == [503, 502, None, 200, 200]
 
 
 def test_a_revoked_token_is_renewed(over, emulator):
@@ -145,7 +147,6 @@ PERMANENT_ERRORS = {
         lambda emulator: emulator.fail_next(JOBS, 403),
         AirbytePermissionError,
     ),
-    "HTML response": (lambda emulator: emulator.html_next(JOBS), AirbyteDecodeError),
     "truncated response": (
         lambda emulator: emulator.fail_next(JOBS, 200, body='{"data": [{"jobId"'),
         AirbyteDecodeError,
