@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import os
@@ -12,9 +11,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
+from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteConfigError,
+    AirbyteError,
+    AirbyteSettingsNotFoundError,
+)
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
 from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS, CONNECTION_TYPE
+from airflow_provider_airbyte_sme.literals import parse_literal
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -22,8 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "airbyte_sme_default"
 # Seconds: one day.
 MAX_REQUEST_TIMEOUT = 86_400
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def settings_from_connection(connection: Connection) -> AirbyteSettings:
@@ -57,21 +59,34 @@ def settings_from_connection(connection: Connection) -> AirbyteSettings:
 def _url(connection: Connection) -> str:
     """Join Host, Port, and what a URI leaves in Schema: the scheme or a path."""
     host, port = (connection.host or "").strip(), connection.port
-    schema = (connection.schema or "").strip("/ ")
-    scheme, separator, rest = host.rpartition("://")
-    if not separator and schema in _DEFAULT_PORTS:
-        scheme, separator, schema = schema, "://", ""
-    authority, slash, path = rest.partition("/")
-    if port and authority:
+    schema = (connection.schema or "").strip().strip(":/")
+    # Always matches. A query may contain another URL.
+    scheme, authority, path = re.findall(r"^([\w+.-]+://)?([^/?#]*)([^?#]*)", host)[0]
+    if not authority:
+        return host
+    if schema.lower() in ("http", "https"):
+        scheme, schema = scheme or f"{schema}://", ""
+    if port:
         if not 0 < port < 2**16:
             raise _invalid_field("Port", "a number from 1 to 65535")
-        has_port = ":" in authority.rpartition("]")[2]
-        if not has_port and port != _DEFAULT_PORTS.get(scheme or "https"):
+        if ":" not in authority.rpartition("]")[2]:
             authority = f"{authority}:{port}"
-    # In a connection of the official provider, Schema is the path of the token endpoint.
-    if authority and schema and connection.conn_type == CONNECTION_TYPE:
-        slash, path = "/", f"{path}/{schema}"
-    return f"{scheme}{separator}{authority}{slash}{path}" if authority else host
+    if connection.conn_type == CONNECTION_TYPE:
+        path = _path_with_schema(path, schema)
+    return f"{scheme}{authority}{path}"
+
+
+def _path_with_schema(path: str, schema: str) -> str:
+    """
+    Append to *path* what a URI leaves in Schema.
+
+    In a connection that was made for the official provider, Schema is the token endpoint, from the
+    root of the host or as a whole URL. It repeats the path of Host, so it adds nothing to that.
+    """
+    is_token_endpoint = schema.endswith("applications/token")
+    if not schema or "://" in schema or (is_token_endpoint and path.strip("/")):
+        return path
+    return f"{path}/{schema}"
 
 
 def _extra(connection: Connection) -> Mapping[str, Any]:
@@ -144,7 +159,9 @@ def _official_proxy(proxies: object, urls: AirbyteUrls) -> str:
 def _headers(extra: Mapping[str, Any]) -> dict[str, str]:
     value = _value(extra, "headers") or {}
     if isinstance(value, str):
-        value = _parsed(value)
+        # The form of Airflow 2.11 returns an edited object as a Python literal.
+        with suppress(ValueError):
+            value = parse_literal(value)
     if not isinstance(value, dict) or not all(
         isinstance(text, str) for pair in value.items() for text in pair
     ):
@@ -152,16 +169,8 @@ def _headers(extra: Mapping[str, Any]) -> dict[str, str]:
     return value
 
 
-def _parsed(text: str) -> object:
-    # The form of Airflow 2.11 returns an edited object as a Python literal.
-    for parse in (json.loads, ast.literal_eval):
-        with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            return parse(text)
-    return None
-
-
-def unknown_connection(airbyte_conn_id: str) -> AirbyteConfigError:
-    """Return the error about an Airflow connection that is missing or unreadable."""
+def unknown_connection(airbyte_conn_id: str) -> AirbyteError:
+    """Return the error about an Airflow connection that Airflow does not find."""
     variable = f"AIRFLOW_CONN_{airbyte_conn_id.upper()}"
     if os.environ.get(variable):
         # Airflow ignores a variable that it cannot parse.
@@ -169,7 +178,8 @@ def unknown_connection(airbyte_conn_id: str) -> AirbyteConfigError:
             f"Airflow cannot parse {variable}: it must be a JSON object, or a URI in which URL, "
             f"client id and client secret are percent-encoded."
         )
-    return AirbyteConfigError(
-        f"The Airflow connection {airbyte_conn_id!r} does not exist: create it under Admin > "
-        f"Connections with the type Airbyte SME, or set airbyte_conn_id to another one."
+    return AirbyteSettingsNotFoundError(
+        f"Airflow did not find the connection {airbyte_conn_id!r}. If it does not exist, create it "
+        f"under Admin > Connections with the type Airbyte SME, or set airbyte_conn_id to another "
+        f"one. If it exists, Airflow's secrets backend or API server failed: see its log."
     )

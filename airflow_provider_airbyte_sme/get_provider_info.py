@@ -34,8 +34,9 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "ca_bundle": {
         "label": "CA bundle",
         "description": (
-            "Path of a PEM file with the authority that signed Airbyte's certificate. The file "
-            "must exist on every worker and triggerer and, for Test Connection, on the API server "
+            "Path of a PEM file with the authority that signed Airbyte's certificate, or of a "
+            "directory prepared with openssl rehash. It must exist on every worker and triggerer "
+            "and, for Test Connection, on the API server "
             "(Airflow 2: the webserver). Leave empty to trust the usual authorities."
         ),
         "schema": {"type": ["string", "null"]},
@@ -54,7 +55,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "Proxy",
         "description": (
             "URL of the proxy between Airflow and Airbyte, such as http://proxy.example.com:3128. "
-            "Leave empty to use HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
+            "Leave empty to use HTTPS_PROXY or HTTP_PROXY, then ALL_PROXY, except for hosts in "
+            "NO_PROXY. SOCKS proxies are not supported."
         ),
         "schema": {"type": ["string", "null"]},
     },

@@ -1,15 +1,48 @@
-"""Checks of operator and sensor arguments."""
+"""
+Checks of operator and sensor arguments.
+
+An argument is checked when the DAG is parsed. A template is checked after Airflow has rendered it,
+before the first request of the task.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
-from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
+from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError, one_line
+from airflow_provider_airbyte_sme.literals import parse_literal
+
+T = TypeVar("T")
 
 # Seconds.
 DEFAULT_TIMEOUT = 24 * 60 * 60.0
+
+Seconds = timedelta | float | str
+"""A duration: a ``timedelta``, a number of seconds, or text with such a number."""
+
+_MAX_SECONDS = timedelta.max.total_seconds()
+_JOB_ID_KEYS = ("job_id", "jobId")
+_MAX_JOB_ID = 2**63 - 1
+
+
+def is_template(value: object) -> bool:
+    """Whether Airflow replaces *value* before the task runs: Jinja, or the output of a task."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return hasattr(value, "iter_references")
+
+
+def check_unless_template(check: Callable[[Any, str], T], value: Any, name: str) -> T:
+    """
+    Return the result of *check*; a template unchanged.
+
+    The type is the one that the value has once Airflow has rendered it and *check* has passed.
+    """
+    return value if is_template(value) else check(value, name)
 
 
 def resolve_deferrable(deferrable: bool | None) -> bool:
@@ -18,19 +51,56 @@ def resolve_deferrable(deferrable: bool | None) -> bool:
 
     As a default in a signature, that setting would make each import of this package read Airflow's
     whole configuration, which takes longer than the rest of the import.
+
+    :raises AirbyteConfigError: It is something else.
     """
     if deferrable is not None:
-        return deferrable
+        return validate_flag(deferrable, "deferrable")
     from airflow.providers.common.compat.sdk import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
-def validate_uuid(value: str, name: str) -> str:
+def validate_flag(value: object, name: str) -> bool:
     """
-    Return *value* in the form that Airbyte uses.
+    Return *value*, which must be a ``bool``: the text "false" would count as true.
 
-    :param name: Name of the parameter, for the message.
+    :param name: Name of the parameter, for the message. Likewise in the other functions.
+    :raises AirbyteConfigError: It is something else.
+    """
+    if not isinstance(value, bool):
+        raise AirbyteConfigError(f"{name} must be True or False, not {value!r}.")
+    return value
+
+
+def validate_choice(value: str, name: str, choices: tuple[str, ...]) -> None:
+    """
+    Reject an invalid value when the DAG is parsed.
+
+    :raises AirbyteConfigError: *value* is not one of *choices*.
+    """
+    if value not in choices:
+        raise AirbyteConfigError(
+            f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}."
+        )
+
+
+def validate_conn_id(value: object, name: str) -> str:
+    """
+    Return the id of an Airflow connection without surrounding whitespace.
+
+    :raises AirbyteConfigError: *value* is empty, as a template without a value is.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if text in ("", "None"):
+        raise AirbyteConfigError(f"{name} must be the id of an Airflow connection, not {value!r}.")
+    return text
+
+
+def validate_uuid(value: object, name: str) -> str:
+    """
+    Return *value* in the form that Airbyte uses: lower case with hyphens.
+
     :raises AirbyteConfigError: *value* is not a UUID.
     """
     try:
@@ -42,40 +112,97 @@ def validate_uuid(value: str, name: str) -> str:
         ) from None
 
 
-def validate_job_id(value: int | str | Mapping[str, Any], name: str) -> int:
+def validate_seconds(value: object, name: str) -> float:
     """
-    Return the job number.
+    Return a duration in seconds.
 
-    :param value: The number, or the result of a task with the key ``job_id``.
-    :param name: Name of the parameter, for the message.
-    :raises AirbyteConfigError: There is no number in *value*.
+    :param value: See :data:`Seconds`.
+    :raises AirbyteConfigError: It is not a finite duration above 0.
     """
-    job_id = value.get("job_id") if isinstance(value, Mapping) else value
+    seconds = value.total_seconds() if isinstance(value, timedelta) else _number(value)
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise AirbyteConfigError(
+            f"{name} must be a number of seconds above 0, or a timedelta, not {value!r}."
+        )
+    return seconds
+
+
+def validate_count(value: object, name: str) -> int:
+    """
+    Return a number of things.
+
+    :param value: A whole number, or text with one.
+    :raises AirbyteConfigError: It is not a whole number from 0.
+    """
+    number = _number(value)
+    if not (number >= 0 and number.is_integer()):
+        raise AirbyteConfigError(f"{name} must be a whole number from 0, not {value!r}.")
+    return int(number)
+
+
+def _number(value: Any) -> float:
+    """Return *value* as a number; NaN if it is none."""
     try:
-        return int(str(job_id).strip())
-    except ValueError:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def validate_job_id(value: object, name: str) -> int:
+    """
+    Return the job number, from every form in which a task or a template passes it on.
+
+    :param value: The number; the result of a task with the key ``job_id``; a list that contains
+        one of these; or the text of any of these, because Jinja renders a value as text.
+    :raises AirbyteConfigError: *value* contains no job, or several.
+    """
+    try:
+        job_ids = sorted(set(_job_ids(value)))
+    except (ValueError, RecursionError):
         raise AirbyteConfigError(
             f"{name} must be the number of an Airbyte job, or a task's result with a job_id, not "
-            f"{value!r}: check that the upstream task pushed one."
+            f"{one_line(repr(value))}: check what the upstream task returned."
         ) from None
+    if not job_ids:
+        raise AirbyteConfigError(
+            f"{name} is empty ({one_line(repr(value))}): the upstream task pushed no job, or was "
+            f"skipped."
+        )
+    if len(job_ids) > 1:
+        raise AirbyteConfigError(
+            f"{name} contains {len(job_ids)} jobs ({one_line(', '.join(map(str, job_ids)))}), but "
+            f"a sensor waits for one: use one sensor for each, with .expand({name}=...)."
+        )
+    return job_ids[0]
 
 
-def validate_choice(value: str, name: str, choices: tuple[str, ...]) -> None:
+def _job_ids(value: Any) -> Iterator[int]:
     """
-    Reject an invalid value when the DAG is parsed.
+    Yield every job number in *value*; none for ``None``, which a skipped task leaves.
 
-    :raises ValueError: *value* is not one of *choices*.
+    :raises ValueError: There is something else in *value*.
     """
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}.")
+    if value is None:
+        return
+    if isinstance(value, str):
+        yield from _job_ids_in_text(value.strip())
+    elif isinstance(value, Mapping):
+        key = next((key for key in _JOB_ID_KEYS if key in value), None)
+        if key is None:
+            raise ValueError("a result without a job")
+        yield from _job_ids(value[key])
+    elif isinstance(value, Sequence | Set) and not isinstance(value, bytes):
+        for element in value:
+            yield from _job_ids(element)
+    else:
+        job_id = int(value) if _number(value).is_integer() else 0
+        if not 0 < job_id <= _MAX_JOB_ID:
+            raise ValueError("not a job number")
+        yield job_id
 
 
-def validate_seconds(value: float, name: str) -> float:
-    """
-    Reject an invalid duration when the DAG is parsed.
-
-    :raises ValueError: *value* is not above 0.
-    """
-    if not value > 0:
-        raise ValueError(f"{name} must be above 0 seconds, not {value!r}.")
-    return float(value)
+def _job_ids_in_text(text: str) -> Iterator[int]:
+    if text.isdecimal():  # the literal of a number has no leading zeros
+        yield from _job_ids(int(text))
+    elif text:
+        yield from _job_ids(parse_literal(text))

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import dag, task
 from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
 
 
-@dag(schedule=None, tags=["airbyte"])
+@dag(schedule=None, max_active_runs=1, tags=["airbyte"])
 def require_rows() -> None:
     sync = AirbyteTriggerSyncOperator(
         task_id="sync",

@@ -20,7 +20,7 @@ from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteJobSensor
 DBT_PROJECT = Path(__file__).parent / "dbt"
 
 
-@dag(schedule=None, tags=["airbyte", "dbt"])
+@dag(schedule=None, max_active_runs=1, tags=["airbyte", "dbt"])
 def sensor_gates_dbt() -> None:
     start_sync = AirbyteTriggerSyncOperator(
         task_id="start_sync",

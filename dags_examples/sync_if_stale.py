@@ -18,7 +18,7 @@ CONNECTION_ID = "{{ var.value.airbyte_connection_id }}"
 MAX_AGE = timedelta(hours=1)
 
 
-@dag(schedule=None, tags=["airbyte"])
+@dag(schedule=None, max_active_runs=1, tags=["airbyte"])
 def sync_if_stale() -> None:
     @task.short_circuit
     def is_stale(connection_id: str) -> bool:

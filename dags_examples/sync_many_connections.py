@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import Variable, dag, task
 from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator
 
 
-@dag(schedule=None, tags=["airbyte"])
+@dag(schedule=None, max_active_runs=1, tags=["airbyte"])
 def sync_many_connections() -> None:
     @task
     def list_connection_ids() -> list[str]:

@@ -1,8 +1,10 @@
 """
 Sync, then run dbt, then check: dbt starts when the data has arrived, and records the sync job.
 
-The sync waits in the triggerer and holds no worker slot. The DAG needs the Airflow variable
-``airbyte_connection_id`` (a UUID), ``dbt`` on the path, and ``DUCKDB_PATH`` for dbt's profile.
+The sync waits in the triggerer and holds no worker slot. ``max_active_runs=1`` keeps two runs from
+syncing the connection at the same moment and getting the same job. The DAG needs the Airflow
+variable ``airbyte_connection_id`` (a UUID), ``dbt`` on the path, and ``DUCKDB_PATH`` for dbt's
+profile.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOpe
 DBT_PROJECT = Path(__file__).parent / "dbt"
 
 
-@dag(schedule=None, tags=["airbyte", "dbt"])
+@dag(schedule=None, max_active_runs=1, tags=["airbyte", "dbt"])
 def sync_then_dbt() -> None:
     sync = AirbyteTriggerSyncOperator(
         task_id="sync",

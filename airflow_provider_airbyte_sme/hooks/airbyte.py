@@ -15,10 +15,12 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteConnection,
     AirbyteSession,
     AirbyteSettings,
+    AirbyteSettingsNotFoundError,
     Job,
     RetryPolicy,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.auth import Token
 from airflow_provider_airbyte_sme.api.resources.connections import Connections
 from airflow_provider_airbyte_sme.api.resources.jobs import Jobs
 from airflow_provider_airbyte_sme.api.resources.workspaces import Workspaces
@@ -94,10 +96,14 @@ class AirbyteHook(BaseHook):
         Return the extra fields of the form for Airflow 2.11 to 3.1; later ones read provider info.
 
         All are text fields: the form of 2.11 resets a false to its default of true, and refuses to
-        save a cleared number.
+        save a cleared number. Empty without Flask-AppBuilder, which Airflow 3 does not need: an
+        ImportError would cost the labels too.
         """
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import StringField
+        try:
+            from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+            from wtforms import StringField
+        except ImportError:
+            return {}
 
         widgets: dict[str, Any] = {}
         for name, conn_field in CONN_FIELDS.items():
@@ -121,7 +127,8 @@ class AirbyteHook(BaseHook):
         """
         The settings, read once from the Airflow connection.
 
-        :raises AirbyteConfigError: The connection does not exist, or a field is invalid.
+        :raises AirbyteConfigError: A field is invalid.
+        :raises AirbyteSettingsNotFoundError: Airflow does not find the connection.
         """
         try:
             connection = self.get_connection(self.airbyte_conn_id)
@@ -176,7 +183,7 @@ class AirbyteHook(BaseHook):
         try:
             # One attempt: a person is waiting at the form.
             client = blocking_client(self.settings, retry=RetryPolicy(max_attempts=1))
-        except AirbyteConfigError as error:
+        except (AirbyteConfigError, AirbyteSettingsNotFoundError) as error:
             return False, str(error)
         report = run_blocking(check(client))
         if report.failed:
@@ -189,14 +196,17 @@ class AirbyteHook(BaseHook):
 
 
 def blocking_client(
-    settings: AirbyteSettings, *, retry: RetryPolicy | None = None
+    settings: AirbyteSettings, *, retry: RetryPolicy | None = None, token: Token | None = None
 ) -> AirbyteClient:
     """
     Return a client whose coroutines :func:`~.api.run_blocking` runs.
 
+    :param token: A token to begin with, of another client with the same settings.
     :raises AirbyteConfigError: A certificate file cannot be read.
     """
     # Late: a DAG file that imports an operator must not load requests.
     from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
 
-    return AirbyteClient(AirbyteSession(settings, RequestsTransport(settings), retry=retry))
+    return AirbyteClient(
+        AirbyteSession(settings, RequestsTransport(settings), retry=retry, token=token)
+    )

@@ -11,7 +11,12 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings, AirbyteUrls
+from airflow_provider_airbyte_sme.api import (
+    AirbyteConfigError,
+    AirbyteSettings,
+    AirbyteSettingsNotFoundError,
+    AirbyteUrls,
+)
 from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 from tests.integration.conftest import SECRET
@@ -121,6 +126,13 @@ def test_a_uri_can_set_the_extra_fields(monkeypatch):
         ("airbyte.example.com", "https://airbyte.example.com"),
         ("airbyte.example.com:8443", "https://airbyte.example.com:8443"),
         ("airbyte:8001/http", "http://airbyte:8001"),
+        ("airbyte:8001/HTTP", "http://airbyte:8001"),
+        ("airbyte.example.com/v1", "https://airbyte.example.com"),
+        ("airbyte.example.com/v1/applications/token", "https://airbyte.example.com"),
+        (
+            "https://airbyte.example.com/sub/api/public/v1/applications/token",
+            "https://airbyte.example.com/sub",
+        ),
         ("airbyte.example.com/sub", "https://airbyte.example.com/sub"),
         ("https://airbyte.example.com", "https://airbyte.example.com"),
         ("https://airbyte.example.com:443/api/public/v1", "https://airbyte.example.com"),
@@ -144,6 +156,9 @@ def test_a_uri_accepts_the_airbyte_url_in_every_form(monkeypatch, uri, root):
         "https://airbyte.example.com/api/v1",
         "https://airbyte.example.com/api/public/v1/",
         "https://airbyte.example.com/workspaces/0e2bb5a4/connections",
+        "https://airbyte.example.com/login?loginRedirect=https://airbyte.example.com/",
+        "https://airbyte.example.com/api/public/v1/jobs",
+        "https://airbyte.example.com/v1",
     ],
 )
 def test_all_forms_of_the_airbyte_url_give_the_same_roots(hook_for, host):
@@ -180,6 +195,10 @@ def test_airbyte_cloud_has_its_own_url_layout(hook_for):
         ("http://airbyte:8001", 443, "http://airbyte:8001"),
         ("https://[::1]:8443", 443, "https://[::1]:8443"),
         ("https://airbyte.example.com", 0, "https://airbyte.example.com"),
+        ("HTTPS://Airbyte.example.com", 443, "https://airbyte.example.com"),
+        ("https://airbyte.example.com?next=/", 8443, "https://airbyte.example.com:8443"),
+        ("airbyte/login?next=https://other", 8443, "https://airbyte:8443"),
+        ("airbyte#/workspaces", 8443, "https://airbyte:8443"),
     ],
 )
 def test_port_is_used_unless_the_url_has_one(hook_for, host, port, root):
@@ -226,6 +245,45 @@ def test_a_connection_of_the_official_provider_works(hook_for, host, token_url, 
     )
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "/api/public/v1/applications/token",
+        "api/public/v1/applications/token/",
+        "v1/applications/token",
+        "/v1/applications/token",
+        "https://airbyte.example.com/api/public/v1/applications/token",
+        "https://airbyte.example.com/api/public/v1",
+        "https",
+        "HTTPS://",
+        " ",
+    ],
+)
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://airbyte.example.com/api/public/v1/",
+        "https://airbyte.example.com/api/v1",
+        "https://airbyte.example.com",
+        "airbyte.example.com",
+        "airbyte.example.com/v1?x=1",
+    ],
+)
+def test_a_connection_may_keep_its_schema_when_its_type_is_changed_to_ours(hook_for, host, schema):
+    settings = hook_for(conn_type="airbyte_sme", host=host, schema=schema).settings
+
+    assert settings.urls == AirbyteUrls.parse("https://airbyte.example.com")
+
+
+def test_a_token_endpoint_in_schema_is_not_glued_to_a_sub_path(hook_for):
+    settings = hook_for(
+        host="https://example.com/sub/api/public/v1/",
+        schema="/sub/api/public/v1/applications/token",
+    ).settings
+
+    assert settings.urls == AirbyteUrls.parse("https://example.com/sub")
+
+
 def test_nulls_from_the_form_of_airflow_3_mean_the_defaults(hook_for):
     names = ("ca_bundle", "client_cert", "client_key", "proxy", "headers", "web_url")
     nulls = dict.fromkeys((*names, "request_timeout", "verify_tls", "config_api"))
@@ -243,6 +301,19 @@ def test_older_forms_have_text_fields_with_the_same_defaults(hook_for):
     assert {field.field_class.__name__ for field in widgets.values()} == {"StringField"}
     untouched = {name: field.kwargs["default"] for name, field in widgets.items()}
     assert hook_for(host="airbyte", extra=untouched).settings == hook_for(host="airbyte").settings
+
+
+def test_without_flask_appbuilder_older_forms_keep_their_labels():
+    """Airflow 3.0 and 3.1 do not need it. They ask for fields and labels in this order."""
+    script = (
+        "import sys\n"
+        "sys.modules['flask_appbuilder'] = sys.modules['wtforms'] = None\n"
+        "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook\n"
+        "assert AirbyteHook.get_connection_form_widgets() == {}\n"
+        "assert AirbyteHook.get_ui_field_behaviour()['relabeling']['host'] == 'Airbyte URL'\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_surrounding_whitespace_is_stripped(hook_for):
@@ -352,7 +423,9 @@ def test_an_invalid_extra_is_named(monkeypatch, extra):
 
 
 def test_an_unknown_airflow_connection_is_named():
-    with pytest.raises(AirbyteConfigError, match="The Airflow connection 'nowhere' does not exist"):
+    with pytest.raises(
+        AirbyteSettingsNotFoundError, match=r"^Airflow did not find the connection 'nowhere'\."
+    ):
         AirbyteHook("nowhere").settings  # noqa: B018  as above
 
 

@@ -87,7 +87,7 @@ class TestSignatures:
             "connection_id": "str | None",
             "job_type": "str | None",
             "status": "str | None",
-            "limit": "int",
+            "limit": "int | None",
             "offset": "int",
             "order_by": "str",
         }
@@ -247,7 +247,7 @@ class TestJobs:
 
         assert str(failure.value) == (
             f"Job {running_job} of connection 'crm to lake' ({emulator.connection_id}) is still "
-            f"running after a wait of 0 s."
+            f"running and the time to wait for it is over."
         )
 
     def test_a_job_is_cancelled(self, hook, running_job):

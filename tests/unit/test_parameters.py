@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import UserList
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError
 from airflow_provider_airbyte_sme.parameters import (
+    check_unless_template,
     resolve_deferrable,
     validate_choice,
+    validate_conn_id,
+    validate_count,
+    validate_flag,
     validate_job_id,
     validate_seconds,
     validate_uuid,
@@ -48,17 +59,60 @@ def test_an_invalid_uuid_is_rejected_with_the_parameter_and_the_value(value):
     )
 
 
+RESULT = {"job_id": 42, "status": "succeeded", "rows_synced": None, "adopted": False}
+
+
 @pytest.mark.parametrize(
     "value",
-    [42, "42", " 42\n", {"job_id": 42}, {"job_id": "42", "status": "succeeded"}],
-    ids=["number", "text", "padded text", "result", "result with text"],
+    [
+        42,
+        42.0,
+        "42",
+        " 42\n",
+        "0042",
+        "42.0",
+        '"42"',
+        RESULT,
+        {"job_id": "42"},
+        {"jobId": 42, "status": "running"},
+        [42],
+        ("42",),
+        {42},
+        [RESULT],
+        [None, RESULT],
+        [RESULT, RESULT],
+        [[RESULT]],
+        str(RESULT),
+        f"  {RESULT}\n",
+        json.dumps(RESULT),
+        json.dumps(RESULT, indent=2),
+        str([RESULT]),
+        json.dumps([RESULT]),
+        "[42]",
+        "(42,)",
+        str({"job_id": "42"}),
+        json.dumps(json.dumps(RESULT)),
+        UserList([RESULT]),
+        MappingProxyType(RESULT),
+    ],
+    ids=repr,
 )
-def test_a_job_id_is_returned_as_a_number(value):
+def test_a_job_id_is_found_in_every_form_in_which_it_is_passed_on(value):
     assert validate_job_id(value, "airbyte_job_id") == 42
 
 
+def test_a_job_id_is_as_long_as_airbyte_allows():
+    assert validate_job_id(str(2**63 - 1), "airbyte_job_id") == 2**63 - 1
+
+
 @pytest.mark.parametrize(
-    "value", ["", "None", "4.2", "about 42", None, {}, {"job_id": None}, {"id": 42}, [42]], ids=repr
+    "value",
+    [
+        *("4.2", "about 42", "-42", "0", "1e400", "42 43", "job_id: 42", "{'job_id': 42", "nan"),
+        *({}, {"id": 42}, {"job_id": "x"}, ["x"], [42, "x"], "LazySelectSequence([1 item])"),
+        *(True, "True", 0, -1, 4.2, math.inf, math.nan, 2**63, object),
+    ],
+    ids=repr,
 )
 def test_an_invalid_job_id_is_rejected_with_the_parameter_and_the_value(value):
     with pytest.raises(AirbyteConfigError) as failure:
@@ -66,7 +120,53 @@ def test_an_invalid_job_id_is_rejected_with_the_parameter_and_the_value(value):
 
     assert str(failure.value) == (
         f"airbyte_job_id must be the number of an Airbyte job, or a task's result with a job_id, "
-        f"not {value!r}: check that the upstream task pushed one."
+        f"not {value!r}: check what the upstream task returned."
+    )
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "9" * 10_000, "[" * 500 + "]" * 499 + "x" * 9_000])
+def test_text_that_cannot_be_parsed_is_rejected_in_one_short_line(text):
+    with pytest.raises(AirbyteConfigError) as failure:
+        validate_job_id(text, "airbyte_job_id")
+
+    assert "\n" not in str(failure.value)
+    assert len(str(failure.value)) < 1_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "None",
+        "null",
+        None,
+        [],
+        [None],
+        "[]",
+        "[None]",
+        {"job_id": None},
+        "{'job_id': None}",
+    ],
+    ids=repr,
+)
+def test_no_job_id_is_said_to_come_from_a_task_that_pushed_none(value):
+    with pytest.raises(AirbyteConfigError) as failure:
+        validate_job_id(value, "airbyte_job_id")
+
+    assert str(failure.value) == (
+        f"airbyte_job_id is empty ({value!r}): the upstream task pushed no job, or was skipped."
+    )
+
+
+@pytest.mark.parametrize("value", [[43, 42], ["42", {"job_id": 43}], "[42, 43]"], ids=repr)
+def test_several_jobs_are_said_to_need_several_sensors(value):
+    with pytest.raises(AirbyteConfigError) as failure:
+        validate_job_id(value, "airbyte_job_id")
+
+    assert str(failure.value) == (
+        "airbyte_job_id contains 2 jobs (42, 43), but a sensor waits for one: use one sensor for "
+        "each, with .expand(airbyte_job_id=...)."
     )
 
 
@@ -77,26 +177,110 @@ def test_a_valid_choice_passes(value):
 
 @pytest.mark.parametrize("value", ["", "Wait", "wait ", "retry", None])
 def test_an_invalid_choice_is_rejected_with_all_choices(value):
-    with pytest.raises(ValueError, match=r"^on_running must be one of") as failure:
+    with pytest.raises(AirbyteConfigError) as failure:
         validate_choice(value, "on_running", ("wait", "skip"))
 
     assert str(failure.value) == f"on_running must be one of 'wait', 'skip', not {value!r}."
 
 
-@pytest.mark.parametrize("value", [0.001, 1, 10.0, math.inf])
-def test_a_positive_duration_is_returned_as_a_float(value):
-    seconds = validate_seconds(value, "timeout")
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (0.001, 0.001),
+        (1, 1.0),
+        ("3600", 3600.0),
+        (" 2.5\n", 2.5),
+        ("1e3", 1000.0),
+        (Decimal("1.5"), 1.5),
+        (timedelta(minutes=1), 60.0),
+        (timedelta.max, timedelta.max.total_seconds()),
+    ],
+    ids=repr,
+)
+def test_a_duration_is_returned_in_seconds(value, seconds):
+    validated = validate_seconds(value, "timeout")
 
-    assert seconds == value
-    assert isinstance(seconds, float)
+    assert validated == seconds
+    assert isinstance(validated, float)
 
 
-@pytest.mark.parametrize("value", [0, 0.0, -1, -math.inf, math.nan])
-def test_a_duration_that_is_not_positive_is_rejected(value):
-    with pytest.raises(ValueError, match=r"^timeout must be above 0") as failure:
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, 0.0, -1, math.inf, -math.inf, math.nan, 1e300, 10**400, True, None, [], timedelta(0)),
+        *("0", "-1", "inf", "nan", "", "None", "1 h", "1:00:00", timedelta(seconds=-1)),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_duration_that_is_not_positive_or_no_number_is_rejected(value):
+    with pytest.raises(AirbyteConfigError) as failure:
         validate_seconds(value, "timeout")
 
-    assert str(failure.value) == f"timeout must be above 0 seconds, not {value!r}."
+    assert str(failure.value) == (
+        f"timeout must be a number of seconds above 0, or a timedelta, not {value!r}."
+    )
+
+
+@pytest.mark.parametrize(("value", "count"), [(0, 0), (7, 7), ("1", 1), (" 1.0", 1), (2.0, 2)])
+def test_a_count_is_returned_as_a_whole_number(value, count):
+    validated = validate_count(value, "min_rows")
+
+    assert validated == count
+    assert isinstance(validated, int)
+
+
+@pytest.mark.parametrize(
+    "value", [-1, 0.5, "0.5", "", "None", "many", None, True, math.inf, math.nan, [1]], ids=repr
+)
+def test_an_invalid_count_is_rejected(value):
+    with pytest.raises(AirbyteConfigError) as failure:
+        validate_count(value, "min_rows")
+
+    assert str(failure.value) == f"min_rows must be a whole number from 0, not {value!r}."
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_flag_is_returned(value):
+    assert validate_flag(value, "cancel_on_kill") is value
+
+
+@pytest.mark.parametrize("value", ["false", "True", "", None, 0, 1], ids=repr)
+def test_text_is_not_taken_for_a_flag(value):
+    with pytest.raises(AirbyteConfigError) as failure:
+        validate_flag(value, "cancel_on_kill")
+
+    assert str(failure.value) == f"cancel_on_kill must be True or False, not {value!r}."
+
+
+def test_the_id_of_an_airflow_connection_is_stripped():
+    assert validate_conn_id(" airbyte\n", "airbyte_conn_id") == "airbyte"
+
+
+@pytest.mark.parametrize("value", ["", " ", "None", None, 7], ids=repr)
+def test_an_empty_id_of_an_airflow_connection_is_rejected(value):
+    with pytest.raises(AirbyteConfigError) as failure:
+        validate_conn_id(value, "airbyte_conn_id")
+
+    assert str(failure.value) == (
+        f"airbyte_conn_id must be the id of an Airflow connection, not {value!r}."
+    )
+
+
+@pytest.mark.parametrize("value", ["{{ params.x }}", "{% if x %}1{% endif %}", " {{x}} "], ids=repr)
+def test_a_template_is_checked_later(value):
+    assert check_unless_template(validate_count, value, "min_rows") == value
+
+
+def test_the_output_of_a_task_is_checked_later():
+    output: Any = BaseOperator(task_id="upstream").output
+
+    assert check_unless_template(validate_count, output, "min_rows") is output
+
+
+@pytest.mark.parametrize("value", ["x", "{x}", [], None], ids=repr)
+def test_everything_else_is_checked_at_once(value):
+    with pytest.raises(AirbyteConfigError, match="min_rows must be"):
+        check_unless_template(validate_count, value, "min_rows")
 
 
 @pytest.fixture
@@ -128,3 +312,8 @@ def test_deferrable_overrides_the_default_of_airflow(
 
 def test_deferrable_is_off_by_default():
     assert resolve_deferrable(None) is False
+
+
+def test_text_is_not_taken_for_deferrable():
+    with pytest.raises(AirbyteConfigError, match="deferrable must be True or False, not 'false'"):
+        resolve_deferrable("false")  # type: ignore[arg-type]  # on purpose
