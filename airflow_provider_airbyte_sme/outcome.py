@@ -65,7 +65,7 @@ class TrackedJob(NamedTuple):
             "connection_id": job.connection_id,
             "rows_synced": job.rows_synced,
             "bytes_synced": job.bytes_synced,
-            "started_at": job.started_at.isoformat(),
+            "started_at": None if job.started_at is None else job.started_at.isoformat(),
             "ended_at": None if job.last_updated_at is None else job.last_updated_at.isoformat(),
             "duration_seconds": None if job.duration is None else job.duration.total_seconds(),
             "adopted": not self.is_ours,
@@ -163,13 +163,52 @@ class JobEvent(NamedTuple):
         return tracked
 
 
+class Pause(NamedTuple):
+    """
+    A pause before the next attempt to start a job, as it passes through the triggerer.
+
+    :param deadline: When all waiting of the task ends, in seconds since the epoch.
+    :param unseen_since: Since when Airbyte says that a job is running, but lists none.
+    """
+
+    deadline: float
+    unseen_since: float
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return plain values, as Airflow stores them."""
+        return self._asdict()
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any] | None) -> Self:
+        """
+        Parse what :meth:`to_payload` returned.
+
+        :raises ValueError: It is something else.
+        """
+        try:
+            return cls(**{name: float(value) for name, value in dict(payload or {}).items()})
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"the trigger sent an event that this version cannot read: {payload}"
+            ) from None
+
+
+def cancel_text(job: Job) -> str:
+    """Return what became of a job after an attempt to cancel it, as a sentence."""
+    if job.is_cancelled:
+        return "It was cancelled."
+    if job.is_terminal:
+        return f"It had ended before it could be cancelled: {job.status}."
+    return f"It is still {job.status} although its cancellation was requested: cancel it by hand."
+
+
 @contextmanager
 def failing_fast() -> Iterator[None]:
     """
     Fail the task at once on a permanent error, instead of using up its retries.
 
-    :raises AirflowFailException: For invalid configuration, 400, 403, 404 and the other errors of
-        :func:`.api.retry.is_permanent`.
+    :raises AirflowFailException: For an invalid configuration, and for what Airbyte itself rejects:
+        see :func:`.api.retry.is_permanent`.
     """
     try:
         yield

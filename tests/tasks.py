@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.module_loading import import_string
@@ -26,16 +27,28 @@ class TaskInstance:
 
 
 @dataclass
+class DagRun:
+    """The part of Airflow's DAG run that a task uses."""
+
+    start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass
 class TaskRun:
     """A run of one task, which may defer and be resumed several times."""
 
     task: BaseOperator
     ti: TaskInstance = field(default_factory=TaskInstance)
     deferrals: list[TaskDeferred] = field(default_factory=list)
+    dag_run: DagRun = field(default_factory=DagRun)
 
     @property
     def context(self) -> Any:
-        return {"ti": self.ti, "task_instance": self.ti}
+        return {"ti": self.ti, "task_instance": self.ti, "dag_run": self.dag_run}
+
+    def render(self) -> None:
+        """Render the task's templates, as Airflow does before each process of the task."""
+        self.task.render_template_fields(self.context)
 
     def start(self) -> Any:
         """Execute the task until it returns, raises or defers; return ``None`` if it deferred."""

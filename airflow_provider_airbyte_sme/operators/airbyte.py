@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     BaseOperator,
     BaseOperatorLink,
+    TaskDeferred,
     XCom,
 )
 
@@ -22,31 +23,42 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteError,
     AirbyteJobError,
     AirbyteJobTimeoutError,
+    AirbyteStoppedError,
     CreatedJob,
     Job,
+    JobCreation,
     JobType,
     Ownership,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.errors import one_line
 from airflow_provider_airbyte_sme.api.models import label
-from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL
+from airflow_provider_airbyte_sme.api.scrubbing import scrub
+from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, duration_text
 from airflow_provider_airbyte_sme.connection import DEFAULT_CONN_ID
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook, blocking_client
 from airflow_provider_airbyte_sme.outcome import (
     JobEvent,
     OnTooFewRows,
+    Pause,
     TrackedJob,
+    cancel_text,
     check_rows,
     failing_fast,
 )
 from airflow_provider_airbyte_sme.parameters import (
     DEFAULT_TIMEOUT,
+    Seconds,
+    check_unless_template,
     resolve_deferrable,
     validate_choice,
+    validate_conn_id,
+    validate_count,
+    validate_flag,
     validate_seconds,
     validate_uuid,
 )
-from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
+from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, AirbytePauseTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +72,13 @@ JOB_ID_KEY = "job_id"
 CONNECTION_ID_KEY = "connection_id"
 JOB_URL_KEY = "job_url"
 
-# Seconds that a job of the task's previous try gets to end before `on_running` applies. On Airflow
-# 3.3, a cleared task can start about a second before its old trigger cancels the old job.
-_PREVIOUS_TRY_GRACE = 30.0
+# Seconds between two attempts to start a job while an unlisted one is running, and until giving up.
+_MAX_PAUSE = 10.0
+_MAX_UNSEEN = 300.0
+# Seconds before each search of a killed task for its job. A current server creates the job within
+# 60 s (docs/airbyte-api.md §3.2).
+_KILLED_SEARCH_PAUSES = (0.0, *(1.0,) * 60)
+_KILLED_PATIENCE = 60.0
 # Airflow 2.11 ends a deferral at execution_timeout without calling the operator: end before that.
 _EXECUTION_TIMEOUT_SHARE = 0.9
 
@@ -100,20 +116,29 @@ class AirbyteJobOperator(BaseOperator):
         once the job is created; an :class:`~.sensors.airbyte.AirbyteJobSensor` can wait for it.
     :param deferrable: Whether to wait in the triggerer instead of on a worker; by default Airflow's
         ``[operators] default_deferrable``.
-    :param poll_interval: Seconds between two reads of the job's status.
-    :param timeout: Seconds to wait in total, for a job that is already running and for our own.
+    :param poll_interval: Time between two reads of the job's status: a ``timedelta``, or seconds.
+        (templated)
+    :param timeout: Time to wait in total, for a job that is already running and for our own: a
+        ``timedelta``, or seconds. (templated)
     :param on_running: What to do when a job of the connection is already running: ``wait`` for it
         and then start our own, so that the data is at least as new as the task; ``attach`` to it
         and report its outcome, unless it clears data; ``skip``; ``fail``.
-    :param min_rows: Lowest number of rows to accept from a job that succeeds.
+    :param min_rows: Lowest number of rows to accept from a job that succeeds. (templated)
     :param on_too_few_rows: What to do when there are fewer: ``fail``, ``skip`` or ``warn``.
     :param cancel_on_kill: Whether to cancel the job when the task is killed, cleared or marked.
         For a deferred task this needs Airflow 3.3. A job that the task did not start is never
         cancelled.
     :param cancel_on_timeout: Whether to cancel the job when *timeout* is over, likewise.
+    :raises AirbyteConfigError: An argument that is not a template is invalid.
     """
 
-    template_fields: Sequence[str] = ("connection_id", "airbyte_conn_id")
+    template_fields: Sequence[str] = (
+        "connection_id",
+        "airbyte_conn_id",
+        "poll_interval",
+        "timeout",
+        "min_rows",
+    )
     operator_extra_links = (AirbyteJobLink(),)
     ui_color = "#e4e0ff"
 
@@ -126,10 +151,10 @@ class AirbyteJobOperator(BaseOperator):
         airbyte_conn_id: str = DEFAULT_CONN_ID,
         wait_for_completion: bool = True,
         deferrable: bool | None = None,
-        poll_interval: float = DEFAULT_POLL_INTERVAL,
-        timeout: float = DEFAULT_TIMEOUT,
+        poll_interval: Seconds | None = None,
+        timeout: Seconds | None = None,
         on_running: OnRunning = "wait",
-        min_rows: int = 0,
+        min_rows: int | str | None = None,
         on_too_few_rows: OnTooFewRows = "fail",
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
@@ -139,20 +164,45 @@ class AirbyteJobOperator(BaseOperator):
         validate_choice(on_running, "on_running", get_args(OnRunning))
         validate_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
         self.connection_id = connection_id
-        self.airbyte_conn_id = airbyte_conn_id
-        self.wait_for_completion = wait_for_completion
+        self.airbyte_conn_id = check_unless_template(
+            validate_conn_id, airbyte_conn_id, "airbyte_conn_id"
+        )
+        self.wait_for_completion = validate_flag(wait_for_completion, "wait_for_completion")
         self.deferrable = resolve_deferrable(deferrable)
-        self.poll_interval = validate_seconds(poll_interval, "poll_interval")
-        self.timeout = validate_seconds(timeout, "timeout")
+        self.poll_interval = check_unless_template(
+            validate_seconds,
+            DEFAULT_POLL_INTERVAL if poll_interval is None else poll_interval,
+            "poll_interval",
+        )
+        self.timeout = check_unless_template(
+            validate_seconds, DEFAULT_TIMEOUT if timeout is None else timeout, "timeout"
+        )
         self.on_running = on_running
-        self.min_rows = min_rows
+        self.min_rows = check_unless_template(
+            validate_count, 0 if min_rows is None else min_rows, "min_rows"
+        )
         self.on_too_few_rows = on_too_few_rows
-        self.cancel_on_kill = cancel_on_kill
-        self.cancel_on_timeout = cancel_on_timeout
-        self._own_job_id: int | None = None
-        self._creating_since: float | None = None
-        self._killed = False
+        self.cancel_on_kill = validate_flag(cancel_on_kill, "cancel_on_kill")
+        self.cancel_on_timeout = validate_flag(cancel_on_timeout, "cancel_on_timeout")
+        self._creation = JobCreation(self.job_type)
         self._connection_name = ""
+        self._tracked: TrackedJob | None = None
+        self._deadline = 0.0
+        self._is_cancelling = False
+
+    def _validate_parameters(self) -> None:
+        """
+        Check and normalise the rendered arguments, first thing in each process of the task.
+
+        Airflow renders the templates again whenever it resumes the task.
+
+        :raises AirbyteConfigError: One is invalid.
+        """
+        self.connection_id = validate_uuid(self.connection_id, "connection_id")
+        self.airbyte_conn_id = validate_conn_id(self.airbyte_conn_id, "airbyte_conn_id")
+        self.poll_interval = validate_seconds(self.poll_interval, "poll_interval")
+        self.timeout = validate_seconds(self.timeout, "timeout")
+        self.min_rows = validate_count(self.min_rows, "min_rows")
 
     @cached_property
     def hook(self) -> AirbyteHook:
@@ -165,62 +215,176 @@ class AirbyteJobOperator(BaseOperator):
 
         :raises AirbyteConflictError: A job of the connection is already running.
         """
-        return self.hook.create_job(self.connection_id, self.job_type)
+        return self.hook.create_job(
+            self.connection_id,
+            self.job_type,
+            creation=self._creation,
+            timeout=self._seconds_left(),
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the job and wait for it."""
-        with failing_fast():
-            self.connection_id = validate_uuid(self.connection_id, "connection_id")
+        with self._process_of_the_task():
             return self._run(context, time.time() + self._wait_limit())
 
     def execute_after_running(
         self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when the job that was already running has ended, successfully or not."""
-        with failing_fast():
-            return self._run(context, self._ended_job(event).deadline)
+        with self._process_of_the_task():
+            ended = self._ended_job(event)
+            return self._run(context, ended.deadline, after=ended)
+
+    def execute_after_pause(
+        self, context: Context, event: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resume when it is time to try again to start the job."""
+        with self._process_of_the_task():
+            pause = Pause.from_payload(event)
+            return self._run(context, pause.deadline, unseen_since=pause.unseen_since)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when the job that the task waits for has ended."""
-        with failing_fast():
-            tracked = self._ended_job(event)
-            return self._finish(tracked) or self._run(context, tracked.deadline)
+        with self._process_of_the_task():
+            ended = self._ended_job(event)
+            return self._finish(ended) or self._run(context, ended.deadline, after=ended)
 
     def on_kill(self) -> None:
-        """Cancel the task's own job. Airflow calls this when it kills the task."""
-        self._killed = True
-        if not self.cancel_on_kill or (self._own_job_id is None and self._creating_since is None):
+        """
+        Start nothing any more, and cancel the task's own job.
+
+        Airflow calls this when it kills the task or when ``execution_timeout`` is over. After a
+        SIGTERM, Airflow 3 ends the process within 5 s, so the log says first what to do by hand.
+        """
+        self._creation.stop()
+        job = self._own_job_text()
+        # A second signal must not cancel again what the first one is cancelling.
+        if not job or self._is_cancelling:
             return
-        # A separate client: this interrupts the thread that may hold the lock of the hook's client.
-        client = blocking_client(self.hook.settings)
+        if not self.cancel_on_kill:
+            self.log.info("Killed: %s is not cancelled, since cancel_on_kill is off.", job)
+            return
+        self.log.warning(
+            "Killed: cancelling %s. If no line below says what became of it, cancel it by hand. %s",
+            job,
+            self._own_job_url(),
+        )
+        self._is_cancelling = True
         try:
-            run_blocking(self._cancel_own_job(client))
-        except AirbyteError as error:
+            self.log.info(self._cancel_own_job())
+        # Whatever it is: Airflow would not finish its own work.
+        except Exception as error:
+            text = one_line(scrub(str(error)))
+            if not isinstance(error, AirbyteError):
+                text = f"{type(error).__name__}: {text}"
+            self.log.warning("Could not cancel %s, cancel it by hand: %s", job, text)
+        finally:
+            self._is_cancelling = False
+
+    def _own_job_text(self) -> str:
+        """Return the task's own job for messages; empty if it has none."""
+        created = self._creation.created
+        if created is not None and created.ownership.is_ours:
+            job = f"job {created.job_id}"
+        elif self._creation.baseline is not None:
+            job = "the new job"
+        else:
+            return ""
+        return f"{job} of connection {label(self.connection_id, self._connection_name)}"
+
+    def _own_job_url(self) -> str:
+        """Return the page of the task's own job; empty if it is not known yet."""
+        created, tracked = self._creation.created, self._tracked
+        if created is None or tracked is None or tracked.job.job_id != created.job_id:
+            return ""
+        return tracked.job_url
+
+    def _cancel_own_job(self) -> str:
+        """Cancel the job that this task started, and return what became of it."""
+        # A separate client: the thread that this interrupts may hold a lock of the hook's client.
+        client = blocking_client(self.hook.settings, token=self.hook.client.session.token)
+
+        async def cancel() -> str:
+            async with client:
+                return await self._find_and_cancel(client)
+
+        return run_blocking(cancel())
+
+    async def _find_and_cancel(self, client: AirbyteClient) -> str:
+        created = self._creation.created or await client.jobs.find_created(
+            self.connection_id,
+            self._creation,
+            pauses=_KILLED_SEARCH_PAUSES,
+            failure_budget=_KILLED_PATIENCE,
+        )
+        if created is None:
+            return "No job was created."
+        job = created.job
+        if not created.ownership.is_ours:
+            return (
+                f"{job.describe(self._connection_name)} may be the job of another task, so it "
+                f"is not cancelled: cancel it by hand if it is this task's."
+            )
+        job = await client.jobs.cancel(job.job_id, patience=_KILLED_PATIENCE)
+        return f"{job.describe(self._connection_name)}: {cancel_text(job)}"
+
+    @contextmanager
+    def _process_of_the_task(self) -> Iterator[None]:
+        """
+        Do what each process of the task has to do, also one that resumes it.
+
+        The parameters are checked before the first request. A task that was killed ends as such:
+        it neither succeeds nor defers after that.
+        """
+        try:
+            with failing_fast():
+                self._validate_parameters()
+                yield
+        except AirbyteStoppedError:
+            raise
+        except (Exception, TaskDeferred) as outcome:
+            self._raise_if_killed(outcome)
+            self._warn_of_unknown_job()
+            raise
+        self._raise_if_killed()
+
+    def _warn_of_unknown_job(self) -> None:
+        """Say that a start was given up while nobody knows whether it created a job."""
+        if self._creation.baseline is not None:
             self.log.warning(
-                "The job of connection %s was not cancelled, cancel it in Airbyte: %s",
+                "A job of connection %s may have been created, since the request for it got no "
+                "usable response: if it runs in Airbyte and is not wanted, cancel it by hand. A "
+                "retry of this task waits for it.",
                 label(self.connection_id, self._connection_name),
-                error,
             )
 
-    async def _cancel_own_job(self, client: AirbyteClient) -> None:
-        async with client:
-            job_id = self._own_job_id
-            if job_id is None and self._creating_since is not None:
-                created = await client.jobs.find_since(
-                    self.connection_id, self.job_type, since=self._creating_since
-                )
-                job_id = created.job_id if created else None
-            if job_id is not None:
-                job = await client.jobs.cancel(job_id)
-                self.log.info("%s: %s.", job.describe(self._connection_name), job.status)
+    def _raise_if_killed(self, outcome: BaseException | None = None) -> None:
+        if self._creation.is_stopped:
+            raise AirbyteStoppedError("The task was killed.") from outcome
 
-    def _run(self, context: Context, deadline: float) -> dict[str, Any]:
-        connection = self.hook.get_airbyte_connection(self.connection_id)
+    def _run(
+        self,
+        context: Context,
+        deadline: float,
+        *,
+        after: TrackedJob | None = None,
+        unseen_since: float | None = None,
+    ) -> dict[str, Any]:
+        """
+        Start the job, or resume before its start, and wait for it.
+
+        :param after: The job that the task has waited for so far, if any.
+        :param unseen_since: Since when Airbyte says that a job is running, but lists none.
+        """
+        self._deadline = deadline
+        connection = self.hook.get_airbyte_connection(
+            self.connection_id, timeout=self._seconds_left()
+        )
         self._connection_name = connection.name
         while True:
-            tracked = self._obtain_job(context, connection, deadline)
+            tracked = self._obtain_job(context, connection, after, unseen_since)
             self._push_xcoms(context, tracked)
             if not self.wait_for_completion:
                 return tracked.result()
@@ -229,35 +393,81 @@ class AirbyteJobOperator(BaseOperator):
             tracked = self._wait_or_cancel(tracked, partial(self._wait, tracked))
             if result := self._finish(tracked):
                 return result
+            after = tracked
 
     def _obtain_job(
-        self, context: Context, connection: AirbyteConnection, deadline: float
+        self,
+        context: Context,
+        connection: AirbyteConnection,
+        after: TrackedJob | None,
+        unseen_since: float | None,
     ) -> TrackedJob:
-        """Start our job, or return the one that `on_running` attaches to."""
-        previous_try_may_linger = context["ti"].try_number > 1
+        """Start our job, or return the one to wait for instead."""
         while True:
+            self._creation.raise_if_stopped()
+            self._raise_if_time_is_over(after, unseen_since)
             try:
-                created = self._start_job()
+                created = self.start_job()
             except AirbyteConflictError as conflict:
                 if not conflict.sync_is_running:
                     raise
-                running = self.hook.find_running_job(self.connection_id)
+                running = self.hook.find_running_job(
+                    self.connection_id, timeout=self._seconds_left()
+                )
                 if running is None:
-                    # It has just ended, or this server does not list its type.
-                    self._pause(deadline, conflict)
-                elif previous_try_may_linger and self.on_running in ("skip", "fail"):
-                    self._let_previous_try_end(running)
-                else:
-                    foreign = self._track(running, Ownership.FOREIGN, connection, deadline)
-                    if self._handle_running_job(foreign) == "attach":
-                        return foreign
-                previous_try_may_linger = False
+                    unseen_since = unseen_since or time.time()
+                    self._pause(Pause(self._deadline, unseen_since), conflict)
+                    continue
             else:
-                return self._track(created.job, created.ownership, connection, deadline)
+                self._cancel_if_killed(created)
+                if not created.is_in_the_way:
+                    return self._track(created.job, created.ownership, connection)
+                running = created.job
+            unseen_since = None
+            after = self._track(running, Ownership.FOREIGN, connection)
+            if self._waits_for_it_instead(context, after):
+                return after
 
-    def _handle_running_job(self, running: TrackedJob) -> Literal["attach", "ended"]:
-        """Apply `on_running` to the job that is already running."""
+    def _cancel_if_killed(self, created: CreatedJob) -> None:
+        """Cancel a job that was created although the task had been killed meanwhile."""
+        # A subclass may start its job without the creation.
+        self._creation.note_created(created)
+        if self._creation.is_stopped:
+            self.on_kill()
+            self._raise_if_killed()
+
+    def _raise_if_time_is_over(self, after: TrackedJob | None, unseen_since: float | None) -> None:
+        """Start no job after the deadline. The first attempt is made however late it is."""
+        if self._seconds_left():
+            return
+        over = f"The time of the task {self._limit_text()} is over"
+        if after is not None:
+            raise AirbyteJobTimeoutError(
+                f"{over}. It has waited for {after}, so it starts no job. {after.job_url}".rstrip(),
+                job=after.job,
+            )
+        if unseen_since is not None:
+            connection = label(self.connection_id, self._connection_name)
+            raise AirbyteError(
+                f"{over}, so it starts no job: Airbyte says that one of connection {connection} is "
+                f"running, but {_unlisted_text(unseen_since)}."
+            )
+
+    def _waits_for_it_instead(self, context: Context, running: TrackedJob) -> bool:
+        """
+        Apply `on_running` to a job that is already running.
+
+        :return: Whether to wait for it instead of starting our own; false once it has ended.
+        """
         already = f"{running} is already {running.job.status}"
+        if self._is_of_an_earlier_try(context, running.job):
+            self.log.info(
+                "%s, and an earlier try of this task may have started it: waiting for it instead "
+                "of starting another. %s",
+                already,
+                running.job_url,
+            )
+            return True
         if self.on_running == "skip":
             raise AirflowSkipException(f"{already}, and on_running is 'skip'. {running.job_url}")
         if self.on_running == "fail":
@@ -270,24 +480,28 @@ class AirbyteJobOperator(BaseOperator):
             self.log.info(
                 "%s: waiting for it instead of starting one. %s", already, running.job_url
             )
-            return "attach"
+            return True
         self.log.info("%s: waiting for it, then starting our own. %s", already, running.job_url)
         if self.deferrable:
             self._defer(running, "execute_after_running")
         self._wait_or_cancel(running, partial(self._wait, running))
-        return "ended"
+        return False
 
-    def _start_job(self) -> CreatedJob:
-        self._creating_since = time.monotonic()
-        try:
-            created = self.start_job()
-            if created.ownership.is_ours:
-                self._own_job_id = created.job_id
-        finally:
-            self._creating_since = None
-        if self._killed:
-            self.on_kill()
-        return created
+    def _is_of_an_earlier_try(self, context: Context, job: Job) -> bool:
+        """
+        Whether an earlier try of this task may have started *job*.
+
+        Airflow does not tell a try what the earlier one started. A job of our type that was created
+        after the DAG run began has data that is new enough in any case.
+        """
+        began = context["dag_run"].start_date
+        return (
+            context["ti"].try_number > 1
+            and job.is_of_type(self.job_type)
+            and began is not None
+            and job.started_at is not None
+            and job.started_at >= began
+        )
 
     def _push_xcoms(self, context: Context, tracked: TrackedJob) -> None:
         job, verb = tracked.job, "Started" if tracked.is_ours else "Waiting for"
@@ -311,6 +525,7 @@ class AirbyteJobOperator(BaseOperator):
             poll_interval=self.poll_interval,
             timeout=max(0.0, tracked.deadline - time.time()),
             connection_name=tracked.connection_name,
+            last_read=tracked.job,
         )
         return tracked.with_job(ended)
 
@@ -335,17 +550,28 @@ class AirbyteJobOperator(BaseOperator):
         try:
             return wait()
         except AirbyteJobTimeoutError as timeout:
-            job, message = timeout.job, f"{timeout} It is left running."
+            job, fate = timeout.job, "It is left running."
             if self.cancel_on_timeout and tracked.is_ours:
                 try:
-                    job = self.hook.cancel_job(job.job_id)
+                    job = self._cancel_at_timeout(tracked)
                 except AirbyteError as error:
-                    message = f"{timeout} It was not cancelled, cancel it in Airbyte: {error}"
+                    fate = f"It was not cancelled, cancel it by hand: {error}"
                 else:
-                    if job.has_succeeded:  # in the last moment
+                    if job.is_terminal and not job.is_cancelled:
+                        # It ended in the last moment: its result says more than the timeout.
                         return tracked.with_job(job)
-                    message = f"{timeout} It was cancelled."
-            raise AirbyteJobTimeoutError(f"{message} {tracked.job_url}", job=job) from None
+                    fate = cancel_text(job)
+            raise AirbyteJobTimeoutError(
+                f"{timeout} {self._limit_text()} {fate} {tracked.job_url}".rstrip(), job=job
+            ) from None
+
+    def _cancel_at_timeout(self, tracked: TrackedJob) -> Job:
+        # First: a kill that follows must not read the settings in its signal handler.
+        self.hook.get_conn()
+        # A process that resumes the task has not started the job, but a kill must cancel it.
+        self._tracked = tracked
+        self._creation.note_created(CreatedJob(tracked.job, tracked.ownership))
+        return self.hook.cancel_job(tracked.job.job_id)
 
     def _finish(self, tracked: TrackedJob) -> dict[str, Any] | None:
         """Return the result; ``None`` if a foreign job was cancelled, so that ours must start."""
@@ -360,27 +586,34 @@ class AirbyteJobOperator(BaseOperator):
         self.log.info("%s succeeded with %s rows.", tracked, tracked.job.rows_synced)
         return tracked.result()
 
-    def _let_previous_try_end(self, running: Job) -> None:
-        self.log.info(
-            "%s may be a job of this task's previous try that is being cancelled: waiting up to "
-            "%.0f s for it.",
-            running.describe(self._connection_name),
-            _PREVIOUS_TRY_GRACE,
-        )
-        with suppress(AirbyteJobTimeoutError):
-            self.hook.wait_for_job(running.job_id, poll_interval=1.0, timeout=_PREVIOUS_TRY_GRACE)
+    def _pause(self, pause: Pause, conflict: AirbyteConflictError) -> None:
+        """
+        Wait until it is time to try again: a job is running, but is not in the list.
 
-    def _pause(self, deadline: float, conflict: AirbyteConflictError) -> None:
-        if time.time() >= deadline:
-            raise conflict
+        It has just ended, or this server does not list its type. If the list stays empty, nothing
+        will change (docs/airbyte-api.md §3.2).
+
+        :raises AirbyteConflictError: The list has been empty for minutes.
+        """
+        now, seconds = time.time(), min(self.poll_interval, _MAX_PAUSE)
+        # No job is started after the deadline.
+        if now + seconds >= pause.deadline or now >= pause.unseen_since + _MAX_UNSEEN:
+            raise conflict.as_error(
+                AirbyteConflictError,
+                f"{conflict.problem.text}, but {_unlisted_text(pause.unseen_since)}",
+            )
         self.log.info("A job is already running, but is not in the list. Retrying: %s", conflict)
-        time.sleep(min(self.poll_interval, DEFAULT_POLL_INTERVAL))
+        if self.deferrable:
+            self.defer(
+                trigger=AirbytePauseTrigger.for_pause(pause, seconds=seconds),
+                method_name="execute_after_pause",
+            )
+        time.sleep(seconds)
 
-    def _track(
-        self, job: Job, ownership: Ownership, connection: AirbyteConnection, deadline: float
-    ) -> TrackedJob:
-        job_url = self.hook.get_job_url(job, connection)
-        return TrackedJob(job, ownership, deadline, job_url, connection.name)
+    def _track(self, job: Job, ownership: Ownership, connection: AirbyteConnection) -> TrackedJob:
+        url = self.hook.get_job_url(job, connection)
+        self._tracked = TrackedJob(job, ownership, self._deadline, url, connection.name)
+        return self._tracked
 
     def _wait_limit(self) -> float:
         """Return the seconds from now to the deadline of all waiting."""
@@ -388,6 +621,23 @@ class AirbyteJobOperator(BaseOperator):
             limit = self.execution_timeout.total_seconds() * _EXECUTION_TIMEOUT_SHARE
             return min(self.timeout, limit)
         return self.timeout
+
+    def _limit_text(self) -> str:
+        """Return the time limit of the task for messages."""
+        limit = self._wait_limit()
+        reason = "" if limit == self.timeout else ", to end before execution_timeout"
+        return f"(timeout: {duration_text(limit)}{reason})"
+
+    def _seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.time())
+
+
+def _unlisted_text(since: float) -> str:
+    return (
+        f"Airbyte has listed no running job for {duration_text(time.time() - since)}. If nothing "
+        f"is running in Airbyte, the connection's workflow is broken: disable and enable the "
+        f"connection there"
+    )
 
 
 class AirbyteTriggerSyncOperator(AirbyteJobOperator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -42,6 +43,17 @@ def airflow_connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> s
     """The default Airflow connection points to the emulator."""
     monkeypatch.setenv(CONNECTION_VARIABLE, emulator.connection_uri)
     return emulator.connection_uri
+
+
+@pytest.fixture
+def set_connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replace the default Airflow connection by one with the given fields."""
+
+    def replace(**fields: object) -> None:
+        value = json.dumps({"conn_type": "airbyte_sme", **fields})
+        monkeypatch.setenv(CONNECTION_VARIABLE, value)
+
+    return replace
 
 
 @pytest.fixture
@@ -122,6 +134,20 @@ def sensor_run() -> Callable[..., TaskRun]:
         return TaskRun(AirbyteJobSensor(task_id="wait", airbyte_job_id=airbyte_job_id, **kwargs))
 
     return make
+
+
+@pytest.fixture
+def task_log(caplog: pytest.LogCaptureFixture, capfd: Any) -> Callable[[], str]:
+    """Return what was logged since the last call."""
+    caplog.set_level(logging.INFO)
+
+    # Airflow 3 writes the log of a task to stdout, Airflow 2 to the logging module.
+    def read() -> str:
+        text = caplog.text + capfd.readouterr().out
+        caplog.clear()
+        return text
+
+    return read
 
 
 def request_count(emulator: Emulator, route: str) -> int:

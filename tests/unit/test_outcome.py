@@ -18,7 +18,13 @@ from airflow_provider_airbyte_sme.api import (
     Job,
     Ownership,
 )
-from airflow_provider_airbyte_sme.outcome import JobEvent, TrackedJob, check_rows, failing_fast
+from airflow_provider_airbyte_sme.outcome import (
+    JobEvent,
+    TrackedJob,
+    cancel_text,
+    check_rows,
+    failing_fast,
+)
 
 JOB = Job(
     job_id=42,
@@ -180,6 +186,30 @@ class TestOutcome:
 
         with pytest.raises(AirflowFailException, match="unknown job"):
             method(through_json(event))
+
+
+class TestCancelText:
+    """It says what became of the job, not what was tried."""
+
+    @pytest.mark.parametrize(
+        ("status", "text"),
+        [
+            ("cancelled", "It was cancelled."),
+            ("succeeded", "It had ended before it could be cancelled: succeeded."),
+            ("failed", "It had ended before it could be cancelled: failed."),
+            (
+                "running",
+                "It is still running although its cancellation was requested: cancel it by hand.",
+            ),
+            (
+                "incomplete",
+                "It is still incomplete although its cancellation was requested: cancel it by "
+                "hand.",
+            ),
+        ],
+    )
+    def test_it_names_the_status(self, status, text):
+        assert cancel_text(replace(JOB, status=status)) == text
 
 
 class TestFailingFast:
