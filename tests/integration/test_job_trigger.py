@@ -11,8 +11,12 @@ import pytest
 from airflow.serialization.serialized_objects import BaseSerialization
 
 from airflow_provider_airbyte_sme.api import AirbyteJobTimeoutError, Ownership
+from airflow_provider_airbyte_sme.api.aiohttp_transport import POOL_SIZE
+from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.outcome import JobEvent
+from airflow_provider_airbyte_sme.triggers import airbyte as trigger_module
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
+from airflow_provider_airbyte_sme.triggers.resumption import SAFE_AFTER, seconds_to_hold
 from tests.integration.conftest import CONNECTION_NAME, CONNECTION_VARIABLE, request_count
 from tests.tasks import first_event, rebuilt, run_trigger
 
@@ -62,6 +66,14 @@ def test_every_argument_survives_serialization(make_trigger, ownership):
     assert BaseSerialization.deserialize(json.loads(stored)) == kwargs
 
 
+@pytest.mark.parametrize("missing", ["job_status", "deferred_at", "ownership", "connection_name"])
+def test_a_trigger_of_an_older_version_still_loads(emulator, make_trigger, missing):
+    _, kwargs = make_trigger(_ended_sync(emulator)).serialize()
+    del kwargs[missing]
+
+    assert run_trigger(AirbyteJobTrigger(**kwargs))["outcome"] == "finished"
+
+
 def test_no_secret_is_in_the_serialized_trigger_or_its_repr(emulator, make_trigger):
     trigger = make_trigger(7)
 
@@ -71,7 +83,9 @@ def test_no_secret_is_in_the_serialized_trigger_or_its_repr(emulator, make_trigg
 def test_a_restarted_trigger_keeps_its_deadline(make_trigger):
     event = run_trigger(make_trigger(deadline=time.time() - 1))
 
-    with pytest.raises(AirbyteJobTimeoutError, match="still running after a wait of 0 s"):
+    with pytest.raises(
+        AirbyteJobTimeoutError, match="is still running and the time to wait for it is over"
+    ):
         JobEvent.from_payload(event).ended_job()
 
 
@@ -130,8 +144,8 @@ class TestMessagesNameTheConnection:
 
         assert event.outcome == "timeout"
         assert event.message == (
-            f"Job {trigger.job_id} of connection {connection_label} is still running after a "
-            f"wait of 0 s."
+            f"Job {trigger.job_id} of connection {connection_label} is still running and the "
+            f"time to wait for it is over."
         )
 
     def test_failed_cancellation(self, emulator, make_trigger, connection_label, caplog):
@@ -188,6 +202,40 @@ class TestManyWaits:
 
         assert request_count(emulator, "POST /applications/token") == 1
 
+    @pytest.mark.parametrize("issues_tokens", [False, True])
+    def test_all_waits_together_back_off_while_the_identity_provider_is_away(
+        self, emulator, make_trigger, job_ids, issues_tokens
+    ):
+        emulator.clear_requests()
+        emulator.stop_identity_provider(issues_tokens=issues_tokens)
+
+        def start_after_two_exchanges() -> None:
+            if request_count(emulator, "POST /applications/token") == 2:
+                emulator.start_identity_provider()
+
+        emulator.watch(start_after_two_exchanges)
+
+        async def wait_for_all() -> list[dict[str, Any]]:
+            triggers = (make_trigger(job_id, poll_interval=0.5) for job_id in job_ids)
+            return await asyncio.gather(*map(first_event, triggers))
+
+        events = asyncio.run(wait_for_all())
+
+        assert {event["outcome"] for event in events} == {"finished"}
+        assert request_count(emulator, "POST /applications/token") <= 3
+
+    def test_an_expired_token_costs_one_exchange(self, emulator, make_trigger, job_ids):
+        async def wait_for_all() -> None:
+            waits = [asyncio.create_task(first_event(make_trigger(job_id))) for job_id in job_ids]
+            while not request_count(emulator, "GET /jobs/{jobId}"):
+                await asyncio.sleep(0.01)
+            emulator.revoke_tokens()
+            await asyncio.gather(*waits)
+
+        asyncio.run(wait_for_all())
+
+        assert request_count(emulator, "POST /applications/token") == 2
+
     def test_a_token_is_not_shared_between_credentials(
         self, emulator, make_trigger, job_ids, monkeypatch
     ):
@@ -214,6 +262,125 @@ async def _tick(gaps: list[float]) -> None:
         now = time.monotonic()
         gaps.append(now - last)
         last = now
+
+
+class TestTimeLimit:
+    """
+    The deadline ends a wait whatever hangs, so that the worker can cancel the job.
+
+    Without it, a test here ends after the longest time that a request may take, or never.
+    """
+
+    # Seconds. Longer than every timeout.
+    HANGS = 3600.0
+    # Seconds from the beginning of a wait to its deadline, and after that at most to its event.
+    LEFT = 0.5
+    LATEST = 20.0
+
+    @pytest.fixture
+    def emulator(self):
+        """An emulator that handles as many requests at once as it gets."""
+        emulator = Emulator(threads=None)
+        with emulator.serve():
+            yield emulator
+
+    @pytest.fixture(autouse=True)
+    def _short_margin(self, monkeypatch):
+        monkeypatch.setattr(trigger_module, "_DEADLINE_MARGIN", 1.5)
+
+    @pytest.fixture
+    def times_out(self, make_trigger):
+        """Check that a wait ends with a timeout, soon after its deadline."""
+
+        async def check(job_id: int | None = None) -> None:
+            trigger = make_trigger(job_id, deadline=time.time() + self.LEFT)
+            event = JobEvent.from_payload(await first_event(trigger))
+            assert time.time() < trigger.deadline + self.LATEST
+            assert event.outcome == "timeout"
+            assert event.last_read_job().ownership is Ownership.STARTED
+            assert event.last_read_job().job.job_id == trigger.job_id
+
+        return check
+
+    @pytest.mark.parametrize(
+        "inject",
+        [
+            lambda emulator, hangs: emulator.hang_next("POST /applications/token", hangs),
+            lambda emulator, hangs: emulator.hang_next("GET /jobs/{jobId}", hangs),
+            lambda emulator, hangs: emulator.drip_next("POST /applications/token", 0.2),
+            lambda emulator, hangs: emulator.drip_next("GET /jobs/{jobId}", 0.2),
+            lambda emulator, hangs: emulator.fail_next("*", 503, times=None),
+            lambda emulator, hangs: emulator.fail_next("*", 429, None, {"Retry-After": "3600"}),
+            lambda emulator, hangs: emulator.stop_identity_provider(),
+        ],
+        ids=[
+            "token hangs",
+            "read hangs",
+            "token drips",
+            "read drips",
+            "503",
+            "Retry-After",
+            "no identity provider",
+        ],
+    )
+    def test_a_fault_ends_with_the_deadline(self, emulator, times_out, inject):
+        inject(emulator, self.HANGS)
+
+        asyncio.run(times_out())
+
+    def test_another_wait_that_hangs_in_the_token_exchange(self, emulator, make_trigger, times_out):
+        trigger = make_trigger()
+        emulator.hang_next("POST /applications/token", self.HANGS)
+
+        async def scenario() -> None:
+            other = asyncio.create_task(first_event(trigger))
+            while not request_count(emulator, "POST /applications/token"):
+                await asyncio.sleep(0.01)
+            await times_out(trigger.job_id)
+            await _cancelled(other)
+
+        asyncio.run(scenario())
+
+    def test_no_free_connection(self, emulator, make_trigger, times_out):
+        trigger = make_trigger()
+        emulator.hang_next("GET /jobs/{jobId}", self.HANGS, times=POOL_SIZE)
+
+        async def scenario() -> None:
+            others = [asyncio.create_task(first_event(trigger)) for _ in range(POOL_SIZE)]
+            while request_count(emulator, "GET /jobs/{jobId}") < POOL_SIZE:
+                await asyncio.sleep(0.01)
+            await times_out(trigger.job_id)
+            await _cancelled(*others)
+
+        asyncio.run(scenario())
+
+    def test_a_delete_that_is_held_open_holds_up_no_wait(self, emulator, make_trigger):
+        killed, ended = make_trigger(cancel_on_kill=True), make_trigger(_ended_sync(emulator))
+        emulator.hang_next("DELETE /jobs/{jobId}", self.HANGS, after=False)
+
+        async def scenario() -> dict[str, Any]:
+            kill = asyncio.create_task(killed.on_kill())
+            while not request_count(emulator, "DELETE /jobs/{jobId}"):
+                await asyncio.sleep(0.01)
+            event = await first_event(ended)
+            await _cancelled(kill)
+            return event
+
+        assert asyncio.run(scenario())["outcome"] == "finished"
+
+
+def _ended_sync(emulator) -> int:
+    job_id = emulator.start_sync(emulator.add_connection())
+    emulator.finish_job(job_id)
+    return job_id
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel *tasks* as a triggerer that shuts down does, and check that they end by it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
 
 
 class TestSecretRotatedDuringTheWait:
@@ -282,7 +449,7 @@ class TestOnKill:
 
         assert (
             f"Job {trigger.job_id} of connection {emulator.connection_id} was not cancelled, "
-            f"cancel it in Airbyte"
+            f"cancel it by hand"
         ) in caplog.text
 
     def test_a_triggerer_shutdown_cancels_nothing(self, emulator, make_trigger):
@@ -292,9 +459,95 @@ class TestOnKill:
             wait = asyncio.create_task(first_event(trigger))
             while not request_count(emulator, "GET /jobs/{jobId}"):
                 await asyncio.sleep(0.01)
-            wait.cancel()
-            await asyncio.wait([wait])
+            await _cancelled(wait)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
 
         asyncio.run(shut_down())
 
         assert emulator.jobs[trigger.job_id].status == "running"
+
+
+class TestResumption:
+    """A task that is resumed within seconds of its deferral can be failed by Airflow 3.3.2."""
+
+    @pytest.fixture(params=["finished", "timeout", "error"])
+    def ending_trigger(self, request, emulator, make_trigger):
+        """Create a trigger that fires soon, with an event of each kind."""
+
+        def make(deferred_at: float) -> AirbyteJobTrigger:
+            if request.param == "error":
+                return make_trigger(4711, deferred_at=deferred_at)
+            trigger = make_trigger(deferred_at=deferred_at)
+            if request.param == "finished":
+                emulator.finish_job(trigger.job_id)
+            else:
+                trigger.deadline = time.time() - 1
+            return trigger
+
+        return make
+
+    def test_in_a_triggerer_no_event_is_yielded_too_soon_after_the_deferral(self, ending_trigger):
+        deferred_at = time.time() - SAFE_AFTER + 0.5
+
+        fired_at = asyncio.run(_fired_at(_in_triggerer(ending_trigger(deferred_at))))
+
+        assert fired_at >= deferred_at + SAFE_AFTER
+
+    def test_the_restart_of_a_triggerer_does_not_start_the_time_again(self, ending_trigger):
+        trigger = _in_triggerer(ending_trigger(time.time() - 3600))
+        restarted_at = time.time()
+
+        assert asyncio.run(_fired_at(trigger)) < restarted_at + SAFE_AFTER
+
+    def test_a_trigger_that_runs_in_the_task_itself_fires_at_once(self, ending_trigger):
+        """As in `dag.test()` and `airflow dags test`, which give it no id."""
+        deferred_at = time.time()
+
+        assert asyncio.run(_fired_at(rebuilt(ending_trigger(deferred_at)))) < (
+            deferred_at + SAFE_AFTER
+        )
+
+    def test_a_trigger_of_an_older_version_is_not_held(self, emulator, make_trigger):
+        trigger = make_trigger()
+        emulator.finish_job(trigger.job_id)
+        _, kwargs = trigger.serialize()
+        del kwargs["deferred_at"]
+        resumed_at = time.time()
+
+        fired_at = asyncio.run(_fired_at(_in_triggerer(AirbyteJobTrigger(**kwargs))))
+
+        assert fired_at < resumed_at + SAFE_AFTER
+
+    def test_the_time_is_counted_from_the_deferral(self, sync_run):
+        before = time.time()
+        run = sync_run(deferrable=True)
+
+        run.start()
+
+        (deferred,) = run.deferrals
+        assert before <= deferred.trigger.deferred_at <= time.time()
+
+    @pytest.mark.parametrize(
+        ("deferred_at", "hold"),
+        [
+            (1000.0, SAFE_AFTER),
+            (999.0, SAFE_AFTER - 1),
+            (1000.0 - SAFE_AFTER, 0.0),
+            (0.0, 0.0),
+            (100_000.0, SAFE_AFTER),
+        ],
+    )
+    def test_clocks_that_differ_never_make_it_longer(self, deferred_at, hold):
+        assert seconds_to_hold(deferred_at, now=1000.0) == hold
+
+
+def _in_triggerer(trigger: AirbyteJobTrigger) -> AirbyteJobTrigger:
+    """Return a copy of *trigger* as a triggerer runs it."""
+    copy: AirbyteJobTrigger = rebuilt(trigger)
+    copy.trigger_id = 1
+    return copy
+
+
+async def _fired_at(trigger: AirbyteJobTrigger) -> float:
+    await anext(trigger.run())
+    return time.time()
