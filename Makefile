@@ -8,7 +8,9 @@ NEWEST := .venv/airflow-3.3
 LOWEST := .venv/airflow-2.11
 FAKER := .venv/faker
 
-ON_EVERY_CORE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
+# Many tests wait for real time, so twice as many processes as cores.
+PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(8, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))')
+ON_EVERY_CORE := --numprocesses=$(PROCESSES) --dist=worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -45,7 +47,7 @@ endef
 
 .PHONY: help
 help: ## Show this list
-	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 .PHONY: demo
 demo: $(NEWEST)/.installed $(FAKER)/.installed ## Run a sync, a wait and dbt on a real Airflow; KEEP=1 keeps it running
@@ -56,7 +58,7 @@ env: ## Write .env for docker compose, with new random secrets
 	@$(PYTHON) scripts/make_env.py
 
 .PHONY: test
-test: test-quick test-system ## Run all tests except test-ui and test-lowest
+test: test-quick test-system ## Run the tests; test-cluster, test-short-syncs, test-lowest and test-ui are apart
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
@@ -65,7 +67,16 @@ test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on ever
 # One at a time: each of them starts more processes than there are cores.
 .PHONY: test-system
 test-system: $(NEWEST)/.installed $(FAKER)/.installed ## Run the tests that start a whole Airflow, and those of docker-compose.yml
-	$(NEWEST)/bin/pytest tests/system tests/compose $(PYTEST_ARGS)
+	$(NEWEST)/bin/pytest tests/system tests/compose \
+		--ignore=tests/system/test_short_syncs.py --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
+
+.PHONY: test-cluster
+test-cluster: $(NEWEST)/.installed $(FAKER)/.installed ## Run the services of docker-compose.yml as processes; needs PostgreSQL and Redis
+	$(NEWEST)/bin/pytest tests/compose/test_cluster.py $(PYTEST_ARGS)
+
+.PHONY: test-short-syncs
+test-short-syncs: $(NEWEST)/.installed $(FAKER)/.installed ## Run 30 syncs of 0 to 8 s on an Airflow with default settings; needs PostgreSQL
+	$(NEWEST)/bin/pytest tests/system/test_short_syncs.py $(PYTEST_ARGS)
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest supported Airflow and dependencies

@@ -253,11 +253,6 @@ def _settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
         "LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
-        # Seconds (default 5) until Airflow notices that a task's process has ended. If a deferred
-        # task is resumed before that, Airflow 3.3.2 mistakes the end of the first process for the
-        # end of the resumed task, and fails it: "finished with state success, but the task
-        # instance's state attribute is queued".
-        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
     return {
         "AIRFLOW_HOME": str(home),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Self
 
+from scripts import postgres
+from scripts.postgres import SEARCH_PATH
 from scripts.processes import LoggedProcess, ProcessFailedError, free_port
 from tests.compose.composition import Service
 
@@ -28,16 +28,7 @@ ADDRESSES = {
 }
 """Service to the port that it listens on in the containers' network."""
 
-# The image has its Python's scripts on PATH. Debian does not put PostgreSQL's programs there.
-SEARCH_PATH = os.pathsep.join(
-    [
-        str(Path(sys.executable).parent),
-        os.environ.get("PATH", os.defpath),
-        *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
-    ]
-)
-
-PROGRAMS = ("initdb", "postgres", "pg_isready", "redis-server", "redis-cli", "curl")
+PROGRAMS = (*postgres.PROGRAMS, "redis-server", "redis-cli", "curl")
 
 
 def missing_programs() -> list[str]:
@@ -144,8 +135,8 @@ class Cluster:
             case "redis":
                 command += ["--bind", "127.0.0.1", "--port", self._port(service), "--save", ""]
             case "postgres":
-                user = "postgres" if os.geteuid() == 0 else None
-                command = self._initialize_postgres(service, user)
+                user = postgres.system_user()
+                command = self._initialize_postgres(service)
         for _ in range(service.replicas):
             process = LoggedProcess(
                 service.name,
@@ -186,35 +177,17 @@ class Cluster:
         )
         return completed.returncode == 0
 
-    def _initialize_postgres(self, service: Service, user: str | None) -> list[str]:
+    def _initialize_postgres(self, service: Service) -> list[str]:
         """Initialize the database like the image's entry point and return the server command."""
         data = self._folder / "postgres"
-        password = self._folder / "postgres-password"
-        data.mkdir()
-        password.write_text(service.environment["POSTGRES_PASSWORD"])
-        if user:
-            shutil.chown(data, user)
-            shutil.chown(password, user)
-
-        def run(*command: str | Path, statement: str = "") -> None:
-            subprocess.run(
-                command,
-                env=self._environment(service),
-                user=user,
-                cwd=data,
-                input=statement.encode(),
-                check=True,
-                capture_output=True,
-            )
-
-        owner = service.environment["POSTGRES_USER"]
-        run("initdb", "--auth", "scram-sha-256", "--username", owner, "--pwfile", password, data)
-        database = service.environment["POSTGRES_DB"]
-        run(
-            "postgres", "--single", "-D", data, "postgres", statement=f"CREATE DATABASE {database};"
+        postgres.initialize(
+            data,
+            owner=service.environment["POSTGRES_USER"],
+            password=service.environment["POSTGRES_PASSWORD"],
+            database=service.environment["POSTGRES_DB"],
+            environment=self._environment(service),
         )
-        listen = ["-h", "127.0.0.1", "-p", self._port(service), "-k", str(data)]
-        return ["postgres", "-D", str(data), *listen]
+        return postgres.server_command(data, self._port(service))
 
     def _port(self, service: Service) -> str:
         return str(self._ports[service.name])

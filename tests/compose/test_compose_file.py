@@ -1,8 +1,10 @@
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 import pytest
 from airflow.cli.cli_parser import get_parser
@@ -92,6 +94,16 @@ def test_airflow_knows_every_configured_option(services):
 
     assert len(configured) > 10
     assert configured <= known
+
+
+def test_links_to_jobs_lead_to_a_port_that_the_cluster_publishes(services):
+    connection = json.loads(services["worker"].environment["AIRFLOW_CONN_AIRBYTE_SME_DEFAULT"])
+    web_url = urlsplit(connection["extra"]["web_url"])
+
+    (published,) = services["emulator"].definition["ports"]
+    assert urlsplit(connection["host"]).hostname == "emulator"
+    assert web_url.hostname == "localhost"
+    assert published.startswith(f"127.0.0.1:{web_url.port}:")
 
 
 def test_airflow_services_differ_only_in_service_specific_settings(services):

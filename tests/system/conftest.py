@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
+from scripts import postgres
 from scripts.airflow_harness import LocalAirflow, dag_bundles
 from scripts.connector_to_duckdb import ConnectorToDuckDB
 from scripts.demo import DAGS, FAKER, RESULT_TASKS, SOURCE, Airbyte, connect, dbt_environment
@@ -30,12 +31,26 @@ def emulator(data_plane: ConnectorToDuckDB) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
+def database_settings() -> Iterator[dict[str, str]]:
+    """PostgreSQL if it is installed: SQLite is slow, and at times locked for too long."""
+    if not postgres.is_installed():
+        yield {}
+        return
+    with postgres.LocalPostgres() as database:
+        yield {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url}
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    emulator: Emulator, data_plane: ConnectorToDuckDB, tmp_path_factory: pytest.TempPathFactory
+    emulator: Emulator,
+    data_plane: ConnectorToDuckDB,
+    database_settings: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LocalAirflow]:
     home = tmp_path_factory.mktemp("airflow")
     environment = {
         **dbt_environment(home, data_plane.database, has_landing=True),
+        **database_settings,
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": dag_bundles(DAGS, TEST_DAGS),
         # Seconds, so that Airflow soon notices a dead triggerer; the defaults are 5 and 30.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
@@ -44,7 +59,7 @@ def airflow(
     with LocalAirflow(
         home=home,
         dags_folder=DAGS,
-        dag_ids=[*RESULT_TASKS, "waits_in_triggerer", "waits_on_worker"],
+        dag_ids=[*RESULT_TASKS, "short_sync", "waits_in_triggerer", "waits_on_worker"],
         environment=environment,
     ) as airflow:
         connect(airflow, Airbyte.emulated(emulator))

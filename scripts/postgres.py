@@ -1,0 +1,145 @@
+"""A PostgreSQL server on loopback for the time of a test, if its programs are installed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+from scripts.airflow_api import poll
+from scripts.processes import LoggedProcess, ProcessFailedError, free_port
+
+START_TIMEOUT = 60.0
+"""Seconds for the server to accept connections."""
+
+# Debian does not put PostgreSQL's programs on PATH.
+SEARCH_PATH = os.pathsep.join(
+    [
+        str(Path(sys.executable).parent),
+        os.environ.get("PATH", os.defpath),
+        *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
+    ]
+)
+
+PROGRAMS = ("initdb", "postgres", "pg_isready")
+
+
+DRIVERS = ("psycopg2", "asyncpg")
+
+
+def is_installed() -> bool:
+    """Whether PostgreSQL's programs are on this machine, and the drivers that Airflow needs."""
+    return all(shutil.which(program, path=SEARCH_PATH) for program in PROGRAMS) and all(
+        map(find_spec, DRIVERS)
+    )
+
+
+def system_user() -> str | None:
+    """Return the user to run PostgreSQL as: it refuses root; ``None``: the current user will do."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+def initialize(
+    data: Path, *, owner: str, password: str, database: str, environment: Mapping[str, str]
+) -> None:
+    """
+    Create a database cluster with one database, like the entry point of PostgreSQL's image.
+
+    :param data: Folder to create; :func:`system_user` must be able to enter its parent.
+    :param owner: The database's superuser.
+    """
+    user = system_user()
+    password_file = data.with_name(f"{data.name}-password")
+    data.mkdir()
+    password_file.write_text(password)
+    if user:
+        shutil.chown(data, user)
+        shutil.chown(password_file, user)
+
+    def run(*command: str | Path, statement: str = "") -> None:
+        subprocess.run(
+            command,
+            env=environment,
+            user=user,
+            cwd=data,
+            input=statement.encode(),
+            check=True,
+            capture_output=True,
+        )
+
+    run("initdb", "--auth", "scram-sha-256", "--username", owner, "--pwfile", password_file, data)
+    run("postgres", "--single", "-D", data, "postgres", statement=f"CREATE DATABASE {database};")
+
+
+def server_command(data: Path, port: int | str) -> list[str]:
+    """Return the command of a server for the cluster in *data*, on loopback only."""
+    return ["postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(data)]
+
+
+class LocalPostgres:
+    """
+    A context manager that runs a server with an empty database.
+
+    :raises ProcessFailedError: The server does not start.
+    """
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self._password = secrets.token_hex(16)
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self._environment = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
+        data = self._folder / "data"
+        self._data = data
+        self._process = LoggedProcess(
+            "PostgreSQL",
+            server_command(data, self._port),
+            environment=self._environment,
+            log=self._folder / "postgres.log",
+            folder=self._folder,
+            user=system_user(),
+        )
+
+    @property
+    def url(self) -> str:
+        """URL of the database, for ``[database] sql_alchemy_conn``."""
+        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/airflow"
+
+    def __enter__(self) -> Self:
+        try:
+            if user := system_user():
+                shutil.chown(self._folder, user)
+            initialize(
+                self._data,
+                owner="airflow",
+                password=self._password,
+                database="airflow",
+                environment=self._environment,
+            )
+            self._process.start()
+            poll(self._is_ready, timeout=START_TIMEOUT, what="PostgreSQL to accept connections")
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _is_ready(self) -> bool:
+        if self._process.exit_code is not None:
+            raise ProcessFailedError(self._process.explain("exited unexpectedly"))
+        check = ["pg_isready", "--host", "127.0.0.1", "--port", str(self._port)]
+        completed = subprocess.run(check, env=self._environment, capture_output=True, check=False)
+        return completed.returncode == 0
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait_until_stopped()
+        shutil.rmtree(self._folder, ignore_errors=True)
