@@ -28,8 +28,12 @@ PURE_API = (
     "api.models*",
     "api.settings",
     "api.auth",
+    "api.creation",
+    "api.tokens",
+    "api.response",
     "api.retry",
     "api.waiting",
+    "api.scrubbing",
     "api.network",
 )
 
@@ -49,8 +53,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # A server for tests and demos, which nothing else imports.
     "emulator*": ("api.http", "api.errors", "api.models*", "emulator*"),
     # The Airflow provider.
-    "connection": ("get_provider_info", "api*"),
-    "parameters": ("api*",),
+    "literals": (),
+    "connection": ("get_provider_info", "api*", "literals"),
+    "parameters": ("api*", "literals"),
     "outcome": ("api*",),
     "hooks*": ("get_provider_info", "api*", "connection", "hooks*"),
     "triggers*": ("api*", "connection", "outcome", "triggers*"),

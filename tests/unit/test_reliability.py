@@ -1,0 +1,1251 @@
+"""
+The promises of docs/reliability.md, each with the tests that prove it.
+
+Table and document have the same rows in the same order, so that neither says more than the other.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from airflow_provider_airbyte_sme.triggers.resumption import SAFE_AFTER
+
+REPOSITORY = Path(__file__).parents[2]
+DOCUMENT = (REPOSITORY / "docs/reliability.md").read_text(encoding="utf-8")
+
+# The headings of the document.
+OURS = "Which sync is ours"
+ENDS = "Kill and timeout"
+OUTAGES = "Outages and who answered"
+SECRETS = "Tokens and secrets"
+ANSWERS = "What Airbyte or a proxy may answer"
+INPUT = "What you may hand in"
+AIRFLOW = "Airflow's own traps"
+LIMITS = "What it does not promise"
+
+HEADER = "| When | Then |"
+# The numbers of the cases; those with a letter are parts of one.
+ITEMS = (*map(str, range(1, 29)), "F1", "F2", "F3", "F4", "F5", "F6")
+
+
+class Case(NamedTuple):
+    """
+    One promise.
+
+    :param item: Number of the case. One case may have several promises.
+    :param when: What happens.
+    :param then: What the provider does.
+    :param tests: The tests that prove it, by file.
+    """
+
+    heading: str
+    item: str
+    when: str
+    then: str
+    tests: Mapping[str, tuple[str, ...]]
+
+    def node_ids(self) -> Iterator[str]:
+        """Yield the tests as pytest names them."""
+        for file, names in self.tests.items():
+            for name in names:
+                yield f"{file}::{name}"
+
+
+CASES = (
+    Case(
+        OURS,
+        "1",
+        "The provider asks for a sync, and Airbyte returns one that is newer than every job before "
+        "the request.",
+        "The sync is ours. Job ids decide, never clocks: a wrong or missing `Date` header changes "
+        "nothing.",
+        {
+            "tests/unit/api/test_jobs_create.py": (
+                "test_a_job_is_created_and_is_ours",
+                "TestDatesDoNotMatter::test_our_job_is_ours",
+                "TestDatesDoNotMatter::test_a_finished_job_is_not_taken_for_ours",
+            ),
+            "tests/unit/api/test_job_ownership.py": (
+                "test_a_job_is_ours_only_if_it_can_be_nobody_elses",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "TestOwnership::test_our_job_is_ours",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "1",
+        "The response to the request is lost, and the connection has exactly one newer sync.",
+        "It is ours, as far as anyone can know: the task waits for it and may cancel it. No second "
+        "sync is started.",
+        {
+            "tests/unit/api/test_jobs_create.py": (
+                "test_a_job_created_without_a_usable_response_is_found",
+                "test_a_job_that_appears_late_is_found",
+                "TestDatesDoNotMatter::test_a_job_whose_response_was_lost_is_found",
+                "test_the_late_job_of_a_lost_post_is_found_although_it_has_ended_before_the_next_"
+                "post",
+            ),
+            "tests/integration/test_trigger_sync_operator.py": (
+                "test_a_lost_response_starts_no_second_sync",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "1",
+        "The response is lost, and the connection has several newer syncs.",
+        "The task waits for the newest, whose data is new enough, and never cancels it. The log "
+        "says why.",
+        {
+            "tests/unit/api/test_jobs_create.py": (
+                "test_several_jobs_after_a_lost_response_are_foreign_and_the_newest_is_new_enough",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "1",
+        "The response is lost, and the connection has no newer sync.",
+        "It is looked for three times within 10 s. Then the request is sent again, three times in "
+        "all.",
+        {
+            "tests/unit/api/test_jobs_create.py": (
+                "test_several_searches_precede_a_second_creation",
+                "test_a_creation_that_was_not_executed_is_repeated",
+                "test_a_creation_is_given_up_after_three_ambiguous_attempts",
+                "test_a_job_that_appears_after_a_creation_was_given_up_is_not_found_by_the_next_"
+                "one",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "TestOwnership::test_an_old_job_is_never_taken_for_the_one_whose_response_was_lost",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "1",
+        "The start is given up, and nobody knows whether it created a sync.",
+        "The log says so, and what to do. A retry of the task takes over a sync that runs.",
+        {
+            "tests/integration/test_operator_timeouts.py": (
+                "TestGivenUpInDoubt::test_the_log_says_that_a_job_may_run",
+                "TestGivenUpInDoubt::test_the_log_says_nothing_when_no_post_was_executed",
+            ),
+            "tests/integration/test_trigger_sync_operator.py": (
+                "TestSecondTry::test_a_sync_of_the_first_try_is_taken_over",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "1",
+        "Airbyte returns a job that was already there, such as a pending one of its own schedule.",
+        "It is not ours and is never cancelled. `on_running` applies to it, also `skip` and "
+        "`fail`.",
+        {
+            "tests/unit/api/test_jobs_create.py": (
+                "test_a_job_that_was_scheduled_a_moment_before_is_foreign",
+                "test_a_job_that_is_scheduled_during_a_rate_limit_is_foreign",
+                "test_a_job_that_is_scheduled_while_a_token_is_renewed_is_foreign",
+                "test_a_job_of_another_type_that_is_returned_is_in_the_way",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "TestOwnership::test_a_job_that_a_schedule_started_a_moment_before_is_foreign",
+            ),
+            "tests/integration/test_trigger_sync_operator.py": (
+                "TestOnRunning::test_a_pending_job_is_in_the_way",
+                "TestOnRunning::test_a_pending_job_is_waited_for_before_our_own",
+                "TestOnRunning::test_attach_returns_the_result_of_a_pending_job",
+                "TestOnRunning::test_a_pending_job_of_somebody_else_is_left_running_at_the_timeout",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "1",
+        "Two tasks got the same job, and one of them was killed and has cancelled it.",
+        "The other task fails. Its message says that another task may have cancelled the job, and "
+        "how to prevent that.",
+        {
+            "tests/unit/api/test_jobs_outcome.py": (
+                "test_the_error_for_a_cancelled_job_is_one_line",
+            ),
+            "tests/integration/test_trigger_sync_operator.py": (
+                "test_a_cancelled_job_fails_the_task",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "2",
+        "A connection drops after the request was sent, perhaps by a proxy in between.",
+        "The request may have been executed, so it is not repeated blindly.",
+        {
+            "tests/unit/api/test_request_sent.py": (
+                "test_a_request_that_a_proxy_forwarded_before_it_drops_the_connection_may_be_sent",
+                "test_a_request_may_be_sent_when_its_body_is_not_read",
+                "test_a_request_on_a_reused_connection_may_be_sent",
+            ),
+            "tests/unit/api/test_transports.py": (
+                "test_a_lost_response_means_that_the_request_was_sent_exactly_once",
+                "test_the_library_does_not_resend_a_request_on_a_reused_connection",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "test_a_proxy_that_drops_after_it_forwarded_the_request_does_not_cause_a_second_"
+                "sync",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "2",
+        "The name look-up, the connection, the tunnel through a proxy or the TLS handshake fails.",
+        "The request was surely not sent, so it is repeated, also one that starts a sync.",
+        {
+            "tests/unit/api/test_request_sent.py": (
+                "test_a_request_is_not_sent_without_a_tunnel",
+                "test_a_request_is_not_sent_when_the_tunnel_is_not_ready_in_time",
+                "test_a_request_is_not_sent_when_the_tls_handshake_fails",
+                "test_a_request_is_not_sent_when_the_tls_handshake_takes_too_long",
+                "test_a_request_is_not_sent_through_a_proxy_with_an_untrusted_certificate",
+            ),
+            "tests/unit/api/test_transports.py": (
+                "test_an_unknown_host_means_that_nothing_was_sent",
+                "test_a_refused_connection_means_that_nothing_was_sent",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "test_a_proxy_that_rejects_the_tunnel_leads_to_one_sync_once_it_allows_it",
+            ),
+            "tests/unit/api/test_jobs_create.py": (
+                "test_a_creation_that_was_not_executed_is_repeated",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "6",
+        "The second try of a task finds a sync that runs and was created after the DAG run began.",
+        "It is taken over, whatever `on_running` says: the task waits for it and never cancels it. "
+        "If the first try cancels it, the second starts its own.",
+        {
+            "tests/integration/test_trigger_sync_operator.py": (
+                "TestSecondTry::test_a_sync_of_the_first_try_is_taken_over",
+                "TestSecondTry::test_a_sync_of_the_first_try_that_its_trigger_cancels_is_replaced",
+            ),
+            "tests/system/test_real_airflow.py": (
+                "test_the_retry_of_a_killed_task_waits_for_the_running_job_and_then_syncs",
+            ),
+        },
+    ),
+    Case(
+        OURS,
+        "6",
+        "The second try finds a job that is older than the DAG run, or one that clears data.",
+        "It belongs to somebody else: `on_running` applies.",
+        {
+            "tests/integration/test_trigger_sync_operator.py": (
+                "TestSecondTry::test_a_sync_from_before_the_dag_run_is_not_taken_over",
+                "TestSecondTry::test_a_clear_of_somebody_else_is_not_taken_over",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "3",
+        "A task is killed before it has asked for a sync: during sign-in, or in a pause.",
+        "It starts nothing any more, and cancels nobody's job.",
+        {
+            "tests/unit/api/test_jobs_create.py": (
+                "TestStop::test_a_creation_stopped_before_its_post_sends_none",
+                "TestStop::test_a_creation_stopped_during_a_rate_limit_sends_no_second_post",
+            ),
+            "tests/unit/api/test_job_ownership.py": (
+                "test_a_killed_task_looks_for_a_job_only_if_it_may_have_created_one",
+            ),
+            "tests/integration/test_kill.py": (
+                "TestBeforeAPost::test_no_job_is_started",
+                "TestBeforeAPost::test_a_job_that_starts_during_a_rate_limit_is_left_running",
+                "TestBeforeAPost::test_a_kill_before_the_task_begins_sends_nothing",
+                "TestBetweenAForeignJobAndOurs::test_no_job_is_started",
+                "TestBetweenAForeignJobAndOurs::test_no_job_is_started_on_resume",
+                "TestCancelOnKillIsOff::test_no_post_follows_a_rate_limit",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "3",
+        "A task is killed while its request for a sync has no response yet.",
+        "Its sync is found by job ids and cancelled.",
+        {
+            "tests/integration/test_kill.py": (
+                "TestDuringAPost::test_the_job_of_a_post_that_is_held_open_is_cancelled",
+                "TestDuringAPost::test_a_job_that_is_created_after_the_kill_is_cancelled",
+                "TestDuringAPost::test_a_kill_during_the_search_for_a_lost_job_cancels_it",
+                "TestDuringAPost::test_of_two_candidates_none_is_cancelled",
+            ),
+            "tests/unit/api/test_creation.py": (
+                "TestInDoubt::test_a_post_that_is_out_is_in_doubt",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "3",
+        "A task is killed while it waits.",
+        "Its own sync is cancelled; one that it only waits for runs on.",
+        {
+            "tests/integration/test_kill.py": (
+                "TestDuringTheWait::test_our_job_is_cancelled",
+                "TestDuringTheWait::test_a_foreign_job_is_left_running",
+                "TestWhileDeferring::test_our_job_is_cancelled_when_the_task_has_just_deferred",
+                "TestKilledTwice::test_the_job_is_cancelled_once",
+            ),
+            "tests/integration/test_job_trigger.py": (
+                "TestOnKill::test_our_own_job_is_cancelled",
+                "TestOnKill::test_no_other_job_is_cancelled",
+                "TestOnKill::test_a_newer_sync_of_the_connection_is_left_running",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "3",
+        "The sync of a killed task succeeds meanwhile, or the task is about to skip or to defer.",
+        "The task ends as killed all the same.",
+        {
+            "tests/integration/test_kill.py": (
+                "TestDuringTheWait::"
+                "test_a_job_that_succeeds_meanwhile_does_not_make_the_task_succeed",
+                "TestDuringTheWait::test_a_kill_does_not_make_the_task_skipped",
+                "TestBetweenAForeignJobAndOurs::test_a_task_that_was_killed_does_not_defer",
+                "TestWhileDeferring::test_our_job_is_cancelled_and_the_task_does_not_defer",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "3",
+        "Airflow ends the killed process before the cancellation is finished.",
+        "The log says from the beginning which job to cancel by hand if nothing follows, and what "
+        "is needed is sent first.",
+        {
+            "tests/integration/test_kill.py": (
+                "TestLog::test_it_says_first_what_to_do_by_hand",
+                "TestDuringAPost::test_what_is_needed_is_sent_first",
+                "TestDuringTheWait::test_the_job_is_read_and_cancelled_at_once",
+                "TestOnKillNeverFails::test_a_job_that_cannot_be_cancelled",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "4",
+        "`execution_timeout` ends a task whose request for a sync has no response yet.",
+        "As for a kill: its sync is found by job ids and cancelled.",
+        {
+            "tests/integration/test_kill.py": (
+                "TestDuringAPost::test_the_job_of_a_post_that_is_held_open_is_cancelled",
+                "TestDuringAPost::test_a_job_that_is_created_after_the_kill_is_cancelled",
+            ),
+            "tests/unit/api/test_jobs_create.py": (
+                "TestStop::test_a_creation_interrupted_during_its_post_leaves_its_baseline",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "4",
+        "A deferred task has an `execution_timeout`.",
+        "Its wait ends a little earlier, so that its sync can be cancelled.",
+        {
+            "tests/integration/test_trigger_sync_operator.py": (
+                "TestTimeout::test_a_deferred_wait_ends_before_the_execution_timeout",
+            ),
+            "tests/integration/test_operator_timeouts.py": (
+                "TestWhatBecameOfTheJob::test_the_limit_of_the_message_is_the_one_that_applied",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "5",
+        "A cancellation has to be repeated, after a refused token or in an outage.",
+        "The job is read again before each attempt, so that another job that runs by then is left "
+        "alone.",
+        {
+            "tests/unit/api/test_jobs_cancel.py": (
+                "test_a_job_is_read_again_after_a_refused_token",
+                "test_a_refused_token_does_not_cancel_a_newer_job",
+                "test_a_job_is_read_before_each_attempt_to_cancel_it",
+                "test_a_second_attempt_does_not_cancel_a_newer_job",
+                "test_an_unreadable_job_is_not_cancelled",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "test_a_refused_token_does_not_cancel_a_job_that_started_meanwhile",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "5",
+        "The job ends before it can be cancelled, or runs on although that was requested.",
+        "The message says what really became of the job. If it succeeded or failed, that is the "
+        "result of the task.",
+        {
+            "tests/unit/api/test_jobs_cancel.py": (
+                "test_a_job_that_ends_before_the_delete_is_returned_as_it_ended",
+                "test_a_job_that_runs_on_after_a_conflict_is_returned_as_running",
+                "test_a_cancelled_job_whose_status_lags_is_read_until_it_has_ended",
+                "test_a_job_that_cannot_be_read_after_its_cancel_is_returned_as_last_read",
+            ),
+            "tests/unit/test_outcome.py": ("TestCancelText::test_it_names_the_status",),
+            "tests/integration/test_operator_timeouts.py": (
+                "TestWhatBecameOfTheJob::test_it_was_cancelled",
+                "TestWhatBecameOfTheJob::test_it_runs_on_after_a_conflict",
+                "TestWhatBecameOfTheJob::"
+                "test_a_job_that_failed_meanwhile_is_reported_with_its_reason",
+                "TestWhatBecameOfTheJob::test_a_job_that_succeeded_meanwhile_is_a_success",
+                "TestWhatBecameOfTheJob::test_a_job_that_may_not_be_cancelled",
+                "TestWhatBecameOfTheJob::test_settings_that_cannot_be_read",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "11",
+        "`timeout` is over in the middle of an outage, or while a request hangs.",
+        "The wait ends all the same, and the task's own sync is cancelled. The attempts to cancel "
+        "end after a minute.",
+        {
+            "tests/unit/api/test_jobs_wait.py": (
+                "test_a_timeout_ends_the_wait_during_an_outage",
+                "test_a_read_that_hangs_ends_with_the_wait",
+            ),
+            "tests/integration/test_job_trigger.py": (
+                "TestTimeLimit::test_a_fault_ends_with_the_deadline",
+                "TestTimeLimit::test_another_wait_that_hangs_in_the_token_exchange",
+                "TestTimeLimit::test_no_free_connection",
+            ),
+            "tests/unit/api/test_jobs_cancel.py": (
+                "test_a_cancel_is_given_up_within_a_minute",
+                "test_a_cancel_during_an_outage_is_given_up_within_a_minute",
+            ),
+            "tests/integration/test_operator_timeouts.py": (
+                "TestOutageDuringTheWait::test_the_job_is_cancelled_once_airbyte_is_back",
+                "TestOutageDuringTheWait::test_the_job_is_cancelled_although_it_was_never_read",
+                "TestOutageDuringTheWait::test_a_read_that_hangs",
+                "TestOutageDuringTheWait::test_a_response_that_drips",
+                "TestOutageDuringTheWait::test_a_foreign_job_is_left_running",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "11",
+        "`timeout` is over before the task could ask for a sync.",
+        "It fails and starts none; Airflow may retry it. A request that is already on its way is "
+        "not cut short, so that its sync can be cancelled.",
+        {
+            "tests/integration/test_operator_timeouts.py": (
+                "TestOutageDuringTheStart::test_no_job_is_started",
+                "TestOutageDuringTheStart::test_a_rate_limit",
+                "TestOutageDuringTheStart::test_a_look_up_of_the_job_in_the_way",
+                "TestOutageDuringTheStart::test_a_post_that_is_held_open_is_not_cut_short",
+                "TestOutageDuringTheStart::test_the_job_of_a_lost_post_is_found_after_the_deadline",
+            ),
+            "tests/unit/api/test_creation.py": (
+                "TestTimeout::test_an_outage_is_survived_up_to_it",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "11",
+        "`timeout` of a sensor is over in the middle of an outage.",
+        "The sensor ends at its timeout, in every mode, and `soft_fail` skips it.",
+        {
+            "tests/integration/test_job_sensor.py": (
+                "test_an_outage_is_outlasted_no_longer_than_the_timeout",
+                "test_a_response_that_does_not_end_is_waited_for_no_longer_than_the_timeout",
+                "TestReschedule::test_an_outage_ends_with_the_timeout_since_the_first_poke",
+                "TestSoftFail::test_soft_fail_skips_at_the_timeout",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "11",
+        "A response arrives byte by byte and never ends.",
+        "The whole call has a limit, and then counts as one without a response.",
+        {
+            "tests/unit/api/test_request_sent.py": (
+                "test_a_response_that_drips_ends_with_the_total_timeout",
+                "test_without_a_total_timeout_a_call_may_take_a_minute_longer_than_its_timeout",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "11",
+        "`timeout` is over when a deferred task resumes, after it waited for another job.",
+        "The task fails, and starts no sync.",
+        {
+            "tests/integration/test_operator_timeouts.py": (
+                "TestDeadlineIsOver::test_when_the_task_resumes_after_a_foreign_job",
+                "TestDeadlineIsOver::test_when_the_foreign_job_was_cancelled",
+                "TestDeadlineIsOver::test_when_the_task_resumes_after_a_pause",
+                "TestDeadlineIsOver::test_while_a_foreign_job_ends",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "23",
+        "Airbyte is away when a task starts.",
+        "Requests are repeated for up to 2 minutes, however many attempts that takes. "
+        "`Retry-After` is honoured, up to 60 s.",
+        {
+            "tests/unit/api/test_requests.py": (
+                "test_a_start_survives_that_airbyte_is_away_for_30_seconds",
+                "test_a_read_gives_up_after_two_minutes",
+                "test_retry_after_is_honoured",
+                "test_retry_after_is_limited_to_a_minute",
+            ),
+            "tests/unit/api/test_retry.py": (
+                "test_a_request_is_retried_for_two_minutes_whatever_the_jitter",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "8",
+        "An ingress, a proxy or a gateway responds instead of Airbyte when a task starts, with any "
+        "status, often with HTML.",
+        "The request is repeated. If that goes on, the task fails and Airflow may retry it: only "
+        "Airbyte itself can fail a task for good.",
+        {
+            "tests/integration/test_trigger_sync_operator.py": (
+                "test_a_start_survives_the_pages_of_an_ingress",
+            ),
+            "tests/unit/api/test_retry.py": (
+                "test_only_airbyte_itself_says_what_is_permanent",
+                "test_the_decisions_about_each_error",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "TestAnIngressInsteadOfAirbyte::test_it_is_outlasted_at_the_start_of_a_task",
+                "TestAnIngressInsteadOfAirbyte::test_it_is_not_permanent_when_it_stays",
+                "TestAnIngressInsteadOfAirbyte::test_it_hides_no_job_that_was_created",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "8",
+        "Airbyte cannot be reached during a wait, or something else responds.",
+        "The wait goes on for up to 10 minutes without one good response, but never longer than "
+        "`timeout`. `Retry-After` is honoured, up to 60 s. When the time is over, the task fails "
+        "and Airflow may retry it.",
+        {
+            "tests/unit/api/test_jobs_wait.py": (
+                "test_an_outage_of_nine_minutes_is_survived",
+                "test_an_outage_of_eleven_minutes_ends_the_wait",
+                "test_a_good_response_resets_the_failure_budget",
+            ),
+            "tests/unit/api/test_retry.py": ("test_what_a_wait_survives_is_never_permanent",),
+            "tests/unit/api/test_waiting.py": (
+                "test_the_pause_that_a_response_demands_is_kept_within_limits",
+            ),
+            "tests/integration/test_trigger_sync_operator.py": (
+                "test_the_wait_survives_an_outage",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "11",
+        "A job has ended, and what only adds to the message cannot be read: the name of the "
+        "connection, or why the job failed.",
+        "The message goes without it after some seconds.",
+        {
+            "tests/unit/api/test_jobs_outcome.py": (
+                "test_details_that_cannot_be_read_hold_up_a_task_for_seconds",
+                "test_the_error_refers_to_the_log_if_the_config_api_gives_no_reason",
+                "test_an_unreadable_connection_is_named_by_its_id",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "8",
+        "The connection test gets an HTML page.",
+        "It says at once that the URL is wrong: a person is waiting.",
+        {
+            "tests/integration/test_test_connection.py": (
+                "test_an_html_page_is_reported",
+                "test_an_unhealthy_airbyte_is_reported_without_a_retry",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "22",
+        "A CDN, an API gateway or a mesh responds in JSON.",
+        "The body shows who wrote it; a `title` or a `message` alone does not make it Airbyte's. "
+        "The error says that a gateway or proxy responded.",
+        {
+            "tests/unit/api/test_errors.py": (
+                "test_a_response_of_airbyte_is_recognised",
+                "test_a_response_of_a_proxy_gateway_or_cdn_is_not_one_of_airbyte",
+                "test_a_message_says_that_a_gateway_responded",
+                "test_every_kind_of_rejection_of_the_emulator_is_recognised",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "test_the_json_of_a_gateway_is_not_airbytes",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "22",
+        "A CDN responds with 520 to 530.",
+        "That is an outage for every request, also for a token, a status or a cancellation.",
+        {
+            "tests/unit/api/test_retry.py": ("test_the_decisions_about_each_error",),
+            "tests/unit/api/test_auth.py": (
+                "test_a_gateway_that_rejects_the_exchange_is_named_and_outlasted",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "TestCdnInsteadOfAirbyte::test_a_read_outlasts_it",
+                "TestCdnInsteadOfAirbyte::test_a_cancel_outlasts_it",
+                "TestCdnInsteadOfAirbyte::test_a_job_that_was_created_behind_it_is_found",
+                "TestCdnInsteadOfAirbyte::test_its_retry_after_is_honoured",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "22",
+        "A request for one job gets 404, which Airbyte never sends there.",
+        "Something else responded, so this is an outage.",
+        {
+            "tests/unit/api/test_errors.py": (
+                "test_airbyte_itself_never_says_404_about_one_job",
+                "test_the_404_of_the_published_contract_would_be_airbytes",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "10",
+        "Airbyte says that a sync is running, but lists none: the connection's workflow is gone.",
+        "The start is repeated for 5 minutes. Then the task fails, and its message says what to do "
+        "in Airbyte.",
+        {
+            "tests/integration/test_operator_timeouts.py": (
+                "TestDeletedWorkflow::test_it_fails_after_minutes",
+                "TestDeletedWorkflow::test_it_fails_at_the_timeout",
+                "TestDeletedWorkflow::test_it_recovers_when_the_workflow_is_repaired",
+            ),
+        },
+    ),
+    Case(
+        OUTAGES,
+        "13",
+        "Airbyte holds many calls open at once, such as cancellations.",
+        "They have connections of their own, so all other waits go on. A request that gets no free "
+        "connection in time was not sent, and is repeated.",
+        {
+            "tests/unit/api/test_connection_pools.py": (
+                "test_requests_that_are_held_open_do_not_delay_others",
+                "test_a_request_that_gets_no_free_connection_is_not_sent",
+            ),
+            "tests/integration/test_job_trigger.py": (
+                "TestTimeLimit::test_a_delete_that_is_held_open_holds_up_no_wait",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "12",
+        "Many waits or threads need a token at the same time.",
+        "One of them requests it, and all share the result, a failure too.",
+        {
+            "tests/unit/api/test_tokens.py": (
+                "test_many_threads_share_one_exchange",
+                "test_many_coroutines_share_one_exchange_and_one_renewal",
+            ),
+            "tests/unit/api/test_token_storms.py": (
+                "TestFailures::test_all_who_wait_for_an_exchange_share_its_failure",
+                "TestThreadsThatShareAClient::test_a_refused_token_costs_one_exchange",
+                "TestThreadsThatShareAClient::test_rejected_credentials_cost_one_exchange",
+                "TestCancelledExchanges::"
+                "test_a_cancelled_exchange_is_no_failure_of_those_who_waited",
+            ),
+            "tests/integration/test_job_trigger.py": (
+                "TestManyWaits::test_all_waits_share_one_token",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "12",
+        "Airbyte refuses a token with 401.",
+        "A new token is requested once. If that one is refused too, that is an outage of the "
+        "identity provider: the next request for a token is put off, for all waits together.",
+        {
+            "tests/unit/api/test_tokens.py": (
+                "test_a_request_with_a_rejected_token_is_replayed_with_a_new_one",
+                "test_a_rejected_new_token_raises_authentication_error",
+            ),
+            "tests/unit/api/test_token_storms.py": (
+                "TestRefusedTokens::test_the_first_refused_token_is_replaced_at_once",
+                "TestRefusedTokens::test_many_refusals_of_one_token_count_once",
+                "TestRefusedTokens::test_while_new_tokens_are_refused_the_exchanges_back_off",
+                "TestRefusedTokens::test_an_accepted_token_ends_the_outage",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "12",
+        "The token endpoint fails, or rejects client id and secret.",
+        "The next request for a token is put off, for all waits together. `Retry-After` is "
+        "honoured, up to 60 s.",
+        {
+            "tests/unit/api/test_token_storms.py": (
+                "TestFailures::test_the_next_exchange_is_put_off_for_all_together",
+                "TestFailures::test_rejected_credentials_are_not_exchanged_again_for_a_minute",
+                "TestFailures::test_retry_after_puts_the_next_exchange_off",
+                "TestThreadsThatShareAClient::"
+                "test_an_outage_of_the_token_endpoint_is_outlasted_with_few_exchanges",
+                "test_a_start_outlasts_the_same_outage_of_the_token_endpoint_as_of_airbyte",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "26",
+        "A client secret, the token of a gateway in `headers` or the password of a proxy is "
+        "rotated while a task is deferred.",
+        "After a 401, a 403, a login page or a rejected tunnel, the wait reads the Airflow "
+        "connection again before it gives up.",
+        {
+            "tests/integration/test_job_trigger.py": (
+                "TestSecretRotatedDuringTheWait::test_the_airflow_connection_is_read_again",
+                "TestSecretRotatedDuringTheWait::test_an_unchanged_secret_is_a_permanent_error",
+            ),
+            "tests/unit/api/test_outdated_settings.py": (
+                "test_a_wait_reads_its_settings_again_before_it_retries",
+                "test_a_proxy_that_rejects_a_tunnel_may_want_a_new_password",
+            ),
+            "tests/integration/test_rotation.py": (
+                "TestRotatedKeyOfAGateway::test_the_wait_goes_on_with_the_new_key_at_once",
+                "TestRotatedKeyOfAGateway::test_also_if_the_gateway_is_before_the_token_endpoint",
+                "TestRotatedKeyOfAGateway::"
+                "test_with_an_unchanged_key_it_is_an_outage_with_one_read_a_minute",
+                "TestRotatedKeyOfAGateway::"
+                "test_a_killed_task_reads_the_new_key_and_cancels_its_job",
+                "TestRotatedClientSecret::"
+                "test_a_secrets_backend_that_fails_at_that_moment_is_outlasted",
+                "TestRotatedClientSecret::"
+                "test_all_waits_share_the_refused_exchange_the_read_and_the_new_token",
+                "TestRotatedClientSecret::"
+                "test_an_unchanged_secret_fails_all_waits_with_few_exchanges",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "18",
+        "A gateway validates requests against Airbyte's published contract.",
+        "The token request has every field that the contract requires, `grant_type` too.",
+        {
+            "tests/unit/api/test_auth.py": (
+                "test_a_token_is_requested_with_the_grant_type_of_the_public_api",
+                "test_the_token_request_fulfils_the_published_contract",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "20",
+        "A response, or an exception of a library, repeats a secret, a token, a configuration or "
+        "the password of a proxy.",
+        "It is masked in every message, log line and stored event.",
+        {
+            "tests/unit/api/test_scrubbing.py": (
+                "test_what_looks_like_a_secret_is_masked",
+                "test_a_given_secret_is_masked_in_every_encoding",
+                "test_an_error_does_not_repeat_the_secrets_of_its_request",
+                "test_a_decode_error_does_not_repeat_the_secrets_of_its_request",
+            ),
+            "tests/unit/api/test_secrets.py": (
+                "test_no_log_repr_or_exception_contains_a_secret",
+                "test_a_rejected_configuration_is_not_quoted",
+                "test_what_a_proxy_repeats_of_its_login_is_not_shown",
+            ),
+            "tests/unit/api/test_proxies.py": (
+                "test_what_a_proxy_repeats_of_its_password_is_not_shown",
+                "test_no_part_of_a_password_is_shown_where_a_long_reason_ends",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "14",
+        "A job has a negative duration or another value that cannot be read.",
+        "What is only information counts as missing. A job needs nothing but id, status and "
+        "connection.",
+        {
+            "tests/unit/api/test_models.py": (
+                "test_a_duration_that_cannot_be_read_counts_as_missing",
+                "test_a_timestamp_that_cannot_be_read_counts_as_missing",
+                "test_an_optional_field_of_the_wrong_type_counts_as_missing",
+                "test_a_job_needs_nothing_but_id_status_and_connection",
+            ),
+            "tests/unit/api/test_reliability_over_sockets.py": (
+                "TestClocksThatDiffer::test_a_job_with_a_negative_duration_has_ended",
+                "TestClocksThatDiffer::test_it_blinds_no_search_for_a_running_job",
+                "TestClocksThatDiffer::test_it_blinds_no_search_for_a_job_whose_response_was_lost",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "14",
+        "A list contains jobs or other items that cannot be read.",
+        "They are left out, with a warning. If none can be read, that is an error, and no sync is "
+        "started.",
+        {
+            "tests/unit/api/test_response.py": (
+                "test_a_list_leaves_out_what_cannot_be_read_with_one_warning",
+                "test_a_list_of_which_nothing_can_be_read_is_an_error",
+                "test_an_item_that_is_left_out_does_not_end_the_pages",
+            ),
+            "tests/unit/api/test_jobs_create.py": ("test_unreadable_jobs_forbid_a_start",),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "15",
+        "A response is malformed: a header, a date, its encoding, or JSON that is nested too "
+        "deeply.",
+        "The task fails with a clear message or the call is repeated, in the same way on workers "
+        "and triggerers.",
+        {
+            "tests/unit/api/test_response.py": (
+                "test_whatever_a_server_sends_ends_in_the_error_tree",
+            ),
+            "tests/unit/api/test_transports.py": (
+                "test_a_malformed_response_is_a_response_or_an_error_of_this_client",
+                "test_a_location_that_cannot_be_parsed_is_only_a_header",
+                "test_headers_are_read_as_utf_8_and_what_is_invalid_is_replaced",
+            ),
+            "tests/unit/api/test_http.py": (
+                "test_json_that_is_nested_too_deeply_raises_a_value_error",
+            ),
+            "tests/unit/api/test_retry.py": (
+                "test_any_text_is_accepted_as_retry_after_and_as_date",
+            ),
+            "tests/unit/api/test_errors.py": ("test_any_response_gives_a_one_line_message",),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "27",
+        "An identity-aware proxy sends very long response headers.",
+        "Each may be up to 64 KB long, on workers and triggerers.",
+        {
+            "tests/unit/api/test_transports.py": (
+                "test_long_response_headers_are_read",
+                "test_headers_that_are_too_long_are_a_lost_response",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "19",
+        "A job id is unknown, and Airbyte says that the job is not running.",
+        "The message says that this Airbyte has no such job.",
+        {
+            "tests/unit/api/test_errors.py": (
+                "test_a_409_to_a_read_of_a_job_says_that_its_id_is_unknown",
+                "test_another_409_says_nothing_about_the_id",
+                "test_the_emulators_answer_about_an_unknown_job_is_permanent",
+            ),
+            "tests/unit/api/test_jobs_wait.py": (
+                "test_an_unknown_job_ends_the_wait_of_an_administrator_at_once",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "21",
+        "A job id is passed to a sensor as a number, as a task's result, in a list, or as the text "
+        "of any of these.",
+        "The sensor finds the job. A DAG of the official provider runs with another prefix.",
+        {
+            "tests/integration/test_handing_over.py": (
+                "test_every_usual_way_of_handing_over_a_job_id_finds_the_job",
+                "test_a_dag_of_the_official_provider_runs_with_another_prefix",
+            ),
+            "tests/unit/test_parameters.py": (
+                "test_a_job_id_is_found_in_every_form_in_which_it_is_passed_on",
+                "test_no_job_id_is_said_to_come_from_a_task_that_pushed_none",
+                "test_several_jobs_are_said_to_need_several_sensors",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "24",
+        "A duration is a `timedelta`, a number, the text of a number or a template; `min_rows` "
+        "likewise.",
+        "It is converted. An invalid one is refused when the DAG is parsed, and an invalid value "
+        "of a template before the first request.",
+        {
+            "tests/integration/test_operator_parameters.py": (
+                "test_an_argument_is_converted_when_the_dag_is_parsed",
+                "test_an_invalid_duration_is_refused_when_the_dag_is_parsed",
+                "test_another_invalid_argument_is_refused_when_the_dag_is_parsed",
+                "test_templates_are_checked_after_they_are_rendered",
+                "test_an_invalid_value_of_a_template_fails_before_any_request",
+                "test_a_value_that_a_resume_renders_differently_is_checked_again",
+            ),
+            "tests/integration/test_job_sensor.py": (
+                "TestArguments::test_they_are_converted_when_the_dag_is_parsed",
+                "TestArguments::test_an_invalid_duration_is_refused_when_the_dag_is_parsed",
+                "TestArguments::test_templates_are_checked_again_on_resume",
+                "TestArguments::test_an_invalid_value_of_a_template_fails_before_any_request",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "17",
+        "`connection_id` is in upper case, or has blanks around it.",
+        "It works, at the start and after each resume.",
+        {
+            "tests/integration/test_operator_parameters.py": (
+                "test_a_connection_id_works_in_every_form_and_after_each_resume",
+            ),
+            "tests/unit/test_parameters.py": (
+                "test_a_uuid_is_returned_in_the_form_that_airbyte_uses",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "F3",
+        "The Airbyte URL is a page of the UI.",
+        "Pages for login and setup, and those below `/workspaces` and `/organization/…`, lead to "
+        "Airbyte.",
+        {
+            "tests/unit/api/test_settings.py": (
+                "test_the_root_is_found_whatever_is_pasted_after_it",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "25",
+        "The Airbyte URL is an endpoint, such as `/api/public/v1/jobs`, or ends in `/v1`.",
+        "It leads to Airbyte too. What is not a URL is refused, with what it should look like.",
+        {
+            "tests/unit/api/test_settings.py": (
+                "test_the_root_is_found_whatever_is_pasted_after_it",
+                "test_the_path_of_airbyte_cloud_is_understood_on_another_host",
+                "test_an_invalid_url_is_rejected_with_the_name_of_its_field",
+            ),
+            "tests/integration/test_connection_settings.py": (
+                "test_all_forms_of_the_airbyte_url_give_the_same_roots",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "25",
+        "An Airflow connection was made for the official provider, and has a token endpoint in "
+        "Schema.",
+        "Schema is ignored, also after the type is changed to Airbyte SME.",
+        {
+            "tests/integration/test_connection_settings.py": (
+                "test_a_connection_of_the_official_provider_works",
+                "test_a_connection_may_keep_its_schema_when_its_type_is_changed_to_ours",
+                "test_a_token_endpoint_in_schema_is_not_glued_to_a_sub_path",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "16",
+        "The host has non-ASCII characters, or the URL has blanks in it.",
+        "The host is encoded as browsers do, on workers and triggerers; a URL with blanks is "
+        "refused.",
+        {
+            "tests/unit/api/test_transports.py": (
+                "test_a_url_that_is_not_ascii_is_encoded_as_browsers_do",
+                "test_what_cannot_be_a_url_is_a_mistake_in_the_connection",
+            ),
+            "tests/unit/api/test_settings.py": ("test_a_carelessly_written_url_is_normalised",),
+        },
+    ),
+    Case(
+        INPUT,
+        "16",
+        "The environment has `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`, and names, addresses or "
+        "networks in `NO_PROXY`.",
+        "Workers and triggerers choose the same proxy, as most tools do.",
+        {
+            "tests/unit/api/test_proxies.py": (
+                "test_the_proxy_of_the_environment_is_chosen_as_by_most_tools",
+                "test_the_proxy_of_the_environment_is_used",
+                "test_a_host_in_no_proxy_is_reached_directly",
+                "test_the_proxy_of_the_connection_overrides_the_environment",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "27",
+        "A proxy is a SOCKS proxy.",
+        "It is refused, with the name of the field or variable and with what to do. It does not "
+        "matter for a host in `NO_PROXY`.",
+        {
+            "tests/unit/api/test_proxies.py": (
+                "test_a_socks_proxy_is_rejected_with_what_to_do",
+                "test_a_socks_proxy_does_not_matter_for_a_host_in_no_proxy",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "27",
+        "The CA bundle of the connection, `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` is a file or a "
+        "directory.",
+        "It works on workers and triggerers. If it cannot be read, the message names the field or "
+        "the variable. For `http://` it is not read.",
+        {
+            "tests/unit/api/test_tls.py": (
+                "test_a_variable_may_name_a_file_or_a_directory",
+                "test_the_ca_bundle_of_the_connection_may_be_a_directory",
+                "test_a_certificate_is_rejected_if_its_authority_is_not_in_the_directory",
+                "test_requests_ca_bundle_comes_before_curl_ca_bundle",
+                "test_an_unreadable_file_of_the_environment_is_named_with_its_variable",
+                "test_no_file_of_the_environment_is_read_for_plain_http",
+                "test_no_file_of_the_connection_is_read_for_plain_http",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "F4",
+        "People open Airbyte under another URL than Airflow does, as in the compose cluster.",
+        "Links to jobs lead to `web_url`.",
+        {
+            "tests/compose/test_compose_file.py": (
+                "test_links_to_jobs_lead_to_a_port_that_the_cluster_publishes",
+            ),
+            "tests/integration/test_connection_settings.py": (
+                "test_the_command_line_gives_the_same_settings_in_every_form",
+            ),
+        },
+    ),
+    Case(
+        INPUT,
+        "F6",
+        "A DAG lists jobs with the hook.",
+        "It gets all that match, or at most `limit`, however many pages that takes.",
+        {
+            "tests/unit/api/test_jobs_list.py": (
+                "test_all_jobs_are_listed_by_default",
+                "test_a_limit_is_read_in_as_many_pages_as_it_needs",
+                "test_a_job_that_moves_to_the_next_page_is_listed_once",
+            ),
+            "tests/integration/test_hook.py": (
+                "test_lists_longer_than_a_page_are_read_to_their_end",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "7",
+        "A sync ends within seconds of the deferral. Airflow 3.3.2 can then fail the task: it "
+        "mistakes the late report of the first process for one of the resumed task.",
+        f"In a triggerer, a wait ends no earlier than {SAFE_AFTER:g} s after the deferral. "
+        "`dag.test()` is not slower.",
+        {
+            "tests/integration/test_job_trigger.py": (
+                "TestResumption::"
+                "test_in_a_triggerer_no_event_is_yielded_too_soon_after_the_deferral",
+                "TestResumption::test_the_restart_of_a_triggerer_does_not_start_the_time_again",
+                "TestResumption::test_a_trigger_that_runs_in_the_task_itself_fires_at_once",
+                "TestResumption::test_the_time_is_counted_from_the_deferral",
+            ),
+            "tests/system/test_short_syncs.py": ("test_short_syncs_succeed_with_default_settings",),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "9",
+        "Airflow says that it does not find an Airflow connection. It says the same when its "
+        "secrets backend or API server fails.",
+        "The message names both possibilities, and Airflow may retry the task. A deferred wait "
+        "reads the connection again for up to 10 minutes, and all waits share the reads.",
+        {
+            "tests/integration/test_rotation.py": (
+                "TestUnreadableConnection::test_a_wait_outlasts_a_secrets_backend_that_fails",
+                "TestUnreadableConnection::test_after_the_failure_budget_the_task_may_be_retried",
+                "TestUnreadableConnection::"
+                "test_a_secrets_backend_that_hangs_ends_like_one_that_fails",
+                "TestUnreadableConnection::test_waits_that_begin_together_share_reads",
+                "TestUnreadableConnection::test_waits_that_begin_together_share_failures_too",
+                "TestUnreadableConnection::test_on_a_worker_the_task_may_be_retried",
+                "TestKilledTask::test_a_secrets_backend_that_fails_is_outlasted",
+            ),
+            "tests/integration/test_trigger_sync_operator.py": (
+                "TestPermanentErrors::test_an_unknown_airflow_connection",
+            ),
+            "tests/integration/test_connection_settings.py": (
+                "test_an_unknown_airflow_connection_is_named",
+                "test_an_unreadable_environment_variable_is_named",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "28",
+        "A sensor has `soft_fail`, and its Airflow connection is missing or its configuration is "
+        "invalid.",
+        "The sensor fails. It skips only at its timeout, and for too few rows if you ask for that.",
+        {
+            "tests/integration/test_job_sensor.py": (
+                "TestSoftFail::test_soft_fail_does_not_hide_a_missing_airflow_connection",
+                "TestSoftFail::test_soft_fail_does_not_hide_an_invalid_airflow_connection",
+                "TestSoftFail::test_soft_fail_does_not_hide_an_invalid_argument",
+                "TestSoftFail::test_soft_fail_does_not_hide_a_failed_sync",
+                "TestSoftFail::"
+                "test_soft_fail_does_not_hide_an_airflow_connection_that_is_missing_on_resume",
+                "TestSoftFail::test_soft_fail_keeps_the_reason_of_a_skip_for_too_few_rows",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "F2",
+        "A deferrable sensor has a parameter that concerns only pokes: `exponential_backoff`, "
+        "`max_wait` or `silent_fail`.",
+        "It is refused when the DAG is parsed.",
+        {
+            "tests/integration/test_job_sensor.py": (
+                "TestParametersOfPokes::test_they_are_refused_with_deferrable",
+                "TestParametersOfPokes::test_they_are_refused_with_deferrable_by_default",
+                "TestParametersOfPokes::test_they_are_passed_on_without_deferrable",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "F5",
+        "A deferrable task has to pause before it asks again for a sync.",
+        "It defers the pause too, and holds no worker.",
+        {
+            "tests/integration/test_operator_timeouts.py": (
+                "TestDeletedWorkflow::test_the_minutes_are_counted_across_resumptions",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "F1",
+        "The connection form is opened on Airflow 3.0 or 3.1 without the FAB provider.",
+        "The form keeps our labels.",
+        {
+            "tests/integration/test_connection_settings.py": (
+                "test_without_flask_appbuilder_older_forms_keep_their_labels",
+            ),
+        },
+    ),
+)
+
+
+def ids_of(case: Case) -> str:
+    return f"{case.item} {case.when[:40]}"
+
+
+@cache
+def names_in(file: str) -> frozenset[str]:
+    """Return the tests of a file, those of a class as ``Class::test``."""
+    module = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+    return frozenset(_names(module.body))
+
+
+def _names(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _names(node.body, f"{prefix}{node.name}::")
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield f"{prefix}{node.name}"
+
+
+def missing_tests(case: Case) -> list[str]:
+    """Return the named tests that do not exist."""
+    return [
+        node_id
+        for node_id in case.node_ids()
+        if node_id.partition("::")[2] not in names_in(node_id.partition("::")[0])
+    ]
+
+
+def tables(document: str) -> Iterator[tuple[str, str, str]]:
+    """Yield heading and cells of each row of the tables of *document*."""
+    heading, in_table = "", False
+    for line in document.splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+        in_table = line.startswith("|") and (in_table or line == HEADER)
+        if in_table and line != HEADER and not re.fullmatch(r"[|-]+", line):
+            when, then = line.strip("|").split("|")
+            yield heading, when.strip(), then.strip()
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids_of)
+def test_every_promise_has_tests_that_exist(case):
+    assert list(case.node_ids())
+    assert missing_tests(case) == []
+
+
+def test_a_missing_test_is_found():
+    case = Case(OURS, "1", "", "", {"tests/unit/test_reliability.py": ("TestNone::test_it",)})
+
+    assert missing_tests(case) == ["tests/unit/test_reliability.py::TestNone::test_it"]
+
+
+def test_every_case_has_a_promise():
+    assert {case.item for case in CASES} == set(ITEMS)
+
+
+def test_the_document_has_the_same_rows():
+    assert list(tables(DOCUMENT)) == [(case.heading, case.when, case.then) for case in CASES]
+
+
+def test_the_document_has_its_headings_in_their_order():
+    headings = re.findall(r"(?m)^## (.+)$", DOCUMENT)
+
+    assert headings == [OURS, ENDS, OUTAGES, SECRETS, ANSWERS, INPUT, AIRFLOW, LIMITS]
+
+
+def test_a_row_that_differs_is_found():
+    document = f"## {OURS}\n\n{HEADER}\n|---|---|\n| A. | B. |\n\n| not | a row |\n"
+
+    assert list(tables(document)) == [(OURS, "A.", "B.")]
