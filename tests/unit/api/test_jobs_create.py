@@ -376,6 +376,20 @@ def test_a_job_that_appears_after_a_creation_was_given_up_is_not_found_by_the_ne
     assert created.ownership is Ownership.STARTED
 
 
+def test_a_list_that_lacked_our_late_job_is_read_again(client, emulator, wire, run):
+    wire.before_next("POST", fail_sent)
+    newer_clear = {"data": [{**JOB, "jobId": 9, "jobType": "reset"}]}
+    no_jobs = json_response({"data": []})
+    for response in (*[no_jobs] * 4, json_response(newer_clear)):
+        wire.replace_next_response("GET", response)
+    wire.replace_next_response("POST", json_response({**JOB, "jobId": 5, "status": "pending"}))
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    assert list(emulator.jobs) == [created.job_id]
+    assert created.ownership is Ownership.FOUND
+
+
 def test_unreadable_jobs_forbid_a_start(client, emulator, wire, run):
     wire.replace_next_response("GET", json_response({"data": [{"jobId": "?"}]}))
 

@@ -11,7 +11,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteSession,
     Workspace,
 )
-from tests.unit.api.doubles import AIRBYTE, settings_for
+from tests.unit.api.doubles import AIRBYTE, client_for, requests_to, settings_for
 from tests.unit.api.responses import json_response
 
 
@@ -115,3 +115,12 @@ def test_a_page_has_its_items(read_workspaces, emulator):
 
     assert page.items == [Workspace(emulator.workspace_id, "Analytics")]
     assert page.sent == 1
+
+
+def test_a_session_can_begin_with_the_token_of_another_one(client, emulator, wire, run):
+    run(client.workspaces.list())
+    successor = client_for(emulator, wire, token=client.session.token)
+
+    run(successor.workspaces.list())
+
+    assert requests_to(emulator, "POST /applications/token") == [200]
