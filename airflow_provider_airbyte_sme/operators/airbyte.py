@@ -523,7 +523,7 @@ class AirbyteJobOperator(BaseOperator):
         ended = self.hook.wait_for_job(
             tracked.job.job_id,
             poll_interval=self.poll_interval,
-            timeout=max(0.0, tracked.deadline - time.time()),
+            timeout=self._seconds_left(),
             connection_name=tracked.connection_name,
             last_read=tracked.job,
         )

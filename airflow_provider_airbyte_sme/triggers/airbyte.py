@@ -20,6 +20,7 @@ from airflow_provider_airbyte_sme.api import (
     Ownership,
 )
 from airflow_provider_airbyte_sme.api.models import label
+from airflow_provider_airbyte_sme.api.resources.jobs import read_through_outage
 from airflow_provider_airbyte_sme.api.retry import (
     is_outage,
     is_permanent,
@@ -230,19 +231,16 @@ class AirbyteJobTrigger(BaseTrigger):
         :raises AirbyteJobTimeoutError: The time of the wait is over.
         :raises AirbyteError: A permanent error, or the failure budget is spent.
         """
-        outage = wait.outage(now=time.monotonic())
-        while True:
-            try:
-                return await read_settings(self.airbyte_conn_id)
-            except AirbyteError as error:
-                now = time.monotonic()
-                if message := outage.message(error, now=now):
-                    log.warning(message)
-                pause = outage.next_read(error, now=now)
-                if pause is None:
-                    wait.raise_if_over(self._last_known_job(), error, now=now)
-                    raise
-                await asyncio.sleep(pause)
+        try:
+            return await read_through_outage(
+                partial(read_settings, self.airbyte_conn_id),
+                wait.outage(now=time.monotonic()),
+                clock=time.monotonic,
+                sleep=asyncio.sleep,
+            )
+        except AirbyteError as error:
+            wait.raise_if_over(self._last_known_job(), error, now=time.monotonic())
+            raise
 
     async def _reread_settings(
         self, wait: Wait, current: AirbyteSettings, error: AirbyteError

@@ -505,19 +505,44 @@ class Jobs(ReadableResource[Job]):
 
         :param read: Gets the time when it must end.
         """
-        while True:
-            try:
-                return await read(outage.deadline)
-            except AirbyteError as error:
-                if on_failed_read:
-                    await on_failed_read(error)
-                now = self._session.clock()
-                if message := outage.message(error, now=now):
-                    log.warning(message)
-                pause = outage.next_read(error, now=now)
-                if pause is None:
-                    raise
-                await self._session.sleep(pause)
+        return await read_through_outage(
+            lambda: read(outage.deadline),
+            outage,
+            clock=self._session.clock,
+            sleep=self._session.sleep,
+            on_failed_read=on_failed_read,
+        )
+
+
+async def read_through_outage(
+    read: Callable[[], Awaitable[R]],
+    outage: Outage,
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]],
+    on_failed_read: Callable[[AirbyteError], Awaitable[None]] | None = None,
+) -> R:
+    """
+    Return the result of *read*, repeated within the failure budget of *outage*.
+
+    :param clock: The clock of *outage*.
+    :param sleep: Waits for a number of seconds.
+    :param on_failed_read: Called after each failed read. What it raises ends the attempts.
+    :raises AirbyteError: A permanent error, or the failure budget is spent.
+    """
+    while True:
+        try:
+            return await read()
+        except AirbyteError as error:
+            if on_failed_read:
+                await on_failed_read(error)
+            now = clock()
+            if message := outage.message(error, now=now):
+                log.warning(message)
+            pause = outage.next_read(error, now=now)
+            if pause is None:
+                raise
+            await sleep(pause)
 
 
 def _newest_first(connection_id: str) -> Query:
