@@ -106,7 +106,7 @@ def token_request(settings: AirbyteSettings, url: str) -> Mapping[str, str]:
 
 def is_missing_endpoint(error: AirbyteError) -> bool:
     """
-    Whether there is no token endpoint at that URL, as far as *error* tells.
+    Whether *error* means that there is no token endpoint at that URL.
 
     If Airbyte wrote the response, it has no such endpoint. An HTML page or a redirect may be an
     ingress during an outage as well, so the other endpoint is worth a request. The 401 or 403 of a
