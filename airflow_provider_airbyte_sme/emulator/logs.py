@@ -1,0 +1,32 @@
+"""The log of an attempt, for the config API and for the page of a job."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from airflow_provider_airbyte_sme.emulator.world import Job
+
+
+class LogLine(NamedTuple):
+    """
+    One line of a log.
+
+    :param at: In seconds since the epoch.
+    :param level: ``info`` or ``error``.
+    """
+
+    at: float
+    level: str
+    message: str
+
+
+def log_lines(job: Job, number: int) -> list[LogLine]:
+    """Return the log of attempt *number* of *job*, the oldest line first."""
+    attempt = job.attempts[number]
+    lines = [LogLine(attempt.created_at, "info", f"Attempt {number} of job {job.id} started")]
+    if attempt.ended_at is None:
+        return lines
+    if attempt.failure is not None:
+        lines.append(LogLine(attempt.ended_at, "error", attempt.failure.message))
+    ends = f"Committed {attempt.rows} records", f"Attempt {number} of job {job.id} {attempt.status}"
+    return lines + [LogLine(attempt.ended_at, "info", message) for message in ends]
