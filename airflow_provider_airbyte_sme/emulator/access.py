@@ -81,6 +81,11 @@ PERMISSION_TYPES = frozenset(_IN_WORKSPACE)
 INSTANCE_ADMIN = "instance_admin"
 
 
+def in_workspace(permission_type: str) -> frozenset[str]:
+    """Return the roles that a permission gives in each workspace that it covers."""
+    return _IN_WORKSPACE[permission_type]
+
+
 def scope_of(permission_type: str) -> Literal["workspace", "organization", "none"]:
     """Return the kind of resource that a permission of this type is granted on."""
     if permission_type.startswith("workspace_"):

@@ -155,12 +155,14 @@ def json_object(value: Any) -> dict[str, Any]:
 
 
 def one_of(*values: str) -> Reader:
-    """Return a reader for the *values* of an enumeration."""
+    """Return a reader for the *values* of an enumeration, which may be sent in any case (§4.1)."""
+    by_lower_case = {value.lower(): value for value in values}
 
     def read(value: Any) -> str:
-        if value not in values:
+        found = by_lower_case.get(value.lower()) if isinstance(value, str) else None
+        if found is None:
             raise ConversionError(f"unexpected value, it must be one of: {', '.join(values)}")
-        return str(value)
+        return found
 
     return read
 

@@ -1,18 +1,19 @@
 """
-The emulator's built-in connectors: definitions and specs.
+The connectors of an emulated Airbyte: the built-in definitions, and the spec of every definition.
 
 Definition ids and names are Airbyte's own (``docs/airbyte-api.md §4.2``). Only the most common
-connectors are listed; any other can be added as a custom definition. Specs cover what a mistake in
-a test is likely to hit: required properties and their types.
+connectors are listed; any other can be added as a custom definition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_airbyte_sme.emulator.world import ActorKind
+from airflow_provider_airbyte_sme.emulator.destination_specs import DESTINATIONS
+from airflow_provider_airbyte_sme.emulator.source_specs import SOURCES
+from airflow_provider_airbyte_sme.emulator.specs import ANYTHING, Schema, Spec
+from airflow_provider_airbyte_sme.emulator.world import ActorKind, World
 
 DEFINITIONS: Mapping[ActorKind, Mapping[str, str]] = {
     "source": {
@@ -115,109 +116,40 @@ DEFINITIONS: Mapping[ActorKind, Mapping[str, str]] = {
     },
 }
 
+# Destinations that write files or messages can neither deduplicate nor refresh.
+_APPEND_ONLY = frozenset(
+    {"azure-blob-storage", "csv", "e2e-test", "gcs", "kafka", "local-json", "pubsub"}
+    | {"dev-null", "s3"}
+)
+
+# In Airbyte's catalog, but without a name in its table of names and definitions (§4.2).
+_UNNAMED: Mapping[ActorKind, Mapping[str, str]] = {
+    "source": {},
+    "destination": {"a7bcc9d8-13b3-4e49-b80d-d020b90045e3": "dev-null"},
+}
+
+# Connectors that a licence has to name (``EntitlementDefinitions.kt``); this one names none.
+ENTERPRISE: Mapping[ActorKind, frozenset[str]] = {
+    "source": frozenset(
+        {
+            "196a42fc-39f2-473f-88ff-d68b2ea702e9",  # Oracle
+            "23867633-144a-4d7f-845a-a8bd9b9b9e5d",  # ServiceNow
+            "7b8b9550-331c-46c8-a299-943fb6ae2a72",  # Workday
+            "ab26f98b-e0cd-4513-9975-0741a97441dc",  # SharePoint lists
+            "b6935898-aadb-46ae-99ca-d697207994c1",  # SAP HANA
+            "b979cb59-34b3-4f8b-9bf7-ae82d6371e2a",  # NetSuite
+            "c8e0fa7d-47a2-4f1f-b69b-03860f528263",  # SharePoint
+            "d2542966-8cc8-4899-9b74-413a7d9bb28e",  # Db2
+        }
+    ),
+    "destination": frozenset({"c0b24000-d34d-b33f-fea7-6b96dc0e5f0d"}),  # Salesforce
+}
+
+_SPECS: Mapping[ActorKind, Mapping[str, Spec]] = {"source": SOURCES, "destination": DESTINATIONS}
+
 _NAMES: Mapping[ActorKind, Mapping[str, str]] = {
     kind: {definition_id: name for name, definition_id in table.items()}
     for kind, table in DEFINITIONS.items()
-}
-
-
-@dataclass(frozen=True)
-class Spec:
-    """
-    The part of a connector's spec that the emulator validates.
-
-    :param required: Names of the required properties.
-    :param types: JSON type by property name; a property that is not listed can have any type.
-    """
-
-    required: tuple[str, ...] = ()
-    types: Mapping[str, str] = field(default_factory=dict)
-
-    def violations(self, configuration: Mapping[str, Any]) -> list[str]:
-        """Return the errors in *configuration*, worded as Airbyte's JSON schema validator does."""
-        missing = [
-            f"$: required property '{name}' not found"
-            for name in self.required
-            if name not in configuration
-        ]
-        mistyped = [
-            f"$.{name}: {_json_type(configuration[name])} found, {expected} expected"
-            for name, expected in self.types.items()
-            if name in configuration and _json_type(configuration[name]) != expected
-        ]
-        return missing + mistyped
-
-
-def _database_spec(*required: str, **types: str) -> Spec:
-    """Return the spec of a database reached by host and port."""
-    common = {"host": "string", "port": "integer", "database": "string", "username": "string"}
-    return Spec(required, {**common, "password": "string", **types})
-
-
-_SPECS: Mapping[tuple[ActorKind, str], Spec] = {
-    ("source", "bigquery"): Spec(
-        ("project_id", "credentials_json"), {"project_id": "string", "credentials_json": "string"}
-    ),
-    ("source", "faker"): Spec(
-        (),
-        {
-            "count": "integer",
-            "seed": "integer",
-            "records_per_slice": "integer",
-            "always_updated": "boolean",
-            "parallelism": "integer",
-        },
-    ),
-    ("source", "file"): Spec(
-        ("dataset_name", "format", "url", "provider"),
-        {"dataset_name": "string", "format": "string", "url": "string", "provider": "object"},
-    ),
-    ("source", "github"): Spec(
-        ("credentials", "repositories"), {"credentials": "object", "repositories": "array"}
-    ),
-    ("source", "google-sheets"): Spec(
-        ("spreadsheet_id", "credentials"), {"spreadsheet_id": "string", "credentials": "object"}
-    ),
-    ("source", "mssql"): _database_spec("host", "port", "database", "username", "password"),
-    ("source", "mysql"): _database_spec(
-        "host", "port", "database", "username", "replication_method"
-    ),
-    ("source", "postgres"): _database_spec("host", "port", "database", "username", schemas="array"),
-    ("source", "s3"): Spec(("bucket", "streams"), {"bucket": "string", "streams": "array"}),
-    ("source", "snowflake"): Spec(
-        ("host", "role", "warehouse", "database"),
-        {"host": "string", "role": "string", "warehouse": "string", "database": "string"},
-    ),
-    ("source", "stripe"): Spec(
-        ("client_secret", "account_id"), {"client_secret": "string", "account_id": "string"}
-    ),
-    ("destination", "bigquery"): Spec(
-        ("project_id", "dataset_location", "dataset_id"),
-        {"project_id": "string", "dataset_location": "string", "dataset_id": "string"},
-    ),
-    ("destination", "csv"): Spec(("destination_path",), {"destination_path": "string"}),
-    ("destination", "databricks"): Spec(
-        ("accept_terms", "hostname", "http_path", "database", "authentication"),
-        {"accept_terms": "boolean", "hostname": "string", "authentication": "object"},
-    ),
-    ("destination", "duckdb"): Spec(
-        ("destination_path",), {"destination_path": "string", "schema": "string"}
-    ),
-    ("destination", "local-json"): Spec(("destination_path",), {"destination_path": "string"}),
-    ("destination", "postgres"): _database_spec(
-        "host", "port", "username", "database", "schema", schema="string"
-    ),
-    ("destination", "redshift"): _database_spec(
-        "host", "port", "username", "password", "database", "schema", schema="string"
-    ),
-    ("destination", "s3"): Spec(
-        ("s3_bucket_name", "s3_bucket_path", "s3_bucket_region", "format"),
-        {"s3_bucket_name": "string", "s3_bucket_path": "string", "format": "object"},
-    ),
-    ("destination", "snowflake"): Spec(
-        ("host", "role", "warehouse", "database", "schema", "username"),
-        {"host": "string", "role": "string", "warehouse": "string", "database": "string"},
-    ),
 }
 
 
@@ -227,16 +159,99 @@ def definition_id_of(kind: ActorKind, name: str) -> str | None:
 
 
 def connector_name(kind: ActorKind, definition_id: str) -> str:
-    """Return the name of a built-in connector, or an empty string for any other."""
+    """Return a connector's name in Airbyte's table of names, or an empty string."""
     return _NAMES[kind].get(definition_id, "")
 
 
-def spec_violations(
-    kind: ActorKind, definition_id: str, configuration: Mapping[str, Any]
-) -> list[str]:
-    """Return the errors in *configuration*; a connector without a spec accepts anything."""
-    spec = _SPECS.get((kind, connector_name(kind, definition_id)), Spec())
-    return spec.violations(configuration)
+def built_in_definitions(kind: ActorKind) -> Mapping[str, str]:
+    """Return the name of each built-in connector by its definition id."""
+    return {**_NAMES[kind], **_UNNAMED[kind]}
+
+
+def is_built_in(kind: ActorKind, definition_id: str) -> bool:
+    """Whether Airbyte's catalog has this definition, so that nobody can change it."""
+    return definition_id in _NAMES[kind] or definition_id in _UNNAMED[kind]
+
+
+def deduplicates(definition_id: str) -> bool:
+    """Whether a destination keeps one row for each key."""
+    return built_in_definitions("destination").get(definition_id) not in _APPEND_ONLY
+
+
+def spec_of(world: World, kind: ActorKind, definition_id: str) -> Spec | None:
+    """Return the spec of a definition, or ``None`` if there is no such definition."""
+    if is_built_in(kind, definition_id):
+        return _SPECS[kind].get(built_in_definitions(kind)[definition_id], Spec(ANYTHING))
+    if definition_id in ENTERPRISE[kind]:
+        return Spec(ANYTHING)
+    custom = world.definitions.get(definition_id)
+    if custom is not None and custom.kind == kind:
+        return Spec(custom.spec or ANYTHING)
+    declarative = world.declarative_definitions.get(definition_id)
+    if kind == "source" and declarative is not None:
+        return Spec(declarative.manifest["spec"].get("connection_specification") or ANYTHING)
+    return None
+
+
+def definition_name(world: World, kind: ActorKind, definition_id: str) -> str:
+    """Return the name that lists show for a definition; empty if it is unknown."""
+    custom = world.definitions.get(definition_id) or world.declarative_definitions.get(
+        definition_id
+    )
+    return custom.name if custom else built_in_definitions(kind).get(definition_id, "")
+
+
+def violations(schema: Schema, configuration: Any) -> list[str]:
+    """Return what violates *schema*, worded as the server's validator (networknt 1.5) does."""
+    from jsonschema import Draft7Validator
+
+    errors = Draft7Validator(schema).iter_errors(configuration)
+    return list(dict.fromkeys(text for error in errors for text in _worded(error)))
+
+
+def is_valid(schema: Schema, configuration: Any) -> bool:
+    """Whether *configuration* fulfils *schema*."""
+    return not violations(schema, configuration)
+
+
+def _worded(error: Any) -> list[str]:
+    where = "$" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path
+    )
+    limit = error.validator_value
+    match error.validator:
+        case "required":
+            # One error for each missing property, which does not say which.
+            missing = [name for name in limit if name not in error.instance]
+            return [f"{where}: required property '{name}' not found" for name in missing]
+        case "type":
+            return [f"{where}: {_json_type(error.instance)} found, {limit} expected"]
+        case "enum":
+            return [f"{where}: does not have a value in the enumeration {_listed(limit)}"]
+        case "const":
+            return [f"{where}: must be the constant value '{limit}'"]
+        case "pattern":
+            return [f"{where}: does not match the regex pattern {limit}"]
+        case "minimum" | "maximum":
+            return [f"{where}: must have a {error.validator} value of {limit}"]
+        case "additionalProperties":
+            known = error.schema["properties"]
+            return [
+                f"{where}: property '{name}' is not defined in the schema and the schema does not "
+                "allow additional properties"
+                for name in error.instance
+                if name not in known
+            ]
+        case "oneOf":
+            inner = [text for child in error.context for text in _worded(child)]
+            valid = sum(is_valid(branch, error.instance) for branch in limit)
+            count = f"{where}: must be valid to one and only one schema, but {valid} are valid"
+            return [count, *dict.fromkeys(inner)]
+    return [f"{where}: {error.message}"]
+
+
+def _listed(values: list[Any]) -> str:
+    return f"[{', '.join(str(value) for value in values)}]"
 
 
 def _json_type(value: Any) -> str:

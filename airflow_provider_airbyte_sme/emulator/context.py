@@ -196,11 +196,11 @@ class RequestContext:
         """
         Return a workspace, after the role check of :meth:`require`.
 
-        :raises ProblemError: 403; for an instance administrator 404.
+        :raises ProblemError: 403; for an instance administrator 404; for a deleted one 404.
         """
         found = self.world.workspaces.get(workspace_id.lower())
         self.require(found.id if found else None, *allowed, named=named)
-        if found is None:
+        if found is None or found.deleted:
             raise _unknown("STANDARD_WORKSPACE", workspace_id)
         return found
 
@@ -208,7 +208,8 @@ class RequestContext:
         """
         Return the ids of the workspaces that a list covers.
 
-        These are those of ``workspaceIds``, or without it all that the caller may read.
+        These are those of ``workspaceIds``, or without it all that the caller may read and that are
+        not deleted.
 
         :raises ProblemError: 403: the caller may not read one of ``workspaceIds``.
         """
@@ -218,13 +219,19 @@ class RequestContext:
                 known = self.world.workspaces.get(workspace_id)
                 self.require(known.id if known else None, READER)
             return requested
-        return [w for w in self.world.workspaces if self.has_role(w, READER)]
+        active = (w.id for w in self.world.workspaces.values() if not w.deleted)
+        return [workspace_id for workspace_id in active if self.has_role(workspace_id, READER)]
 
     def delete_connection(self, connection: Connection) -> None:
-        """Delete a connection: it stays readable, and [inf] its active job is cancelled."""
+        """
+        Delete a connection: it stays readable, without a workflow.
+
+        [inf] Its active job is cancelled.
+        """
         connection.status = "deprecated"
         if self.jobs.active_job(connection.id) is not None:
             self.jobs.cancel(connection.id)
+        connection.has_workflow = False
 
 
 def _unknown(resource_type: str, resource_id: str) -> RejectionError:

@@ -3,7 +3,7 @@ The server as a function: state, time and a request in, a response out.
 
 The steps are those of the real server, in its order (``docs/airbyte-api.md`` §1, §2, §6):
 
-1. a path outside the API: the web application's page
+1. a path outside the API: a page of the web application
 2. the security filter: 401
 3. an unknown route (403) or method (405), a body that is too large (413) or of the wrong type (415)
 4. the handler: it binds parameters and body (400), checks the role (403), and does the work
@@ -22,6 +22,7 @@ from airflow_provider_airbyte_sme.emulator.binding import Query
 from airflow_provider_airbyte_sme.emulator.clock import Clock
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
 from airflow_provider_airbyte_sme.emulator.jobs import JobEngine
+from airflow_provider_airbyte_sme.emulator.pages import page
 from airflow_provider_airbyte_sme.emulator.problems import (
     HateoasError,
     OpaqueError,
@@ -30,6 +31,7 @@ from airflow_provider_airbyte_sme.emulator.problems import (
 )
 from airflow_provider_airbyte_sme.emulator.routing import Match, Route, RouteTable
 from airflow_provider_airbyte_sme.emulator.settings import Settings
+from airflow_provider_airbyte_sme.emulator.stream_states import write_after_job
 from airflow_provider_airbyte_sme.emulator.webhooks import disabled_notification, job_notification
 from airflow_provider_airbyte_sme.emulator.world import Connection, Job, User, World
 
@@ -75,12 +77,13 @@ class Core:
             sync_duration=settings.sync_duration,
             rows=settings.rows,
             retry_policy=settings.retry_policy,
-            on_terminal=self._notify_of_end,
+            on_terminal=self._end_job,
             on_disabled=self._notify_of_disabling,
             on_attempt=on_attempt,
         )
 
-    def _notify_of_end(self, job: Job) -> None:
+    def _end_job(self, job: Job) -> None:
+        write_after_job(self.world.connections[job.connection_id], job)
         if notification := job_notification(self.world, job, self.airbyte_url):
             self.send_webhook(*notification)
 
@@ -120,7 +123,7 @@ class Core:
         if not path.startswith(_NON_PAGE_PREFIXES):
             # [inf] the web application is a static resource: only GET and HEAD are allowed
             if request.method.upper() in ("GET", "HEAD"):
-                return html_response(200)
+                return page(self.world, path, query)
             raise HateoasError(405, _not_allowed(request.method, path))
         caller = self._authenticate(headers, match)
         if match.route is None:
@@ -187,8 +190,8 @@ def _rejection_response(rejection: RejectionError, request: HttpRequest, path: s
     accept = next((v for k, v in request.headers.items() if k.lower() == "accept"), "")
     # The framework's own errors are HTML for a client that accepts HTML but not JSON: §2.6.
     if isinstance(rejection, HateoasError) and "text/html" in accept and "json" not in accept:
-        page = f"<!doctype html><title>{rejection.message}</title>".encode()
-        return html_response(rejection.status, page)
+        document = f"<!doctype html><title>{rejection.message}</title>".encode()
+        return html_response(rejection.status, document)
     return rejection.response(path)
 
 

@@ -24,7 +24,8 @@ class SyncContext:
     :param source_configuration: Contains plain-text secrets, so it is kept out of ``repr``; the
         same holds for *destination_configuration*.
     :param destination_type: As *source_type*.
-    :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API.
+    :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API; the
+        secrets of mappers are in plain text.
     :param is_cancelled: Returns whether the job has ended, for example because it was cancelled;
         a long copy should check it now and then.
     """
@@ -43,7 +44,7 @@ class SyncContext:
     destination_name: str = ""
     destination_type: str = ""
     destination_configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    streams: Sequence[Mapping[str, Any]] = ()
+    streams: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     namespace: str | None = None
     prefix: str = ""
     is_cancelled: Callable[[], bool] = field(default=lambda: False, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import secrets
 import threading
 from collections import deque
@@ -29,6 +30,7 @@ from airflow_provider_airbyte_sme.emulator.dataplane import (
     run_attempt,
     sync_context,
 )
+from airflow_provider_airbyte_sme.emulator.discovery import discover
 from airflow_provider_airbyte_sme.emulator.faults import (
     Event,
     Fault,
@@ -40,6 +42,11 @@ from airflow_provider_airbyte_sme.emulator.faults import (
 from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
 from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
+from airflow_provider_airbyte_sme.emulator.pagination import (
+    Position,
+    move_record,
+    shuffle_records,
+)
 from airflow_provider_airbyte_sme.emulator.problems import (
     WEBAPP_PAGE,
     gateway_page,
@@ -47,10 +54,13 @@ from airflow_provider_airbyte_sme.emulator.problems import (
 )
 from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
 from airflow_provider_airbyte_sme.emulator.routing import Match
+from airflow_provider_airbyte_sme.emulator.schema_changes import propagate
 from airflow_provider_airbyte_sme.emulator.settings import Settings
+from airflow_provider_airbyte_sme.emulator.streams import Stream, streams_of
 from airflow_provider_airbyte_sme.emulator.webhooks import deliver
 from airflow_provider_airbyte_sme.emulator.world import (
     Actor,
+    ActorKind,
     Connection,
     Failure,
     Job,
@@ -98,6 +108,8 @@ class Emulator:
     :param auth_mode: ``oidc`` (Keycloak), ``generic-oidc`` (database), ``simple`` or ``none``. Each
         mode rejects wrong credentials in its own way.
     :param version: Airbyte version to emulate; 2.0 and older start and list jobs differently.
+    :param shortest_schedule: Shortest time between two runs of a cron schedule that the licence
+        allows, in minutes; 1 is what a self-managed Airbyte allows by default.
     :param airbyte_url: The server's own base URL, used in links and tokens; the default is the
         address that each request was sent to.
     :param retry_policy: When a failed attempt is retried, and after how long.
@@ -126,6 +138,7 @@ class Emulator:
         instance_admin: bool = False,
         auth_mode: AuthMode = "oidc",
         version: str = "2.1.0",
+        shortest_schedule: Literal[1, 15, 60] = 1,
         airbyte_url: str | None = None,
         retry_policy: RetryPolicy | None = None,
         start: datetime | None = None,
@@ -159,6 +172,7 @@ class Emulator:
                 Settings(
                     auth_mode=auth_mode,
                     version=version,
+                    shortest_schedule=shortest_schedule,
                     airbyte_url=airbyte_url.rstrip("/") if airbyte_url else None,
                     token_lifetime=token_lifetime,
                     sync_duration=sync_duration,
@@ -169,10 +183,10 @@ class Emulator:
                 send_webhook=self._send_webhook,
                 on_attempt=partial(self._start_attempt, world, on_sync) if on_sync else None,
             )
-            self._save()
             # The API can delete every application, but somebody must be able to log in.
             if not world.applications:
                 seeding.add_application(world, role, now=self.clock.time())
+            self._save()
         self._application = next(iter(world.applications.values()))
         self.workspace_id = next(iter(world.workspaces), "")
         self.source_id = next(iter(world.sources), "")
@@ -411,6 +425,48 @@ class Emulator:
         with self._lock:
             return dict(self._core.world.destinations)
 
+    def discovers(self, source_id: str) -> int:
+        """Return how often the connector of a source has run to discover its streams."""
+        with self._lock:
+            catalog = self._core.world.catalogs.get(source_id)
+            return 0 if catalog is None else catalog.runs
+
+    def secret_of(self, actor_id: str, path: str) -> str:
+        """
+        Return a secret of a source or destination as it is stored, in plain text.
+
+        :param path: Names and indexes separated by dots, such as ``tunnel_method.ssh_key``.
+        :raises KeyError: The actor is unknown, or its connector stores no secret there.
+        """
+        with self._lock:
+            world = self._core.world
+            actor = {**world.sources, **world.destinations}[actor_id]
+            if f"/{path.replace('.', '/')}" not in actor.coordinates:
+                raise KeyError(f"{actor.kind} {actor_id} has no secret at {path}")
+            value: Any = actor.configuration
+            for part in path.split("."):
+                value = value[int(part)] if isinstance(value, list) else value[part]
+            return str(value)
+
+    def fail_check(self, actor_id: str, message: str = "Could not connect.") -> None:
+        """
+        Make the next connection check of a source or destination report a failure.
+
+        :param message: What the connector says.
+        """
+        with self._change():
+            self._core.world.checks.setdefault(actor_id, []).append(message)
+
+    def fail_check_job(self, actor_id: str) -> None:
+        """Make the job of the next connection check fail, so that it has no result."""
+        with self._change():
+            self._core.world.checks.setdefault(actor_id, []).append(None)
+
+    def add_definition(self, kind: ActorKind, name: str = "Connector", **fields: Any) -> str:
+        """Add a custom connector; for *fields* see :func:`seeding.add_definition`."""
+        with self._change():
+            return seeding.add_definition(self._core.world, kind, name, **fields).id
+
     def add_workspace(self, name: str = "Workspace", **fields: Any) -> str:
         """Add a workspace and return its id; for *fields* see :func:`seeding.add_workspace`."""
         with self._change():
@@ -453,6 +509,69 @@ class Emulator:
             return seeding.add_connection(
                 self._core.world, name, now=self.clock.time(), status=status, **fields
             ).id
+
+    def change_streams(
+        self,
+        source_id: str,
+        streams: Iterable[str | Mapping[str, Any]],
+        *,
+        noticed: bool = True,
+    ) -> None:
+        """
+        Change the streams of a source, as a migration of its database would.
+
+        :param streams: The new streams: names, or fields of
+            :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`.
+        :param noticed: Whether Airbyte discovers them at once, and applies the change to the
+            source's connections as each one's ``nonBreakingSchemaUpdatesBehavior`` says. Otherwise
+            they are only seen by a discover that runs the connector.
+        :raises KeyError: The source is unknown.
+        """
+        with self._change():
+            world = self._core.world
+            source = world.sources[source_id]
+            kept = world.catalogs.get(source_id)
+            old = (
+                streams_of(source) if kept is None else [Stream.from_seed(s) for s in kept.streams]
+            )
+            source.streams = [Stream.from_seed(stream).to_seed() for stream in streams]
+            if noticed:
+                propagate(world, source, old, discover(world, source, ignore_cache=True))
+
+    def move_record(self, record_id: str, to: Position) -> None:
+        """
+        Move a workspace, source, destination, connection or group to an end of its list.
+
+        The lists of the public API have no order, so this is what any update may do
+        (``docs/airbyte-api.md §7``). Between two pages (:meth:`call_next`), it makes a client see
+        a record twice or never.
+
+        :param to: ``first`` or ``last``.
+        :raises ValueError: The record is unknown.
+        """
+        with self._change():
+            for records in self._listed():
+                if record_id in records:
+                    move_record(records, record_id, to)
+                    return
+            raise ValueError(f"there is no listed record {record_id!r}")
+
+    def shuffle_lists(self, seed: int = 0) -> None:
+        """Put workspaces, sources, destinations, connections and groups in a random order."""
+        order = random.Random(seed)
+        with self._change():
+            for records in self._listed():
+                shuffle_records(records, order)
+
+    def _listed(self) -> tuple[dict[str, Any], ...]:
+        world = self._core.world
+        return (
+            world.workspaces,
+            world.sources,
+            world.destinations,
+            world.connections,
+            world.groups,
+        )
 
     def set_connection_status(self, connection_id: str, status: str) -> None:
         """
@@ -807,7 +926,7 @@ class Emulator:
         if job_type == "sync":
             return jobs.start_sync(connection)
         start = jobs.start_refresh if job_type == "refresh" else jobs.start_reset
-        return start(connection, connection.streams)
+        return start(connection)
 
     @contextmanager
     def _change(self) -> Iterator[None]:

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_airbyte_sme.api.models import TERMINAL_STATUSES, JobStatus
 from airflow_provider_airbyte_sme.emulator.clock import Clock
+from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
+from airflow_provider_airbyte_sme.emulator.stream_states import delete_before_job
 from airflow_provider_airbyte_sme.emulator.world import (
     Attempt,
     ConfigType,
@@ -56,6 +59,9 @@ _MAX_DAYS_OF_ONLY_FAILED_JOBS = 7
 _DAY = 86_400.0  # seconds
 
 _BYTES_PER_ROW = 128
+
+# Name and namespace of a stream, as ``StreamDescriptor``; without a namespace, the name only.
+StreamId = dict[str, str]
 
 
 class NothingRunningError(Exception):
@@ -243,30 +249,44 @@ class JobEngine:
         _require_workflow(connection)
         active = self._active.get(connection.id)
         if active is None:
-            return self._create(connection, "sync", connection.streams)
+            return self._create_sync(connection)
         if active.attempts or waits_for_attempt:
             raise AlreadyRunningError
         return active
 
-    def start_reset(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
+    def start_reset(self, connection: Connection, targets: Sequence[StreamId] = ()) -> Job:
         """
-        Clear *streams*, after cancelling any running job. Ignores the connection's status.
+        Clear streams, after cancelling any running job. Ignores the connection's status.
 
+        :param targets: The streams; none: all. What the connection does not select is ignored.
         :raises NoWorkflowError: The connection's workflow is deleted.
         """
         _require_workflow(connection)
         self._cancel_active(connection)
-        return self._create(connection, "reset_connection", streams)
+        asked = list(targets) or _all_targets(connection)
+        streams = [stream for stream in connection.streams if stream_id(stream) in asked]
+        return self._create(connection, "reset_connection", streams, asked)
 
-    def start_refresh(self, connection: Connection, streams: list[dict[str, object]]) -> Job:
+    def start_refresh(
+        self, connection: Connection, targets: Sequence[StreamId] = (), *, cancels: bool = False
+    ) -> Job:
         """
-        Read *streams* again from the beginning, after cancelling any running job.
+        Read streams again from the beginning (§3.7). Ignores the connection's status.
 
-        :raises NoWorkflowError: The connection's workflow is deleted.
+        :param targets: The streams; none: all.
+        :param cancels: Whether a running job is cancelled, as after a change of the streams.
+        :raises AlreadyRunningError: The connection has a job, which goes on; its *next* sync will
+            be the refresh.
+        :raises NoWorkflowError: The connection's workflow is deleted; the refresh stays noted.
         """
+        asked = list(targets) or _all_targets(connection)
+        connection.refreshes += [target for target in asked if target not in connection.refreshes]
         _require_workflow(connection)
-        self._cancel_active(connection)
-        return self._create(connection, "refresh", streams)
+        if cancels:
+            self._cancel_active(connection)
+        if connection.id in self._active:
+            raise AlreadyRunningError
+        return self._create_sync(connection)
 
     def cancel(self, connection_id: str) -> Job:
         """
@@ -410,8 +430,18 @@ class JobEngine:
             if job.ends_at is not None and job.ends_at <= now
         ]
 
+    def _create_sync(self, connection: Connection) -> Job:
+        """Create a sync of all streams, or a refresh if one is noted."""
+        refreshes, connection.refreshes = connection.refreshes, []
+        config_type: ConfigType = "refresh" if refreshes else "sync"
+        return self._create(connection, config_type, connection.streams, refreshes)
+
     def _create(
-        self, connection: Connection, config_type: ConfigType, streams: list[dict[str, object]]
+        self,
+        connection: Connection,
+        config_type: ConfigType,
+        streams: Sequence[dict[str, object]],
+        targets: list[StreamId],
     ) -> Job:
         now = self._clock.time()
         scripts = self._world.scripts.get(connection.id)
@@ -424,6 +454,7 @@ class JobEngine:
             plan=scripts.pop(0) if scripts else self._default_plan(config_type),
             history=[(now, PENDING)],
             streams=list(streams),
+            targets=targets,
         )
         self.revision += 1
         self._world.next_job_id += 1
@@ -486,6 +517,8 @@ class JobEngine:
             self._on_terminal(job)
 
     def _begin_attempt(self, job: Job, at: float) -> None:
+        if not job.attempts:
+            delete_before_job(self._world.connections[job.connection_id], job)
         job.started_at = at if job.started_at is None else job.started_at
         job.attempts.append(Attempt(RUNNING, created_at=at, updated_at=at))
         if job.ends_at is None and not job.plan.scripted and self._on_attempt is not None:
@@ -528,6 +561,15 @@ class JobEngine:
         ):
             connection.status = "inactive"
             self._on_disabled(connection)
+
+
+def stream_id(stream: Mapping[str, Any]) -> StreamId:
+    """Return name and namespace of a stream of a connection."""
+    return drop_nulls({"name": stream["name"], "namespace": stream.get("namespace")})
+
+
+def _all_targets(connection: Connection) -> list[StreamId]:
+    return [stream_id(stream) for stream in connection.streams]
 
 
 def _require_workflow(connection: Connection) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_airbyte_sme.emulator.routes import (
     actors,
+    config_actors,
     config_connections,
     config_jobs,
+    config_people,
+    config_state,
     connections,
     definitions,
     groups,
@@ -15,6 +18,7 @@ from airflow_provider_airbyte_sme.emulator.routes import (
     system,
     tags,
     tokens,
+    web_backend,
     workspaces,
 )
 from airflow_provider_airbyte_sme.emulator.routing import Route
@@ -23,8 +27,11 @@ OPERATIONS: tuple[Route, ...] = tuple(
     route
     for module in (
         actors,
+        config_actors,
         config_connections,
         config_jobs,
+        config_people,
+        config_state,
         connections,
         definitions,
         groups,
@@ -34,6 +41,7 @@ OPERATIONS: tuple[Route, ...] = tuple(
         system,
         tags,
         tokens,
+        web_backend,
         workspaces,
     )
     for router in module.ROUTERS

@@ -8,13 +8,15 @@ also a ``next``, because one builder makes both.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_airbyte_sme.emulator.binding import Query
 
 T = TypeVar("T")
+Position = Literal["first", "last"]
 
 
 def page_response(
@@ -29,7 +31,7 @@ def page_response(
     """
     Return the page of *records* that starts at *offset*.
 
-    :param records: All records of the list, in order.
+    :param records: All records of the list, in the order that they have at the moment.
     :param render: Converts a record to its JSON object.
     :param url: Absolute URL of the list, without a query.
     :param filters: The filters that the links repeat, as names and values.
@@ -45,6 +47,31 @@ def page_response(
         builder.append(("limit", str(limit)))
         previous_link = _link(url, [*builder, ("offset", str(max(offset - limit, 0)))])
     return {"previous": previous_link, "next": next_link, "data": data}
+
+
+def move_record(records: dict[str, T], key: str, to: Position) -> None:
+    """
+    Move a record of the lists of *records*, as an UPDATE of its row does.
+
+    The server's lists have no order (§7), so a record that moves between two pages is seen twice
+    or never.
+
+    :raises KeyError: *records* does not have the key.
+    """
+    record = records.pop(key)
+    others = {} if to == "last" else dict(records)
+    if others:
+        records.clear()
+    records[key] = record
+    records.update(others)
+
+
+def shuffle_records(records: dict[str, T], order: random.Random) -> None:
+    """Put *records* in a random order."""
+    items = list(records.items())
+    order.shuffle(items)
+    records.clear()
+    records.update(items)
 
 
 def link_filters(query: Query, include_deleted: bool) -> list[tuple[str, str]]:

@@ -279,24 +279,30 @@ def request_timeout() -> ProblemError:
     )
 
 
-def license_entitlement() -> ProblemError:
-    """Return the error for a feature that the licence does not cover."""
+def license_entitlement(entitlement: str, resource_id: str | None = None) -> ProblemError:
+    """
+    Return the error for a feature that the licence does not cover.
+
+    :param entitlement: Its name, as in ``LicenseEntitlementChecker.kt``.
+    :param resource_id: What it was asked for, such as a definition id.
+    """
+    data = {"entitlement": entitlement}
     return ProblemError(
         403,
         "License Entitlement Error",
-        "The license does not include this feature.",  # the server's text and data differ: §6.1
-        None,
+        "The license for this organization is not entitled to use the requested feature.",
+        data if resource_id is None else {**data, "resourceId": resource_id},
         kind="error:license/entitlement",
     )
 
 
-def unexpected(message: str) -> ProblemError:
-    """Return the error for an unexpected exception, with its message (§6.1)."""
+def unexpected(message: str | None) -> ProblemError:
+    """Return the error for an unexpected exception, with its message if there is one (§6.1)."""
     return ProblemError(
         500,
         "unexpected-problem",
         "An unexpected problem has occurred. If this is an error that needs to be addressed, "
         "please submit a pull request or github issue.",
-        {"message": message},
+        None if message is None else {"message": message},
         kind="",
     )

@@ -1,17 +1,20 @@
 """
 Schedules of connections, as Quartz cron expressions in UTC: ``docs/airbyte-api.md`` §4.5.
 
-The error messages are the server's. Minutes must be a number here; the server accepts ``*/15``.
+The error messages are the server's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
-from airflow_provider_airbyte_sme.emulator.problems import bad_request
+from airflow_provider_airbyte_sme.emulator.problems import ProblemError, bad_request
 
+_MINUTES_PER_HOUR = 60
+_MINUTES_PER_DAY = 24 * _MINUTES_PER_HOUR
 _QUARTZ = "https://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
@@ -29,11 +32,11 @@ _FIELDS = (
 
 def schedule_response(requested: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return a requested schedule as responses show it.
+    Return a requested schedule as responses show it; letters keep their case.
 
     :param requested: ``schedule`` of a request.
-    :raises ProblemError: 400: the expression is missing or invalid, or its seconds or minutes are
-        not numbers.
+    :raises ProblemError: 400: the expression is missing or invalid, or its seconds are not a
+        number; with seven fields, its minutes too.
     """
     if requested["scheduleType"] == "manual":
         return {"scheduleType": "manual"}
@@ -46,13 +49,63 @@ def schedule_response(requested: Mapping[str, Any]) -> dict[str, Any]:
             f"The cron expression {given} is not valid. Error: {error}. Please check the cron "
             f"expression format at {_QUARTZ}"
         )
-    seconds, minutes = expression.split()[:2]
-    if not (seconds.isdecimal() and minutes.isdecimal()):
+    parts = expression.split()
+    numbers = parts[:2] if len(parts) == len(_FIELDS) else parts[:1]
+    if not all(number.isdecimal() for number in numbers):
         raise bad_request(
             f"The cron expression {given} is not valid or is less than the one hour minimum. "
             "The seconds and minutes values cannot be `*`."
         )
     return {"scheduleType": "cron", "cronExpression": f"{expression} UTC"}
+
+
+def check_frequency(schedule: Mapping[str, Any], shortest: int) -> None:
+    """
+    Check that a schedule is not more frequent than the licence allows.
+
+    Days are not considered: each counts as a day on which the schedule runs.
+
+    :param schedule: As from :func:`schedule_response`.
+    :param shortest: Shortest time between two runs, in minutes; 1 allows all.
+    :raises ProblemError: 400.
+    """
+    if schedule["scheduleType"] != "cron" or shortest <= 1:
+        return
+    expression = schedule["cronExpression"].removesuffix(" UTC")
+    if _shortest_interval(expression) < shortest:
+        interval = "1 hour" if shortest == _MINUTES_PER_HOUR else f"{shortest} minutes"
+        raise ProblemError(
+            400,
+            "Cron sync schedules more frequent than once per hour are not allowed",
+            "Syncs",
+            {
+                "cronExpression": expression,
+                "validationErrorMessage": f"Cron executions must be at least {interval} apart",
+            },
+            kind="error:cron-validation/under-one-hour-not-allowed",
+        )
+
+
+def _shortest_interval(expression: str) -> int:
+    """Return the shortest time between two runs in minutes, as if every day had runs."""
+    _, minutes, hours = (
+        sorted(_values(part, lowest, highest))
+        for part, (_, lowest, highest, _) in zip(expression.split()[:3], _FIELDS, strict=False)
+    )
+    runs = [hour * _MINUTES_PER_HOUR + minute for hour in hours for minute in minutes]
+    return min(after - before for before, after in pairwise([*runs, runs[0] + _MINUTES_PER_DAY]))
+
+
+def _values(part: str, lowest: int, highest: int) -> set[int]:
+    """Return the values of a valid field of numbers."""
+    values: set[int] = set()
+    for item in part.split(","):
+        span, _, step = item.partition("/")
+        first, _, last = span.partition("-")
+        start = lowest if first == "*" else int(first)
+        end = int(last) if last else highest if first == "*" or step else start
+        values.update(range(start, end + 1, int(step or 1)))
+    return values
 
 
 def _find_error(expression: str) -> str | None:

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_airbyte_sme.emulator.access import PERMISSION_TYPES, scope_of
-from airflow_provider_airbyte_sme.emulator.connectors import definition_id_of
-from airflow_provider_airbyte_sme.emulator.streams import Stream, default_selection
+from airflow_provider_airbyte_sme.emulator.connectors import definition_id_of, spec_of
+from airflow_provider_airbyte_sme.emulator.masking import write_configuration
+from airflow_provider_airbyte_sme.emulator.streams import Stream, seeded_selection, streams_of
 from airflow_provider_airbyte_sme.emulator.world import (
     DEFAULT_ORGANIZATION_ID,
     Actor,
     ActorKind,
     Application,
     Connection,
+    Definition,
     Organization,
     Permission,
     Region,
@@ -60,13 +62,14 @@ def new_world(seed: Mapping[str, Any], *, role: str, now: float) -> World:
     :param seed: ``workspaces``, ``sources``, ``destinations`` and ``connections``: lists of keyword
         arguments for :func:`add_workspace`, :func:`add_actor` and :func:`add_connection`.
         ``application``: keyword arguments for :func:`add_application`, such as ``client_id``,
-        ``client_secret`` and ``role``. Missing lists are taken from :data:`DEFAULT_SEED`.
+        ``client_secret`` and ``role``. ``definitions``: keyword arguments for
+        :func:`add_definition`. Missing lists are taken from :data:`DEFAULT_SEED`.
     :param role: Default role of the application.
     :param now: Creation time of everything, in seconds since the epoch.
     :raises ValueError: *seed* has an unknown key or an invalid entry.
     """
     seed = {**DEFAULT_SEED, **seed}
-    if unknown := seed.keys() - DEFAULT_SEED.keys() - {"application"}:
+    if unknown := seed.keys() - DEFAULT_SEED.keys() - {"application", "definitions"}:
         raise ValueError(f"unknown key in the seed: {', '.join(sorted(unknown))}")
     world = World(signing_key=secrets.token_hex(32))
     world.organizations[DEFAULT_ORGANIZATION_ID] = Organization(
@@ -78,6 +81,8 @@ def new_world(seed: Mapping[str, Any], *, role: str, now: float) -> World:
         for fields in seed["workspaces"]:
             add_workspace(world, **fields)
         add_application(world, now=now, **{"role": role, **seed.get("application", {})})
+        for fields in seed.get("definitions", ()):
+            add_definition(world, **fields)
         for fields in seed["sources"]:
             add_actor(world, "source", now=now, **fields)
         for fields in seed["destinations"]:
@@ -161,6 +166,42 @@ def add_workspace(
     return workspace
 
 
+def add_definition(
+    world: World,
+    kind: ActorKind,
+    name: str,
+    *,
+    spec: dict[str, Any] | None = None,
+    streams: Iterable[str | Mapping[str, Any]] | None = None,
+    workspace_id: str | None = None,
+    docker_repository: str = "example/connector",
+    docker_image_tag: str = "1.0.0",
+    id: str | None = None,  # noqa: A002  the field's name
+) -> Definition:
+    """
+    Add a custom connector.
+
+    :param spec: JSON schema (draft 7) of its configuration, with ``airbyte_secret`` on secrets; the
+        default accepts any object and knows no secrets.
+    :param streams: Streams of its sources, as in :func:`add_actor`.
+    :param workspace_id: The default is the first workspace.
+    :param id: The default is a new UUID.
+    :raises ValueError: The workspace is unknown.
+    """
+    definition = Definition(
+        id or new_id(),
+        kind,
+        _existing_id("workspace", world.workspaces, workspace_id),
+        name,
+        docker_repository,
+        docker_image_tag,
+        spec=spec,
+        streams=_seeds(streams),
+    )
+    world.definitions[definition.id] = definition
+    return definition
+
+
 def add_actor(
     world: World,
     kind: ActorKind,
@@ -181,7 +222,7 @@ def add_actor(
 
     :param now: Creation time, in seconds since the epoch.
     :param connector: Name of a built-in connector, such as ``postgres``.
-    :param definition_id: Definition id, instead of *connector*.
+    :param definition_id: Definition id, instead of *connector*. Its spec says what is secret.
     :param workspace_id: The default is the first workspace.
     :param streams: Streams of a source: names, or fields of
         :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`. The default is the
@@ -193,16 +234,21 @@ def add_actor(
         definition_id = definition_id_of(kind, connector)
         if definition_id is None:
             raise ValueError(f"there is no {kind} connector {connector!r}")
+    spec = spec_of(world, kind, definition_id)
+    if spec is None:
+        raise ValueError(f"there is no {kind} definition {definition_id!r}")
+    custom = world.definitions.get(definition_id)
     actor = Actor(
         id=id or new_id(),
         kind=kind,
         name=name,
         definition_id=definition_id,
         workspace_id=_existing_id("workspace", world.workspaces, workspace_id),
-        configuration=dict(configuration or {}),
+        configuration={},
         created_at=now,
-        streams=None if streams is None else [Stream.from_seed(s).to_seed() for s in streams],
+        streams=custom.streams if custom and streams is None else _seeds(streams),
     )
+    write_configuration(actor, dict(configuration or {}), spec.schema)
     world.actors(kind)[actor.id] = actor
     return actor
 
@@ -228,10 +274,13 @@ def add_connection(
     :param now: Creation time, in seconds since the epoch.
     :param source_id: The default is the first source.
     :param destination_id: The default is the first destination.
-    :param schedule: Schedule as in responses of the public API; the default is ``manual``.
-    :param streams: Selected streams as ``StreamConfiguration`` objects; the default is all streams.
+    :param schedule: Schedule as in responses of the public API; the default is ``manual``. Only
+        here can it be ``{"scheduleType": "basic", "basicTiming": "Every 24 HOURS"}``, as of a
+        connection made in the UI.
+    :param streams: Selected streams as ``StreamConfiguration`` objects, which are completed but not
+        validated; the default is all streams, with full refresh.
     :param id: The default is a new UUID.
-    :raises ValueError: The status, the source or the destination is unknown.
+    :raises ValueError: The status, the source, the destination or a stream is unknown.
     """
     if status not in CONNECTION_STATUSES:
         raise ValueError(f"status must be one of {CONNECTION_STATUSES}, not {status!r}")
@@ -245,7 +294,7 @@ def add_connection(
         status=status,
         created_at=now,
         schedule=schedule or {"scheduleType": "manual"},
-        streams=default_selection(source) if streams is None else streams,
+        streams=seeded_selection(streams_of(source), streams),
         namespace_definition=namespace_definition,
         namespace_format=namespace_format,
         prefix=prefix,
@@ -256,15 +305,18 @@ def add_connection(
 
 def default_notifications() -> dict[str, Any]:
     """
-    Return a new workspace's settings: e-mail for events that need action, no webhooks.
+    Return a new workspace's settings: e-mail for every event but ``success``, no webhooks.
 
-    The server also enables e-mail for ``failure`` and ``connectionUpdate``: §5.1.
+    ``docs/airbyte-api.md §5.1``.
     """
-    by_email = ("connectionUpdateActionRequired", "syncDisabled", "syncDisabledWarning")
     return {
-        event: {"email": {"enabled": event in by_email}, "webhook": {"enabled": False}}
+        event: {"email": {"enabled": event != "success"}, "webhook": {"enabled": False}}
         for event in EVENTS
     }
+
+
+def _seeds(streams: Iterable[str | Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    return None if streams is None else [Stream.from_seed(stream).to_seed() for stream in streams]
 
 
 def _existing_id(kind: str, records: Mapping[str, Any], record_id: str | None) -> str:

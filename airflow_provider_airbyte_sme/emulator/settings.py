@@ -20,6 +20,8 @@ class Settings:
     :param token_lifetime: How long an access token is valid, in seconds.
     :param sync_duration: How long a sync runs, in seconds.
     :param rows: Number of records that a sync commits.
+    :param shortest_schedule: Shortest time between two runs of a schedule that the licence allows,
+        in minutes: 60, 15, or 1, which is also what the server allows by default (§4.5).
     """
 
     auth_mode: AuthMode = "oidc"
@@ -29,6 +31,7 @@ class Settings:
     token_lifetime: float = 900.0
     sync_duration: float = 5.0
     rows: int = 100
+    shortest_schedule: Literal[1, 15, 60] = 1
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property

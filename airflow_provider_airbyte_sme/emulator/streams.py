@@ -6,19 +6,13 @@ The streams of sources, their sync modes, and the streams that a connection sele
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from airflow_provider_airbyte_sme.emulator.connectors import connector_name
+from airflow_provider_airbyte_sme.emulator.connectors import connector_name, deduplicates
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
-from airflow_provider_airbyte_sme.emulator.problems import bad_request
-from airflow_provider_airbyte_sme.emulator.world import Actor
-
-# Destinations that write files or messages can neither deduplicate nor refresh.
-_APPEND_ONLY = frozenset(
-    {"azure-blob-storage", "csv", "e2e-test", "gcs", "kafka", "local-json", "pubsub", "s3"}
-)
+from airflow_provider_airbyte_sme.emulator.world import Actor, new_id
 
 
 @dataclass(frozen=True)
@@ -30,6 +24,7 @@ class Stream:
     :param primary_key: The paths of the fields of the key, if the source defines one.
     :param cursor_field: The path of the default cursor, if there is one.
     :param source_defined_cursor: Whether the default cursor is the only one allowed.
+    :param suggested: Whether a connection that is created without streams selects it.
     """
 
     name: str
@@ -39,6 +34,17 @@ class Stream:
     cursor_field: Sequence[str] = ()
     source_defined_cursor: bool = False
     incremental: bool = True
+    suggested: bool = False
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """The name and the namespace, which identify a stream of a source."""
+        return self.name, self.namespace
+
+    @property
+    def top_level_fields(self) -> list[str]:
+        """The fields that can be selected."""
+        return [path[0] for path in self.fields if len(path) == 1]
 
     @classmethod
     def from_seed(cls, seed: str | Mapping[str, Any]) -> Self:
@@ -90,15 +96,24 @@ _STREAMS: Mapping[str, tuple[Stream, ...]] = {
 }
 _DEFAULT_STREAMS = (_stream("records", "id name updated_at", cursor_field=("updated_at",)),)
 
-_INCREMENTAL_MODES = ("incremental_append", "incremental_deduped_history")
-_DEDUPLICATING_MODES = ("incremental_deduped_history", "full_refresh_overwrite_deduped")
-_COMBINED_MODES: Mapping[tuple[bool, str], str] = {
-    (False, "overwrite"): "full_refresh_overwrite",
-    (False, "append"): "full_refresh_append",
-    (False, "overwrite_dedup"): "full_refresh_overwrite_deduped",
-    (True, "append"): "incremental_append",
-    (True, "append_dedup"): "incremental_deduped_history",
+# The sync modes of the public API, with those of source and destination that they consist of, in
+# the order of GET /streams (§4.4).
+SYNC_MODES: Mapping[str, tuple[str, str]] = {
+    "full_refresh_append": ("full_refresh", "append"),
+    "full_refresh_overwrite": ("full_refresh", "overwrite"),
+    "full_refresh_overwrite_deduped": ("full_refresh", "overwrite_dedup"),
+    "full_refresh_update": ("full_refresh", "update"),
+    "full_refresh_soft_delete": ("full_refresh", "soft_delete"),
+    "incremental_append": ("incremental", "append"),
+    "incremental_deduped_history": ("incremental", "append_dedup"),
+    "incremental_update": ("incremental", "update"),
+    "incremental_soft_delete": ("incremental", "soft_delete"),
 }
+DEFAULT_SYNC_MODE = "full_refresh_overwrite"
+# Accepted where it is supported, but never listed: §4.4.
+_UNLISTED_MODE = "full_refresh_overwrite_deduped"
+# A key that is sent for them is ignored: §4.4.
+_MODES_WITHOUT_KEY = ("full_refresh_append", "full_refresh_overwrite")
 
 
 def streams_of(source: Actor) -> list[Stream]:
@@ -109,185 +124,116 @@ def streams_of(source: Actor) -> list[Stream]:
 
 
 def sync_modes(stream: Stream, destination: Actor) -> list[str]:
+    """Return the sync modes of *stream* and *destination* that ``GET /streams`` lists."""
+    return [mode for mode in accepted_sync_modes(stream, destination) if mode != _UNLISTED_MODE]
+
+
+def accepted_sync_modes(stream: Stream, destination: Actor) -> list[str]:
     """Return the sync modes that *stream* and *destination* both support."""
     supported = ["overwrite", "append"]
     if can_deduplicate(destination):
-        # [inf] both or neither. The server never lists overwrite_dedup, but accepts it: §4.4.
-        supported += ["append_dedup", "overwrite_dedup"]
-    allowed = (False, True) if stream.incremental else (False,)
+        supported += ["append_dedup", "overwrite_dedup"]  # [inf] both or neither
+    allowed = ("full_refresh", "incremental") if stream.incremental else ("full_refresh",)
     return [
         mode
-        for (incremental, destination_mode), mode in _COMBINED_MODES.items()
-        if incremental in allowed and destination_mode in supported
+        for mode, (source_mode, destination_mode) in SYNC_MODES.items()
+        if source_mode in allowed and destination_mode in supported
     ]
 
 
 def can_deduplicate(destination: Actor) -> bool:
     """Whether *destination* keeps one row for each key, and so can be refreshed."""
-    return connector_name("destination", destination.definition_id) not in _APPEND_ONLY
+    return deduplicates(destination.definition_id)
 
 
-def default_selection(source: Actor) -> list[dict[str, Any]]:
+def is_incremental(configuration: Mapping[str, Any]) -> bool:
+    """Whether a stream of a connection is read from where the last sync ended."""
+    return SYNC_MODES[configuration["syncMode"]][0] == "incremental"
+
+
+def configuration_key(configuration: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the name and the namespace of a stream of a connection, as :attr:`Stream.key`."""
+    return configuration["name"], configuration.get("namespace")
+
+
+def default_selection(streams: Sequence[Stream]) -> list[dict[str, Any]]:
     """
-    Return the streams of a connection created without a selection: all, with full refresh.
+    Return the streams of a connection that is created without any: §4.3.
 
-    The server selects only a source's single stream, or those that its connector suggests: §4.3.
+    :param streams: The streams of the source.
+    :return: The only stream, or the suggested ones, with full refresh and without a key.
     """
-    return [
-        stream_configuration(stream, {"syncMode": "full_refresh_overwrite"})
-        for stream in streams_of(source)
-    ]
+    chosen = streams if len(streams) == 1 else [stream for stream in streams if stream.suggested]
+    return [{**stream_configuration(stream, {}), "primaryKey": []} for stream in chosen]
 
 
 def stream_configuration(stream: Stream, requested: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``StreamConfiguration`` of *stream*, as it is stored and as responses show it."""
+    """
+    Return a ``StreamConfiguration`` as it is stored: in responses, secrets are masked.
+
+    What *requested* does not have is taken from the discovered stream, never from an earlier
+    configuration (§4.3).
+    """
+    mode = requested.get("syncMode") or DEFAULT_SYNC_MODE
     fields: dict[str, Any] = {
         "name": stream.name,
         "namespace": stream.namespace,
-        "syncMode": requested.get("syncMode") or "full_refresh_overwrite",
-        "cursorField": (
-            list(stream.cursor_field)
-            if stream.source_defined_cursor
-            else requested.get("cursorField") or list(stream.cursor_field)
-        ),
+        "syncMode": mode,
+        "cursorField": chosen_cursor(stream, requested)
+        if SYNC_MODES[mode][0] == "incremental"
+        else list(stream.cursor_field),
         "primaryKey": [list(path) for path in stream.primary_key]
-        or requested.get("primaryKey")
-        or [],
-        "selectedFields": requested.get("selectedFields"),
-        "mappers": requested.get("mappers") or [],
-        "includeFiles": requested.get("includeFiles"),
+        if mode in _MODES_WITHOUT_KEY
+        else chosen_key(stream, requested),
+        "selectedFields": in_schema_order(stream, requested.get("selectedFields") or ()),
+        "mappers": [
+            {**mapper, "id": mapper.get("id") or new_id()}
+            for mapper in requested.get("mappers") or ()
+        ],
+        "includeFiles": False,  # no connector of the emulator moves files
         "destinationObjectName": requested.get("destinationObjectName"),
     }
     return drop_nulls(fields)
 
 
-def validated_selection(
-    source: Actor, destination: Actor, requested: Sequence[Mapping[str, Any]]
+def chosen_cursor(stream: Stream, requested: Mapping[str, Any]) -> list[str]:
+    """Return the cursor of an incremental sync: the source's own, else the requested one."""
+    given = None if stream.source_defined_cursor else requested.get("cursorField")
+    return list(given or stream.cursor_field)
+
+
+def chosen_key(stream: Stream, requested: Mapping[str, Any]) -> list[list[str]]:
+    """Return the primary key of a mode with a key: the source's own, else the requested one."""
+    return [list(path) for path in stream.primary_key or requested.get("primaryKey") or ()]
+
+
+def in_schema_order(
+    stream: Stream, selected: Sequence[Mapping[str, Any]]
+) -> list[dict[str, list[str]]]:
+    """Return selected fields in the order of the stream's schema, without unknown ones."""
+    names = {info["fieldPath"][0] for info in selected}
+    return [{"fieldPath": [name]} for name in stream.top_level_fields if name in names]
+
+
+def seeded_selection(
+    streams: Sequence[Stream], seeds: Sequence[Mapping[str, Any]] | None
 ) -> list[dict[str, Any]]:
     """
-    Validate a selection of streams against the source and the destination.
+    Return the streams of a connection that is set up without the API.
 
-    :param requested: ``configurations.streams`` of a request.
-    :return: The selection, as it is stored.
-    :raises ProblemError: 400: a stream, its sync mode, fields, cursor or key is invalid. The texts
-        for unknown and duplicate streams and for keys differ from those of §4.4.
+    :param streams: The streams of the source.
+    :param seeds: ``StreamConfiguration`` objects, which are not validated; ``None``: all streams,
+        with full refresh.
+    :raises ValueError: The source does not have a stream.
     """
-    known = {(stream.namespace, stream.name): stream for stream in streams_of(source)}
-    by_name = {stream.name: stream for stream in known.values()}
-    selection: dict[tuple[str | None, str], dict[str, Any]] = {}
-    for fields in requested:
-        stream = (
-            known.get((fields["namespace"], fields["name"]))
-            if fields.get("namespace") is not None
-            else by_name.get(fields["name"])
-        )
+    if seeds is None:
+        return [stream_configuration(stream, {}) for stream in streams]
+    known = {stream.name: stream for stream in streams} | {stream.key: stream for stream in streams}
+    selection = []
+    for seed in seeds:
+        stream = known.get(configuration_key(seed)) or known.get(seed["name"])
         if stream is None:
-            raise bad_request(
-                f"Invalid stream found. The list of valid streams include: {_bracketed(by_name)}."
-            )
-        key = (stream.namespace, stream.name)
-        if key in selection:
-            raise bad_request(f"Duplicate stream found in configuration for: {stream.name}.")
-        _check_fields(stream, fields)
-        if fields.get("syncMode") is not None:
-            _check_mode(stream, destination, fields)
-        selection[key] = stream_configuration(stream, fields)
-    return list(selection.values())
-
-
-def _check_fields(stream: Stream, requested: Mapping[str, Any]) -> None:
-    if (chosen := requested.get("selectedFields")) is None:
-        return
-    top_level = [path[0] for path in stream.fields if len(path) == 1]
-    if not chosen:
-        raise bad_request(
-            f"No fields selected for stream {stream.name}. The list of valid field names includes: "
-            f"{_bracketed(top_level)}."
-        )
-    names = []
-    for info in chosen:
-        path = info.get("fieldPath")
-        if not path:
-            raise bad_request(f"Selected field path cannot be empty for stream:  {stream.name}.")
-        if len(path) > 1:
-            raise bad_request(f"Nested field selection not supported for stream {stream.name}.")
-        names.append(path[0])
-    if len(set(names)) != len(names):
-        raise bad_request(f"Duplicate fields selected in configuration for stream: {stream.name}.")
-    if not set(names) <= set(top_level):
-        raise bad_request(
-            f"Invalid fields selected for stream {stream.name}. The list of valid field names "
-            f"includes: {_bracketed(top_level)}."
-        )
-    stored = stream_configuration(stream, requested)
-    keys = {path[0] for path in stored["primaryKey"]}
-    if requested.get("syncMode") in _DEDUPLICATING_MODES and not keys <= set(names):
-        raise bad_request(
-            f"Primary key fields are not selected properly for stream: {stream.name}. "
-            "Please include primary key(s) in the configuration for this stream."
-        )
-    cursor = stored["cursorField"]
-    if requested.get("syncMode") in _INCREMENTAL_MODES and cursor and cursor[0] not in names:
-        raise bad_request(
-            f"Cursor field is not selected properly for stream: {stream.name}. "
-            "Please include the cursor field in selected fields for this stream."
-        )
-
-
-def _check_mode(stream: Stream, destination: Actor, requested: Mapping[str, Any]) -> None:
-    mode = requested["syncMode"]
-    valid = sync_modes(stream, destination)
-    if mode not in valid:
-        raise bad_request(
-            f"Cannot set sync mode to {mode} for stream {stream.name}. "
-            f"Valid sync modes are: {_bracketed(valid)}"
-        )
-    if mode in _INCREMENTAL_MODES:
-        _check_cursor(stream, requested.get("cursorField"))
-    if mode == "incremental_deduped_history":
-        _check_primary_key(stream, requested.get("primaryKey"))
-
-
-def _check_cursor(stream: Stream, cursor: Sequence[str] | None) -> None:
-    if stream.source_defined_cursor:
-        if cursor and set(cursor) != set(stream.cursor_field):
-            raise bad_request(
-                f"Cursor Field {_bracketed(cursor)} is already defined by source for stream: "
-                f"{stream.name}. Do not include a cursor field configuration for this stream."
-            )
-    elif cursor:
-        if list(cursor) not in [list(path) for path in stream.fields]:
-            raise bad_request(
-                f"Invalid cursor field for stream: {stream.name}. The list of valid cursor fields "
-                f"include: {_bracketed(map(_bracketed, stream.fields))}."
-            )
-    elif not stream.cursor_field:
-        raise bad_request(
-            f"No default cursor field for stream: {stream.name}. Please include a cursor field "
-            "configuration for this stream."
-        )
-
-
-def _check_primary_key(stream: Stream, primary_key: Sequence[Sequence[str]] | None) -> None:
-    defined = [list(path) for path in stream.primary_key]
-    if defined and primary_key and list(map(list, primary_key)) != defined:
-        raise bad_request(
-            f"Primary key for stream: {stream.name} is already pre-defined. Please remove the "
-            f"primaryKey or provide the value as {_bracketed(map(_bracketed, defined))}."
-        )
-    if not defined and not primary_key:
-        raise bad_request(
-            f"No default primary key for stream: {stream.name}. Please include a primary key "
-            "configuration for this stream."
-        )
-    for path in primary_key or ():
-        if list(path) not in [list(field) for field in stream.fields]:
-            # The server says "Invalid primary key": §4.4.
-            raise bad_request(
-                f"Invalid cursor field for stream: {stream.name}. The list of valid primary keys "
-                f"fields: {_bracketed(map(_bracketed, stream.fields))}."
-            )
-
-
-def _bracketed(items: Iterable[str]) -> str:
-    return f"[{', '.join(items)}]"
+            names = sorted(stream.name for stream in streams)
+            raise ValueError(f"the source has no stream {seed['name']!r}, only {names}")
+        selection.append(stream_configuration(stream, seed))
+    return selection

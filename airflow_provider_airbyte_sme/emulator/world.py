@@ -32,11 +32,16 @@ class Organization:
 
 @dataclass(slots=True)
 class User:
-    """A user; an application acts as the user who created it."""
+    """
+    A user; an application acts as the user who created it.
+
+    :param profile: Other fields of ``UserRead`` that the user has set.
+    """
 
     id: str
     name: str
     email: str
+    profile: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,9 +85,10 @@ class Actor:
     """
     A source or destination.
 
-    :param configuration: Contains plain-text secrets, which responses mask.
+    :param configuration: Contains plain-text secrets, which responses mask; empty once deleted.
     :param created_at: In seconds since the epoch, like every time in this module.
     :param streams: Streams of a source; ``None``: those of its connector.
+    :param coordinates: Where each secret is stored, by its path in the configuration.
     """
 
     id: str
@@ -94,7 +100,23 @@ class Actor:
     created_at: float
     streams: list[dict[str, Any]] | None = None
     resource_allocation: dict[str, Any] | None = None
+    coordinates: dict[str, str] = field(default_factory=dict)
     deleted: bool = False
+
+
+@dataclass(slots=True)
+class Catalog:
+    """
+    What the last discover of a source returned.
+
+    :param digest: Hash of the configuration that it ran with.
+    :param streams: As in ``Stream.to_seed``.
+    :param runs: How often the connector has run, over all configurations.
+    """
+
+    digest: str
+    streams: list[dict[str, Any]]
+    runs: int = 1
 
 
 @dataclass(slots=True)
@@ -103,8 +125,13 @@ class Connection:
     A connection.
 
     :param schedule: As in responses of the public API.
-    :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API.
+    :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API, with
+        the secrets of mappers in plain text.
     :param has_workflow: Whether Temporal still has its workflow; without it no job can start.
+    :param state: A ``ConnectionState`` of the config API without the connection's id; ``None``:
+        the next sync reads everything.
+    :param refreshes: The streams, as name and namespace, that its next sync reads from the
+        beginning; that sync becomes a refresh.
     """
 
     id: str
@@ -122,6 +149,8 @@ class Connection:
     non_breaking_changes: str = "ignore"
     tag_ids: list[str] = field(default_factory=list)
     has_workflow: bool = True
+    state: dict[str, Any] | None = None
+    refreshes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -212,7 +241,9 @@ class Job:
 
     :param ends_at: When the current status ends; ``None``: not by itself.
     :param history: All statuses so far, each with the time of the change.
-    :param streams: The streams that it syncs, refreshes or clears.
+    :param streams: The streams of the connection that it syncs or clears.
+    :param targets: What a refresh or a clear was asked for, as name and namespace; the connection
+        may not have these streams.
     """
 
     id: int
@@ -227,6 +258,7 @@ class Job:
     attempts: list[Attempt] = field(default_factory=list)
     history: list[tuple[float, str]] = field(default_factory=list)
     streams: list[dict[str, Any]] = field(default_factory=list)
+    targets: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
@@ -264,7 +296,12 @@ class Tag:
 
 @dataclass(slots=True)
 class Definition:
-    """A custom connector definition."""
+    """
+    A custom connector definition.
+
+    :param spec: JSON schema of the configuration; ``None``: any object.
+    :param streams: Streams of its sources, as in :class:`Actor`.
+    """
 
     id: str
     kind: ActorKind
@@ -273,6 +310,8 @@ class Definition:
     docker_repository: str
     docker_image_tag: str
     documentation_url: str | None = None
+    spec: dict[str, Any] | None = None
+    streams: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -331,6 +370,9 @@ class World:
 
     :param signing_key: Key that signs access tokens; changing it invalidates all of them.
     :param next_job_id: Id of the next new job.
+    :param checks: How the next connection checks of an actor end, by its id: a message, or ``None``
+        if the job itself fails.
+    :param catalogs: The streams of sources that were discovered, by source id.
     :param scripts: Plans of the next jobs by connection id, next job first.
     """
 
@@ -343,6 +385,8 @@ class World:
     workspaces: dict[str, Workspace] = field(default_factory=dict)
     sources: dict[str, Actor] = field(default_factory=dict)
     destinations: dict[str, Actor] = field(default_factory=dict)
+    catalogs: dict[str, Catalog] = field(default_factory=dict)
+    checks: dict[str, list[str | None]] = field(default_factory=dict)
     connections: dict[str, Connection] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     scripts: dict[str, list[JobPlan]] = field(default_factory=dict)
@@ -385,6 +429,7 @@ class World:
             "workspaces": Workspace,
             "sources": Actor,
             "destinations": Actor,
+            "catalogs": Catalog,
             "connections": Connection,
             "tags": Tag,
             "definitions": Definition,
@@ -400,6 +445,7 @@ class World:
         return cls(
             signing_key=fields["signing_key"],
             next_job_id=fields["next_job_id"],
+            checks=fields["checks"],
             jobs={int(key): Job.from_json(value) for key, value in fields["jobs"].items()},
             scripts={
                 key: [JobPlan.from_json(plan) for plan in plans]

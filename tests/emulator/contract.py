@@ -66,6 +66,7 @@ class Deviation:
     why: str
 
 
+_GET_PATCH_DELETE = ("GET", "PATCH", "DELETE")
 DEVIATIONS = (
     Deviation(400, (ANY,), "§6.2", "invalid parameters and bodies"),
     Deviation(401, (ANY,), "§2.6", "a missing or invalid token"),
@@ -114,6 +115,7 @@ DEVIATIONS = (
         "§4.3",
         "an explicit null",
     ),
+    Deviation(500, ("GET /streams",), "§4.3", "the discover fails, as for a deleted source"),
     Deviation(500, ("GET /connector_definitions",), "§5.3", "no workspaceId"),
     Deviation(
         500,
@@ -130,16 +132,56 @@ DEVIATIONS = (
             "POST /sources/initiateOAuth",
             "PUT /workspaces/{workspaceId}/oauthCredentials",
             "DELETE /workspaces/{workspaceId}/oauthCredentials/{actorType}/{name}",
-            "PUT /organizations/{organizationId}/oauthCredentials",
-            "DELETE /organizations/{organizationId}/oauthCredentials/{actorType}/{name}",
         ),
         "§5.6",
         "not implemented in self-managed Airbyte",
     ),
-    Deviation(404, ("PATCH /workspaces/{workspaceId}",), "§6.1", "unknown id"),
+    Deviation(
+        404,
+        (
+            "PATCH /workspaces/{workspaceId}",
+            "PUT /workspaces/{workspaceId}/oauthCredentials",
+            "DELETE /workspaces/{workspaceId}/oauthCredentials/{actorType}/{name}",
+            "GET /connector_definitions",
+            *(
+                f"{method} /workspaces/{{workspaceId}}/definitions/{kind}"
+                for method in ("GET", "POST")
+                for kind in ("sources", "destinations", "declarative_sources")
+            ),
+        ),
+        "§5.1",
+        "an unknown workspace, or a deleted one",
+    ),
+    Deviation(500, ("GET /streams",), "§4.4", "the connector fails"),
+    Deviation(
+        500,
+        ("POST /permissions", *(f"{m} /permissions/{{permissionId}}" for m in _GET_PATCH_DELETE)),
+        "§5.4",
+        "an unknown id or user, or a redundant role",
+    ),
+    Deviation(
+        409,
+        tuple(f"{method} /permissions/{{permissionId}}" for method in ("PATCH", "DELETE")),
+        "§5.4",
+        "the last organization administrator",
+    ),
+    Deviation(500, ("PATCH /destinations/{destinationId}",), "§4.2", "keys of the OAuth input"),
+    Deviation(
+        500,
+        (
+            "POST /dataplanes",
+            *(f"{method} /regions/{{regionId}}" for method in _GET_PATCH_DELETE),
+            *(f"{method} /dataplanes/{{dataplaneId}}" for method in _GET_PATCH_DELETE),
+        ),
+        "§5.5",
+        "an unknown region or data plane",
+    ),
+    Deviation(409, ("POST /regions", "POST /dataplanes"), "§5.5", "a name that is already used"),
     Deviation(404, ("POST /permissions",), "§6.1", "unknown id, instance administrator"),
     Deviation(201, ("POST /groups",), "§9.4", "declared as 200"),
 )
+# Lists that the server does not wrap in ``data``: docs/airbyte-api.md §5.5.
+BARE_ARRAYS = ("/regions", "/dataplanes")
 # docs/airbyte-api.md §9.4: the contract's enumerations lack two editor roles of 2026-08.
 NEWER_PERMISSION_TYPES = ("workspace_source_editor", "workspace_destination_editor")
 
@@ -148,6 +190,8 @@ NEWER_PERMISSION_TYPES = ("workspace_source_editor", "workspace_destination_edit
 def load() -> dict[str, Any] | None:
     """
     Return the contract with its two dangling references repaired (docs/airbyte-api.md §9.4).
+
+    Where the server's bodies are known to differ, its schemas are the server's.
 
     :return: ``None``: there is no contract on this machine.
     """
@@ -167,6 +211,13 @@ def load() -> dict[str, Any] | None:
         "properties": {name: {"type": "string"} for name in names},
     }
     document["components"]["responses"]["ForbiddenResponse"] = {"description": "Not allowed"}
+    for path in BARE_ARRAYS:
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        content["schema"] = schemas[name]["properties"]["data"]
+    for name in ("SourceResponse", "DestinationResponse"):
+        # That of a deleted one is null: docs/airbyte-api.md §4.2.
+        schemas[name]["properties"]["configuration"] = {"type": ["object", "null"]}
     for name in ("PermissionType", "PublicPermissionType"):
         schemas[name]["enum"] += NEWER_PERMISSION_TYPES
     return document

@@ -14,7 +14,14 @@ POSTGRES = {
     "username": "airbyte",
     "password": "s3cret",
 }
-SOURCE = {**POSTGRES, "tunnel_method": {"tunnel_method": "SSH_KEY_AUTH", "ssh_key": "PEM"}}
+TUNNEL = {
+    "tunnel_method": "SSH_KEY_AUTH",
+    "tunnel_host": "bastion",
+    "tunnel_port": 22,
+    "tunnel_user": "airbyte",
+    "ssh_key": "PEM",
+}
+SOURCE = {**POSTGRES, "tunnel_method": TUNNEL}
 DESTINATION = {**POSTGRES, "schema": "public"}
 
 
@@ -65,10 +72,7 @@ def test_nested_secrets_are_masked(caller, emulator):
         )
     )
 
-    assert created["configuration"]["tunnel_method"] == {
-        "tunnel_method": "SSH_KEY_AUTH",
-        "ssh_key": MASK,
-    }
+    assert created["configuration"]["tunnel_method"] == {**TUNNEL, "ssh_key": MASK}
     assert created["configuration"]["schemas"] == ["a", "b"]
 
 
@@ -113,6 +117,65 @@ def test_a_missing_connector_type_is_rejected(caller, kind, body):
     assert (error["title"], error["data"]) == ("unprocessable-entity", None)
 
 
+def test_the_connector_type_is_searched_in_nested_objects_too(caller, emulator, kind):
+    nested = {"a": [{"b": {f"{kind}Type": "e2e-test"}}]}
+    body = {"name": "x", "workspaceId": emulator.workspace_id, "configuration": nested}
+
+    created = ok(caller.post(f"/{kind}s", body))
+
+    assert created[f"{kind}Type"] == "e2e-test"
+    # Only at the top level it is removed.
+    assert created["configuration"] == nested
+
+
+def test_a_connector_without_a_name_has_an_empty_type(caller, emulator):
+    configuration = {"test_destination": {"test_destination_type": "SILENT"}}
+    body = {"name": "Null", "workspaceId": emulator.workspace_id, "configuration": configuration}
+    dev_null = "a7bcc9d8-13b3-4e49-b80d-d020b90045e3"
+
+    created = ok(caller.post("/destinations", {**body, "definitionId": dev_null}))
+
+    assert created["destinationType"] == ""
+    named = {**configuration, "destinationType": "dev-null"}
+    problem(caller.post("/destinations", {**body, "configuration": named}), 400)
+
+
+def test_an_enterprise_connector_requires_a_licence(caller, body, kind):
+    definition_id = {
+        "source": "196a42fc-39f2-473f-88ff-d68b2ea702e9",
+        "destination": "c0b24000-d34d-b33f-fea7-6b96dc0e5f0d",
+    }[kind]
+
+    error = problem(caller.post(f"/{kind}s", {**body, "definitionId": definition_id}), 403)
+
+    assert error["type"] == "error:license/entitlement"
+    assert error["data"] == {
+        "entitlement": f"{kind.upper()}_CONNECTOR",
+        "resourceId": definition_id,
+    }
+
+
+def test_only_a_patch_of_a_destination_refuses_keys_of_the_oauth_input(caller, emulator, kind):
+    credentials = {"client_id": "i", "client_secret": "s", "refresh_token": "t"}
+    if kind == "source":
+        credentials["auth_type"] = "Client"
+    configuration = {"spreadsheet_id": "s", "credentials": credentials}
+    body = {"name": "Sheet", "workspaceId": emulator.workspace_id}
+    typed = {**configuration, f"{kind}Type": "google-sheets"}
+    created = ok(caller.post(f"/{kind}s", {**body, "configuration": typed}))
+    path = f"/{kind}s/{created[f'{kind}Id']}"
+    ok(caller.put(path, {"name": "Sheet", "configuration": configuration}))
+    change = {"configuration": {"credentials": {"client_id": "j"}}}
+
+    response = caller.patch(path, change)
+
+    if kind == "source":
+        ok(response)
+    else:
+        message = problem(response, 500)["data"]["message"]
+        assert message.startswith("Cannot set key 'client_id', please create an OAuth credentials")
+
+
 def test_an_unknown_definition_is_not_found(caller, kind, body):
     error = problem(caller.post(f"/{kind}s", {**body, "definitionId": UNKNOWN_ID}), 404)
 
@@ -142,12 +205,36 @@ def test_a_configuration_that_violates_the_spec_is_rejected(caller, kind, body, 
     assert "\nSchema" not in error["data"]["message"]
 
 
-def test_a_missing_required_property_is_rejected(caller, kind, body):
-    del body["configuration"]["host"]
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"port": 70_000}, "$.port: must have a maximum value of 65536"),
+        ({"schemas": ["a", 1]}, "$.schemas[1]: integer found, string expected"),
+        ({"ssl_mode": {"mode": "perhaps"}}, "$.ssl_mode.mode: must be the constant value"),
+        ({"ssl_mode": {"mode": "verify-ca"}}, "$.ssl_mode: required property 'ca_certificate'"),
+        ({"tunnel_method": {}}, "$.tunnel_method: must be valid to one and only one schema, but 0"),
+        (
+            {"replication_method": {"method": "CDC", "replication_slot": "s"}},
+            "$.replication_method: required property 'publication' not found",
+        ),
+    ],
+)
+def test_the_whole_schema_of_a_connector_is_checked(caller, emulator, change, message):
+    configuration = {**POSTGRES, "sourceType": "postgres", **change}
+    body = {"name": "x", "workspaceId": emulator.workspace_id, "configuration": configuration}
 
-    error = problem(caller.post(f"/{kind}s", body), 422)
+    error = problem(caller.post("/sources", body), 422)
 
-    assert "$: required property 'host' not found" in error["data"]["message"]
+    assert message in error["data"]["message"]
+
+
+def test_each_missing_required_property_is_named_once(caller, kind, body):
+    del body["configuration"]["host"], body["configuration"]["port"]
+
+    message = problem(caller.post(f"/{kind}s", body), 422)["data"]["message"]
+
+    for name in ("host", "port"):
+        assert message.count(f"$: required property '{name}' not found") == 1
 
 
 def test_the_same_body_sent_twice_creates_two(caller, kind, body, created):
@@ -182,25 +269,45 @@ def test_an_unknown_workspace_is_not_found_for_an_instance_admin(admin, kind, bo
     hateoas_error(admin.post(f"/{kind}s", {**body, "workspaceId": "x" * 36}), 400)
 
 
-def test_patch_merges_and_keeps_masked_secrets(caller, kind, created):
-    path = f"/{kind}s/{created[f'{kind}Id']}"
-    change = {"configuration": {"host": "new", "password": MASK}, "workspaceId": "ignored"}
+def test_patch_merges_objects_replaces_arrays_and_keeps_the_rest(caller, emulator):
+    source_id = emulator.add_source(
+        connector="postgres", configuration={**SOURCE, "schemas": ["a", "b"]}
+    )
+    change = {"host": "new", "schemas": ["c"], "tunnel_method": {"tunnel_port": 23}}
 
-    patched = ok(caller.patch(path, change))
+    patched = ok(caller.patch(f"/sources/{source_id}", {"configuration": change}))
 
-    assert patched["configuration"]["host"] == "new"
-    assert patched["configuration"]["database"] == "shop"
-    assert patched["name"] == "Shop"
-    assert stored_configuration(caller, kind, created)["password"] == "s3cret"
+    assert patched["configuration"] == {
+        **POSTGRES,
+        "host": "new",
+        "password": MASK,
+        "schemas": ["c"],
+        "tunnel_method": {**TUNNEL, "tunnel_port": 23, "ssh_key": MASK},
+    }
 
 
-def test_patch_merges_nested_objects(caller, emulator):
+@pytest.mark.parametrize("value", [None, "NO_TUNNEL", 5])
+def test_patch_ignores_a_scalar_where_an_object_is_stored(caller, emulator, value):
     source_id = emulator.add_source(connector="postgres", configuration=SOURCE)
 
-    ok(caller.patch(f"/sources/{source_id}", {"configuration": {"tunnel_method": {"port": 22}}}))
+    patched = ok(caller.patch(f"/sources/{source_id}", {"configuration": {"tunnel_method": value}}))
 
-    tunnel = ok(caller.get(f"/sources/{source_id}"))["configuration"]["tunnel_method"]
-    assert tunnel == {"tunnel_method": "SSH_KEY_AUTH", "ssh_key": MASK, "port": 22}
+    assert patched["configuration"]["tunnel_method"] == {**TUNNEL, "ssh_key": MASK}
+
+
+def test_patch_of_another_branch_leaves_keys_that_violate_the_spec(caller, emulator):
+    source_id = emulator.add_source(connector="postgres", configuration=SOURCE)
+    other = {"tunnel_method": "SSH_PASSWORD_AUTH", "tunnel_user_password": "pw"}
+
+    error = problem(
+        caller.patch(f"/sources/{source_id}", {"configuration": {"tunnel_method": other}}), 422
+    )
+
+    assert "property 'ssh_key' is not defined in the schema" in error["data"]["message"]
+    tunnel = {name: value for name, value in {**TUNNEL, **other}.items() if name != "ssh_key"}
+    whole = {**POSTGRES, "tunnel_method": tunnel}
+    put = ok(caller.put(f"/sources/{source_id}", {"name": "x", "configuration": whole}))
+    assert put["configuration"]["tunnel_method"]["tunnel_user_password"] == MASK
 
 
 def test_put_replaces_and_keeps_masked_secrets(caller, kind, created, configuration):
@@ -216,18 +323,6 @@ def test_put_replaces_and_keeps_masked_secrets(caller, kind, created, configurat
     hateoas_error(caller.put(path, {"name": "Renamed"}), 400)
 
 
-def test_a_mask_without_a_stored_secret_is_stored_unchanged(caller, kind, created):
-    path = f"/{kind}s/{created[f'{kind}Id']}"
-
-    ok(
-        caller.patch(
-            path, {"configuration": {"ssl_key_password": MASK, "list": [{"api_key": MASK}]}}
-        )
-    )
-
-    assert stored_configuration(caller, kind, created)["ssl_key_password"] == MASK
-
-
 def test_a_patch_that_violates_the_spec_changes_nothing(caller, kind, created):
     path = f"/{kind}s/{created[f'{kind}Id']}"
 
@@ -236,24 +331,20 @@ def test_a_patch_that_violates_the_spec_changes_nothing(caller, kind, created):
     assert ok(caller.get(path)) == created
 
 
-def test_secret_coordinates_are_returned_on_request_and_accepted_back(caller, kind, created):
-    path = f"/{kind}s/{created[f'{kind}Id']}"
-
-    shown = ok(caller.get(path, includeSecretCoordinates="true"))["configuration"]
-    ok(caller.patch(path, {"configuration": shown}))
-
-    assert shown["password"].startswith("secret_coordinate::")
-    assert stored_configuration(caller, kind, created)["password"] == "s3cret"
-
-
-def test_the_resource_allocation_can_be_set(caller, kind, body, created):
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_write_without_a_resource_allocation_clears_it(
+    caller, kind, body, created, configuration, method
+):
     allocation = {"default": {"cpu_limit": "2"}}
     path = f"/{kind}s/{created[f'{kind}Id']}"
+    change = {"name": "x", "configuration": configuration}
+
+    set_ = ok(caller.send(method, path, {**change, "resourceAllocation": allocation}))
+    cleared = ok(caller.send(method, path, change))
 
     assert "resourceAllocation" not in created
-    assert ok(caller.patch(path, {"resourceAllocation": allocation}))["resourceAllocation"] == (
-        allocation
-    )
+    assert set_["resourceAllocation"] == allocation
+    assert "resourceAllocation" not in cleared
 
 
 def test_delete_also_deletes_the_connections(caller, emulator, kind):
@@ -265,7 +356,7 @@ def test_delete_also_deletes_the_connections(caller, emulator, kind):
     assert ok(caller.get(f"/connections/{emulator.connection_id}"))["status"] == "deprecated"
     assert emulator.jobs[1].status == "cancelled"
     # A deleted row can still be read by id, without its configuration.
-    assert ok(caller.get(f"/{kind}s/{actor_id}"))["configuration"] == {}
+    assert ok(caller.get(f"/{kind}s/{actor_id}"))["configuration"] is None
     assert ok(caller.get(f"/{kind}s"))["data"] == []
     assert len(ok(caller.get(f"/{kind}s", includeDeleted="true"))["data"]) == 1
 

@@ -28,6 +28,17 @@ def post(caller: Caller, path: str, **body: object):
     return caller.post(f"/api/v1/{path}", body)
 
 
+def counters(rows: int, size: int) -> dict[str, int]:
+    """Return the five counters of a job or a stream."""
+    return {
+        "recordsEmitted": rows,
+        "bytesEmitted": size,
+        "recordsCommitted": rows,
+        "bytesCommitted": size,
+        "recordsRejected": 0,
+    }
+
+
 class TestJobs:
     def test_attempts_contain_the_failure_reason(self, emulator, caller, failed_job_id):
         info = ok(post(caller, "jobs/get_without_logs", id=failed_job_id))
@@ -35,7 +46,6 @@ class TestJobs:
         job = info["job"]
         assert (job["configType"], job["configId"]) == ("sync", emulator.connection_id)
         assert job["updatedAt"] - job["createdAt"] == 70
-        assert job["aggregatedStats"]["recordsCommitted"] == 4
         assert [stream["name"] for stream in job["enabledStreams"]] == [
             "users", "products", "purchases"
         ]  # fmt: skip
@@ -54,12 +64,65 @@ class TestJobs:
         assert second["failureSummary"]["partialSuccess"] is True
         assert "logs" not in info["attempts"][0]
 
-    def test_counters_are_split_across_the_streams(self, emulator, caller, failed_job_id):
+    def test_a_job_has_counters_only_without_logs_and_in_lists(
+        self, emulator, caller, failed_job_id
+    ):
+        plain = {
+            "id", "configId", "configType", "enabledStreams",
+            "createdAt", "updatedAt", "startedAt", "status",
+        }  # fmt: skip
+        query = {"configTypes": ["sync"], "configId": emulator.connection_id}
+
+        without_logs = ok(post(caller, "jobs/get_without_logs", id=failed_job_id))["job"]
+        (listed,) = ok(post(caller, "jobs/list", **query))["jobs"]
+
+        assert without_logs == listed["job"]
+        assert set(without_logs) == plain | {"aggregatedStats", "streamAggregatedStats"}
+        assert without_logs["aggregatedStats"] == counters(4, 512)
+        assert without_logs["streamAggregatedStats"] == [
+            {"streamName": "users", **counters(2, 171)},
+            {"streamName": "products", **counters(1, 171)},
+            {"streamName": "purchases", **counters(1, 170)},
+        ]
+        for path in ("jobs/get", "jobs/get_light"):
+            assert set(ok(post(caller, path, id=failed_job_id))["job"]) == plain
+
+    def test_an_attempt_counts_by_stream_and_leaves_out_committed_bytes(
+        self, caller, failed_job_id
+    ):
         second = ok(post(caller, "jobs/get", id=failed_job_id))["attempts"][1]["attempt"]
 
-        counts = [stream["stats"]["recordsCommitted"] for stream in second["streamStats"]]
-        assert counts == [2, 1, 1]
-        assert second["totalStats"]["recordsCommitted"] == 4
+        assert set(second) == {
+            "id", "status", "createdAt", "updatedAt", "endedAt", "bytesSynced", "recordsSynced",
+            "totalStats", "streamStats", "failureSummary",
+        }  # fmt: skip
+        assert set(second["totalStats"]) == {"recordsEmitted", "bytesEmitted", "recordsCommitted"}
+        assert [stream["stats"]["recordsCommitted"] for stream in second["streamStats"]] == [
+            2,
+            1,
+            1,
+        ]
+
+    def test_only_the_statistics_of_lists_have_namespaces_and_nulls_are_left_out(
+        self, emulator, caller
+    ):
+        tables = emulator.add_connection(source_id=emulator.add_source(connector="postgres"))
+        for connection_id, namespace in ((tables, {"Namespace": "public"}), (None, {})):
+            job_id = ok(caller.sync(connection_id))["jobId"]
+            emulator.advance(60)
+            read = ok(post(caller, "jobs/get", id=job_id))
+            query = {"configTypes": ["sync"], "configId": read["job"]["configId"]}
+            (listed,) = ok(post(caller, "jobs/list", **query))["jobs"]
+
+            keys = {"name"} | {"namespace" for _ in namespace}
+            assert {frozenset(stream) for stream in read["job"]["enabledStreams"]} == {
+                frozenset(keys)
+            }
+            stats = read["attempts"][0]["attempt"]["streamStats"]
+            assert {frozenset(item) for item in stats} == {frozenset({"streamName", "stats"})}
+            keys = {"streamName", "stats"} | {f"stream{name}" for name in namespace}
+            stats = listed["attempts"][0]["streamStats"]
+            assert {frozenset(item) for item in stats} == {frozenset(keys)}
 
     def test_the_full_response_contains_logs(self, caller, failed_job_id):
         attempt = ok(post(caller, "jobs/get", id=failed_job_id))["attempts"][0]
@@ -79,13 +142,17 @@ class TestJobs:
         assert "failureOrigin" not in reason
         assert reason["retryable"] is False
 
-    def test_a_running_attempt_has_no_end_time(self, caller):
+    def test_a_running_attempt_has_neither_an_end_nor_counters(self, caller):
         ok(caller.sync())
 
-        info = ok(post(caller, "jobs/get", id=1))
+        info = ok(post(caller, "jobs/get_without_logs", id=1))
 
-        assert "endedAt" not in info["attempts"][0]["attempt"]
-        assert len(info["attempts"][0]["logs"]["events"]) == 1
+        (entry,) = info["attempts"]
+        assert set(entry["attempt"]) == {"id", "status", "createdAt", "updatedAt"}
+        assert info["job"]["aggregatedStats"] == counters(0, 0)
+        assert info["job"]["streamAggregatedStats"] == []
+        assert len(ok(post(caller, "jobs/get", id=1))["attempts"][0]["logs"]["events"]) == 1
+        error_id_only(post(caller, "attempt/get_combined_stats", jobId=1, attemptNumber=0), 404)
 
     def test_get_light_returns_only_the_job(self, caller, failed_job_id):
         assert set(ok(post(caller, "jobs/get_light", id=failed_job_id))) == {"job"}
@@ -93,16 +160,48 @@ class TestJobs:
     def test_debug_info_contains_definitions_and_workflow_state(self, caller, failed_job_id):
         info = ok(post(caller, "jobs/get_debug_info", id=failed_job_id))
 
-        assert info["job"]["sourceDefinition"]["name"] == "faker"
+        assert set(info["job"]) == {
+            "id", "configType", "configId", "status", "airbyteVersion",
+            "sourceDefinition", "destinationDefinition",
+        }  # fmt: skip
+        definition = info["job"]["sourceDefinition"]
+        assert set(definition) == {
+            "sourceDefinitionId", "name", "dockerRepository", "dockerImageTag",
+            "documentationUrl", "custom",
+        }  # fmt: skip
+        assert definition["dockerRepository"] == "airbyte/source-faker"
         assert info["workflowState"] == {"running": False}
         assert len(info["attempts"]) == 2
+
+    def test_debug_info_names_the_images_of_custom_connectors(self, emulator, caller):
+        workspace = f"/workspaces/{emulator.workspace_id}"
+        image = {"name": "own", "dockerRepository": "acme/own", "dockerImageTag": "2.1.0"}
+        custom = ok(caller.post(f"{workspace}/definitions/destinations", image))
+        manifest = {"name": "api", "manifest": {"spec": {}}}
+        declarative = ok(caller.post(f"{workspace}/definitions/declarative_sources", manifest))
+        actor = {"name": "x", "workspaceId": emulator.workspace_id, "configuration": {}}
+        source = ok(caller.post("/sources", {**actor, "definitionId": declarative["id"]}))
+        destination = ok(caller.post("/destinations", {**actor, "definitionId": custom["id"]}))
+        connection_id = emulator.add_connection(
+            source_id=source["sourceId"], destination_id=destination["destinationId"]
+        )
+        job_id = ok(caller.sync(connection_id))["jobId"]
+
+        job = ok(post(caller, "jobs/get_debug_info", id=job_id))["job"]
+
+        assert job["sourceDefinition"]["dockerRepository"] == "airbyte/source-declarative-manifest"
+        read = job["destinationDefinition"]
+        assert (read["dockerRepository"], read["dockerImageTag"]) == ("acme/own", "2.1.0")
+        assert read["custom"] is True
 
     def test_a_single_attempt_can_be_read(self, caller, failed_job_id):
         attempt = ok(post(caller, "attempt/get_for_job", jobId=failed_job_id, attemptNumber=1))
         stats = ok(post(caller, "attempt/get_combined_stats", jobId=failed_job_id, attemptNumber=1))
 
         assert attempt["attempt"]["id"] == 1
-        assert stats["recordsCommitted"] == 4
+        assert stats == {
+            "recordsEmitted": 4, "bytesEmitted": 512, "recordsCommitted": 4, "bytesCommitted": 512
+        }  # fmt: skip
         error_id_only(
             post(caller, "attempt/get_for_job", jobId=failed_job_id, attemptNumber=2), 404
         )
@@ -122,14 +221,27 @@ class TestJobs:
         assert everything["totalJobCount"] == 2
         assert [entry["job"]["id"] for entry in second["jobs"]] == [1]
         assert [entry["job"]["id"] for entry in ended["jobs"]] == [1]
+        assert [attempt["id"] for attempt in ended["jobs"][0]["attempts"]] == [0, 1]
 
-    def test_the_last_replication_job_is_never_a_reset(self, emulator, caller):
+    def test_a_list_of_jobs_has_200_entries_by_default(self, emulator, caller):
+        for _ in range(201):
+            emulator.start_sync(job_type="reset")
+            emulator.advance(60)
+        query = {"configTypes": ["reset_connection"], "configId": emulator.connection_id}
+
+        page = ok(post(caller, "jobs/list", **query))
+
+        assert (len(page["jobs"]), page["totalJobCount"]) == (200, 201)
+
+    def test_the_last_replication_job_may_be_a_reset_but_is_never_cancelled(self, emulator, caller):
         query = {"connectionId": emulator.connection_id}
         assert ok(post(caller, "jobs/get_last_replication_job", **query)) == {}
         ok(caller.sync())
         ok(caller.sync(job_type="clear"))
 
-        assert ok(post(caller, "jobs/get_last_replication_job", **query))["job"]["id"] == 1
+        assert ok(post(caller, "jobs/get_last_replication_job", **query))["job"]["id"] == 2
+        ok(caller.delete("/jobs/2"))
+        assert ok(post(caller, "jobs/get_last_replication_job", **query)) == {}
 
     def test_the_timeline_has_events_for_start_and_end(self, caller, failed_job_id):
         events = ok(post(caller, "connections/events/list_for_job", id=failed_job_id))["events"]
@@ -173,6 +285,7 @@ class TestConnections:
         assert read["nonBreakingChangesPreference"] == "disable"
         assert read["namespaceDefinition"] == "customformat"
         users = read["syncCatalog"]["streams"][0]
+        assert "namespace" not in users["stream"]
         assert "email" in users["stream"]["jsonSchema"]["properties"]
         assert users["config"]["destinationSyncMode"] == "overwrite"
         listed = ok(post(caller, "connections/list", workspaceId=emulator.workspace_id))
@@ -232,83 +345,113 @@ class TestConnections:
 
         first, second, third = ok(post(caller, "connections/status", connectionIds=ids))
 
-        assert first["connectionSyncStatus"] == "failed"
+        assert set(first) == {
+            "connectionId", "connectionSyncStatus", "lastSyncJobId", "lastSyncAttemptNumber",
+            "lastSyncJobCreatedAt", "failureReason",
+        }  # fmt: skip
+        assert first["connectionSyncStatus"] == "incomplete"
         assert (first["lastSyncJobId"], first["lastSyncAttemptNumber"]) == (failed_job_id, 1)
         assert first["failureReason"]["externalMessage"] == "Login refused"
-        assert second == {
-            "connectionId": idle,
-            "connectionSyncStatus": "pending",
-            "isRunning": False,
-        }
+        assert second == {"connectionId": idle, "connectionSyncStatus": "pending"}
         assert third["connectionSyncStatus"] == "paused"
-        hateoas_error(post(caller, "connections/status", connectionIds=[UNKNOWN_ID]), 403)
+
+    def test_an_unknown_connection_has_no_status(self, emulator, caller, admin):
+        for asked, known in (
+            (caller, emulator.connection_id),
+            (admin, admin.emulator.connection_id),
+        ):
+            response = post(asked, "connections/status", connectionIds=[known, UNKNOWN_ID])
+            if asked is admin:
+                error_id_only(response, 404)
+            else:
+                hateoas_error(response, 403)
+
+    @pytest.mark.parametrize(
+        ("ends", "is_active", "expected"),
+        [
+            ([("sync", "succeeded", {})], True, "synced"),
+            ([("sync", "succeeded", {})], False, "paused"),
+            ([("sync", "failed", {"type": "config_error"})], False, "failed"),
+            ([("sync", "failed", {"type": "system_error"})], False, "paused"),
+            (
+                [("sync", "failed", {"type": "config_error"}), ("sync", "cancelled", {})],
+                True,
+                "failed",
+            ),
+            ([("sync", "failed", {"type": "system_error"})], True, "incomplete"),
+            ([("sync", "succeeded", {}), ("sync", "cancelled", {})], True, "incomplete"),
+            ([("sync", "succeeded", {}), ("reset", "succeeded", {})], True, "pending"),
+            ([("reset", "succeeded", {}), ("refresh", "succeeded", {})], True, "synced"),
+        ],
+    )
+    def test_the_status_of_a_connection_follows_its_newest_jobs(
+        self, emulator, caller, ends, is_active, expected
+    ):
+        for job_type, outcome, failure in ends:
+            emulator.script_job(outcome=outcome, failure=failure, attempts=1, duration=1)
+            emulator.start_sync(job_type=job_type)
+            emulator.advance(60)
+        if not is_active:
+            ok(caller.patch(f"/connections/{emulator.connection_id}", {"status": "inactive"}))
+
+        (status,) = ok(post(caller, "connections/status", connectionIds=[emulator.connection_id]))
+
+        assert status["connectionSyncStatus"] == expected
+
+    @pytest.mark.parametrize(
+        ("status", "expected"),
+        [("pending", "pending"), ("queued", "queued"), ("incomplete", "pending")],
+    )
+    def test_an_active_job_decides_the_status_of_a_paused_connection(
+        self, emulator, caller, status, expected
+    ):
+        started = [] if status in ("pending", "queued") else [("running", 1)]
+        emulator.script_job(statuses=[*started, (status, None)])
+        emulator.start_sync()
+        emulator.advance(5)
+        ok(caller.patch(f"/connections/{emulator.connection_id}", {"status": "inactive"}))
+
+        (read,) = ok(post(caller, "connections/status", connectionIds=[emulator.connection_id]))
+
+        assert (read["connectionSyncStatus"], read["activeJob"]["status"]) == (expected, status)
 
     def test_a_running_connection_reports_its_job_and_progress(self, emulator, caller):
         body = {"connectionId": emulator.connection_id}
-        assert ok(post(caller, "connections/sync_progress", **body))["streams"] == []
+        assert ok(post(caller, "connections/sync_progress", **body)) == {**body, "streams": []}
         ok(caller.sync())
 
         (status,) = ok(post(caller, "connections/status", connectionIds=[emulator.connection_id]))
         progress = ok(post(caller, "connections/sync_progress", **body))
 
         assert (status["connectionSyncStatus"], status["activeJob"]["id"]) == ("running", 1)
-        assert progress["jobId"] == 1
+        assert progress == {
+            **body,
+            "jobId": 1,
+            "configType": "sync",
+            "syncStartedAt": int(emulator.now.timestamp()),
+            **counters(0, 0),
+            "streams": [
+                {"streamName": name, "configType": "sync"}
+                for name in ("users", "products", "purchases")
+            ],
+        }
         emulator.advance(60)
         (status,) = ok(post(caller, "connections/status", connectionIds=[emulator.connection_id]))
         assert status["connectionSyncStatus"] == "synced"
         assert status["lastSuccessfulSync"] == int(emulator.now.timestamp())
 
+    def test_the_progress_of_a_retry_counts_what_earlier_attempts_committed(self, emulator, caller):
+        emulator.script_job(statuses=[("running", 1), ("incomplete", None)], rows=6)
+        emulator.start_sync()
+        emulator.advance(5)
 
-class TestRefreshingAndClearing:
-    def test_selected_streams_can_be_refreshed(self, emulator, caller):
-        body = {
-            "connectionId": emulator.connection_id,
-            "refreshMode": "Truncate",
-            "streams": [{"streamName": "users"}, {"streamName": "nothing"}],
-        }
-
-        job = ok(post(caller, "connections/refresh", **body))["job"]
-
-        assert job["configType"] == "refresh"
-        assert [stream["name"] for stream in job["enabledStreams"]] == ["users"]
-        assert caller.job(job["id"])["jobType"] == "refresh"
-        emulator.advance(60)
-        assert caller.job(job["id"])["rowsSynced"] == 100
-
-    def test_a_refresh_cancels_the_running_job(self, emulator, caller):
-        ok(caller.sync())
-        body = {"connectionId": emulator.connection_id, "refreshMode": "Merge"}
-
-        ok(post(caller, "connections/refresh", **body))
-
-        assert caller.job(1)["status"] == "cancelled"
-
-    def test_a_destination_without_refresh_support_starts_no_job(self, emulator, caller):
-        connection_id = emulator.add_connection(
-            destination_id=emulator.add_destination(connector="s3")
+        progress = ok(
+            post(caller, "connections/sync_progress", connectionId=emulator.connection_id)
         )
-        body = {"connectionId": connection_id, "refreshMode": "Merge"}
 
-        assert ok(post(caller, "connections/refresh", **body)) == {}
-        assert len(emulator.jobs) == 0
-
-    @pytest.mark.parametrize("word", ["clear", "reset"])
-    def test_some_or_all_streams_can_be_cleared(self, emulator, caller, word):
-        body = {"connectionId": emulator.connection_id}
-
-        some = post(caller, f"connections/{word}/stream", **body, streams=[{"streamName": "users"}])
-        everything = post(caller, f"connections/{word}", **body)
-
-        assert [s["name"] for s in ok(some)["job"]["enabledStreams"]] == ["users"]
-        assert len(ok(everything)["job"]["enabledStreams"]) == 3
-        assert caller.job(2)["jobType"] == "reset"
-
-    def test_a_runner_may_refresh_but_not_clear(self, emulator, caller_with_role):
-        runner = caller_with_role("workspace_runner")
-        body = {"connectionId": emulator.connection_id}
-
-        ok(post(runner, "connections/refresh", **body, refreshMode="Merge"))
-        hateoas_error(post(runner, "connections/clear", **body), 403)
+        assert progress["streams"][0] == {
+            "streamName": "users", "configType": "sync", **counters(2, 256)
+        }  # fmt: skip
 
 
 class TestDiscovery:

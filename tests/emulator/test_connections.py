@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.emulator.conftest import UNKNOWN_ID, error_id_only, hateoas_error, ok, problem
+from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.emulator.conftest import (
+    UNKNOWN_ID,
+    caller_of,
+    error_id_only,
+    hateoas_error,
+    ok,
+    problem,
+)
 
 
 @pytest.fixture
@@ -49,11 +57,35 @@ class TestCreating:
         assert "namespaceFormat" not in created
         assert "statusReason" not in created
 
-    def test_without_streams_all_are_selected_with_full_refresh(self, caller, body):
-        streams = ok(caller.post("/connections", body))["configurations"]["streams"]
+    @pytest.mark.parametrize("configurations", [{}, {"configurations": {"streams": []}}])
+    def test_without_streams_none_is_selected(self, caller, body, configurations):
+        created = ok(caller.post("/connections", {**body, **configurations}))
 
-        assert [stream["name"] for stream in streams] == ["users", "products", "purchases"]
-        assert {stream["syncMode"] for stream in streams} == {"full_refresh_overwrite"}
+        assert created["configurations"]["streams"] == []
+
+    @pytest.mark.parametrize(
+        "streams",
+        [
+            [{"name": "a", "primary_key": [["id"]]}],
+            [{"name": "a", "primary_key": [["id"]], "suggested": True}, "b"],
+        ],
+        ids=["the only one", "a suggested one"],
+    )
+    def test_without_streams_the_only_one_and_suggested_ones_are_selected(
+        self, emulator, caller, body, streams
+    ):
+        body["sourceId"] = emulator.add_source(streams=streams)
+
+        (stream,) = ok(caller.post("/connections", body))["configurations"]["streams"]
+
+        assert (stream["name"], stream["syncMode"]) == ("a", "full_refresh_overwrite")
+        assert stream["primaryKey"] == []
+
+    def test_the_streams_are_discovered_once(self, emulator, caller, body):
+        for _ in range(2):
+            ok(caller.post("/connections", body))
+
+        assert emulator.discovers(emulator.source_id) == 1
 
     def test_every_field_can_be_set(self, emulator, caller, body):
         tag = ok(
@@ -103,6 +135,14 @@ class TestCreating:
 
         hateoas_error(caller.post("/connections", body), 403)
 
+    def test_two_workspaces_are_an_unexplained_error_for_an_administrator(self, admin):
+        emulator = admin.emulator
+        other_workspace_id = emulator.add_workspace()
+        source_id = emulator.add_source(workspace_id=other_workspace_id)
+        body = {"sourceId": source_id, "destinationId": emulator.destination_id}
+
+        assert problem(admin.post("/connections", body), 500)["data"] is None
+
     def test_unknown_sources_and_destinations_are_forbidden_for_a_user(self, caller):
         body = {"sourceId": UNKNOWN_ID, "destinationId": UNKNOWN_ID}
 
@@ -113,19 +153,39 @@ class TestCreating:
         body[f"{kind}Id"] = UNKNOWN_ID
 
         assert problem(caller.post("/connections", body), 404)["data"] == {
-            "resourceType": kind,
+            "resourceType": f"{kind.upper()}_CONNECTION",
             "resourceId": UNKNOWN_ID,
         }
 
-    def test_a_deleted_source_is_not_found(self, emulator, caller, body):
+    def test_the_cron_expression_is_checked_before_source_and_destination(self, caller, body):
+        body |= {"destinationId": UNKNOWN_ID, "schedule": {"scheduleType": "cron"}}
+
+        error = problem(caller.post("/connections", body), 400)
+
+        assert error["data"]["message"] == "Missing cron expression in the schedule."
+
+    def test_a_deleted_source_cannot_be_discovered(self, emulator, caller, body):
         caller.delete(f"/sources/{emulator.source_id}")
 
-        assert problem(caller.post("/connections", body), 404)["data"]["resourceType"] == "source"
+        message = problem(caller.post("/connections", body), 500)["data"]["message"]
 
-    def test_an_unknown_tag_is_not_found(self, emulator, caller, body):
-        tag = {"tagId": UNKNOWN_ID, "workspaceId": emulator.workspace_id, "name": "x", "color": "0"}
+        assert message.startswith("Something went wrong in the connector. logs:")
 
-        problem(caller.post("/connections", {**body, "tags": [tag]}), 404)
+    def test_a_deleted_destination_is_accepted(self, emulator, caller, body):
+        caller.delete(f"/destinations/{emulator.destination_id}")
+
+        assert ok(caller.post("/connections", body))["status"] == "active"
+
+    def test_unknown_tags_and_those_of_other_workspaces_are_dropped(self, emulator, caller, body):
+        elsewhere = emulator.add_workspace()
+        foreign = ok(
+            caller.post("/tags", {"name": "eu", "color": "00ff00", "workspaceId": elsewhere})
+        )
+        unknown = {**foreign, "tagId": UNKNOWN_ID}
+
+        created = ok(caller.post("/connections", {**body, "tags": [foreign, unknown]}))
+
+        assert created["tags"] == []
 
 
 class TestSelectingStreams:
@@ -151,11 +211,17 @@ class TestSelectingStreams:
             "syncMode": "incremental_deduped_history",
             "cursorField": ["updated_at"],
             "primaryKey": [["id"]],
+            "selectedFields": [],
             "mappers": [],
+            "includeFiles": False,
         }
 
     def test_mappers_and_selected_fields_are_kept(self, caller, source_without_defaults):
-        mapper = {"type": "field-filtering", "mapperConfiguration": {"targetField": "a"}}
+        mapper = {
+            "id": UNKNOWN_ID,
+            "type": "field-filtering",
+            "mapperConfiguration": {"targetField": "at"},
+        }
         selection = {
             "name": "orders",
             "namespace": "public",
@@ -175,9 +241,17 @@ class TestSelectingStreams:
     @pytest.mark.parametrize(
         ("selection", "message"),
         [
-            ([{"name": "nothing"}], "Invalid stream found. The list of valid streams include: "),
-            ([{"name": "orders", "namespace": "other"}], "Invalid stream found."),
-            ([{"name": "notes"}, {"name": "notes"}], "Duplicate stream found in configuration for"),
+            (
+                [{"name": "nothing"}],
+                "No streams found with name [nothing] and namespace [null]. Please call the "
+                "https://reference.airbyte.com/reference/getstreamproperties endpoint to see the "
+                "valid stream name and namespace combinations.",
+            ),
+            (
+                [{"name": "notes"}, {"name": "notes"}],
+                "Duplicate stream found in configuration for stream name [notes] in namespace "
+                "[null].",
+            ),
             (
                 [{"name": "notes", "syncMode": "full_refresh_update"}],
                 "Cannot set sync mode to full_refresh_update for stream notes.",
@@ -209,7 +283,8 @@ class TestSelectingStreams:
                         "primaryKey": [["x"]],
                     }
                 ],
-                "The list of valid primary keys fields: [[id], [updated_at]].",
+                "Invalid primary key for stream: notes. The list of valid primary keys fields: "
+                "[[id], [updated_at]].",
             ),
             ([{"name": "notes", "selectedFields": []}], "No fields selected for stream notes."),
             (
@@ -295,10 +370,18 @@ class TestSchedules:
         return caller.patch(path, {"schedule": schedule})
 
     @pytest.mark.parametrize("zone", ["", " UTC"])
-    def test_a_cron_schedule_is_stored_in_utc(self, caller, zone):
-        body = ok(self.schedule(caller, scheduleType="cron", cronExpression=f"0 0 6 * * ?{zone}"))
+    @pytest.mark.parametrize("expression", ["0 0 6 * * ?", "0 0 6 ? * mon"])
+    def test_a_cron_schedule_is_stored_in_utc_and_in_its_own_case(self, caller, expression, zone):
+        body = ok(self.schedule(caller, scheduleType="cron", cronExpression=expression + zone))
 
-        assert body["schedule"] == {"scheduleType": "cron", "cronExpression": "0 0 6 * * ? UTC"}
+        assert body["schedule"] == {"scheduleType": "cron", "cronExpression": f"{expression} UTC"}
+
+    def test_a_basic_schedule_of_the_ui_is_shown_but_cannot_be_sent_back(self, emulator, caller):
+        basic = {"scheduleType": "basic", "basicTiming": "Every 24 HOURS"}
+        connection_id = emulator.add_connection(schedule=basic)
+
+        assert ok(caller.get(f"/connections/{connection_id}"))["schedule"] == basic
+        hateoas_error(caller.patch(f"/connections/{connection_id}", {"schedule": basic}), 400)
 
     def test_a_schedule_can_be_set_back_to_manual(self, caller):
         ok(self.schedule(caller, scheduleType="cron", cronExpression="0 0 6 * * ?"))
@@ -315,6 +398,8 @@ class TestSchedules:
             "0 0 0 L * ? 2030",
             "0 5 * ? * 2#1",
             "0 0 6 LW * ?",
+            "0 * * * * ?",
+            "0 */15 * * * ?",
         ],
     )
     def test_valid_quartz_expressions_are_accepted(self, caller, expression):
@@ -324,8 +409,9 @@ class TestSchedules:
         ("expression", "message"),
         [
             (None, "Missing cron expression in the schedule."),
-            ("0 * * * * ?", "The seconds and minutes values cannot be `*`."),
-            ("0 0/5 * * * ?", "is less than the one hour minimum"),
+            ("* 0 6 * * ?", "The seconds and minutes values cannot be `*`."),
+            ("0 */15 * * * ? 2030", "is less than the one hour minimum"),
+            ("0 0 6 * * ? utc", "Invalid value utc for field year"),
             ("0 0 6 * *", "contains 5 parts"),
             ("0 0 25 * * ?", "Invalid value 25 for field hour"),
             ("0 0 6 * * *", "are not supported"),
@@ -343,6 +429,32 @@ class TestSchedules:
 
         assert message in error["data"]["message"]
 
+    @pytest.mark.parametrize(
+        ("minutes", "expression", "interval"),
+        [
+            (60, "0 0,30 6 * * ?", "1 hour"),
+            (60, "0 */15 * * * ?", "1 hour"),
+            (60, "0 59/1 0,23 * * ?", None),
+            (60, "0 0 * * * ?", None),
+            (15, "0 0/14 * * * ?", "15 minutes"),
+            (15, "0 */15 * * * ?", None),
+        ],
+    )
+    def test_a_licence_can_limit_the_frequency(self, minutes, expression, interval):
+        caller = caller_of(Emulator(time="manual", shortest_schedule=minutes))
+
+        response = self.schedule(caller, scheduleType="cron", cronExpression=expression)
+
+        if interval is None:
+            ok(response)
+            return
+        error = problem(response, 400)
+        assert error["type"] == "error:cron-validation/under-one-hour-not-allowed"
+        assert error["data"] == {
+            "cronExpression": expression,
+            "validationErrorMessage": f"Cron executions must be at least {interval} apart",
+        }
+
 
 class TestUpdating:
     def test_patch_changes_only_the_given_fields(self, emulator, caller):
@@ -352,6 +464,46 @@ class TestUpdating:
         after = ok(caller.patch(path, {"name": "Renamed", "configurations": {"streams": []}}))
 
         assert after == {**before, "name": "Renamed"}
+
+    def test_nulls_in_a_patch_change_nothing(self, emulator, caller):
+        path = f"/connections/{emulator.connection_id}"
+        before = ok(caller.get(path))
+        names = ("configurations", "schedule", "status", "tags", "namespaceDefinition", "prefix")
+
+        after = ok(caller.patch(path, dict.fromkeys((*names, "nonBreakingSchemaUpdatesBehavior"))))
+
+        assert after == before
+
+    def test_only_a_patch_with_streams_discovers_them(self, emulator, caller):
+        path = f"/connections/{emulator.connection_id}"
+
+        ok(caller.patch(path, {"name": "Renamed"}))
+        assert emulator.discovers(emulator.source_id) == 0
+        ok(caller.patch(path, {"configurations": {"streams": [{"name": "users"}]}}))
+        assert emulator.discovers(emulator.source_id) == 1
+
+    def test_a_namespace_format_is_kept_for_every_namespace_definition(self, emulator, caller):
+        path = f"/connections/{emulator.connection_id}"
+        custom = {"namespaceDefinition": "custom_format", "namespaceFormat": "lake"}
+        ok(caller.patch(path, custom))
+
+        after = ok(caller.patch(path, {"namespaceDefinition": "source"}))
+
+        assert after["namespaceFormat"] == "lake"
+
+    def test_a_deleted_connection_can_be_revived_but_has_no_workflow(self, emulator, caller):
+        path = f"/connections/{emulator.connection_id}"
+        caller.delete(path)
+
+        assert ok(caller.patch(path, {"status": "active"}))["status"] == "active"
+        assert problem(caller.sync(), 409)["title"] == "try-again-later"
+
+    def test_deprecating_a_connection_by_patch_leaves_its_workflow(self, emulator, caller):
+        path = f"/connections/{emulator.connection_id}"
+
+        assert ok(caller.patch(path, {"status": "deprecated"}))["status"] == "deprecated"
+        ok(caller.patch(path, {"status": "active"}))
+        ok(caller.sync())
 
     def test_patch_replaces_the_whole_stream_list(self, emulator, caller):
         path = f"/connections/{emulator.connection_id}"
@@ -375,7 +527,22 @@ class TestUpdating:
         body = problem(caller.patch(f"/connections/{emulator.connection_id}", {"name": "x"}), 409)
 
         assert (body["type"], body["title"]) == ("error:connection/locked", "Connection is locked")
+        assert body["detail"] == "The connection is locked and cannot be modified."
         assert body["data"] == {"connectionId": emulator.connection_id, "statusReason": None}
+
+    def test_the_cron_expression_is_checked_before_the_lock(self, emulator, caller):
+        emulator.set_connection_status(emulator.connection_id, "locked")
+        path = f"/connections/{emulator.connection_id}"
+
+        problem(caller.patch(path, {"schedule": {"scheduleType": "cron"}}), 400)
+
+    def test_an_unknown_stream_is_found_after_the_lock(self, emulator, caller):
+        emulator.set_connection_status(emulator.connection_id, "locked")
+        streams = {"streams": [{"name": "nothing"}]}
+
+        problem(
+            caller.patch(f"/connections/{emulator.connection_id}", {"configurations": streams}), 409
+        )
 
     def test_put_is_not_allowed(self, emulator, caller):
         response = caller.put(f"/connections/{emulator.connection_id}", {})
@@ -434,9 +601,8 @@ class TestStreams:
         users = ok(caller.get("/streams", **query, ignoreCache="true"))[0]
 
         assert users["syncModes"] == [
-            "full_refresh_overwrite",
             "full_refresh_append",
-            "full_refresh_overwrite_deduped",
+            "full_refresh_overwrite",
             "incremental_append",
             "incremental_deduped_history",
         ]

@@ -142,22 +142,23 @@ def organizations_users_and_permissions(client: Client, emulator: Emulator) -> N
             "organization_id": ORGANIZATION_ID,
             "organization_o_auth_credentials_request": credentials,
         },
-        501,
+        403,
     )
     client.call_rejected(
         "organizations.delete_organization_o_auth_credentials",
         {"organization_id": ORGANIZATION_ID, "actor_type": "source", "name": "github"},
-        501,
+        403,
     )
+    emulator.add_application("organization_member")
     users = client("users.list_users_within_an_organization", {"organization_id": ORGANIZATION_ID})
-    (user,) = users.data
+    user, member = users.data
     (own,) = client("permissions.list_permissions", {}).data
     assert own.user_id == user.id
     created = client(
         "permissions.create_permission",
         {
             "permission_type": "workspace_reader",
-            "user_id": user.id,
+            "user_id": member.id,
             "workspace_id": emulator.workspace_id,
         },
     )

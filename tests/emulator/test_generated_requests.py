@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.emulator import contract
@@ -18,13 +19,30 @@ if document is None:
 
 from hypothesis import HealthCheck, Phase, settings  # noqa: E402  after the skips
 from schemathesis.checks import not_a_server_error  # noqa: E402  after the skips
+from schemathesis.generation.hypothesis.builder import (  # noqa: E402  after the skips
+    HypothesisTestConfig,
+    HypothesisTestMode,
+    create_test,
+)
 from schemathesis.specs.openapi.checks import (  # noqa: E402  after the skips
     content_type_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
 
-schema = schemathesis.openapi.from_dict(document)
+OPERATIONS = [
+    (path, method)
+    for path, operations in document["paths"].items()
+    for method in operations
+    if method in ("get", "post", "put", "patch", "delete")
+]
+SETTINGS = settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 # No check that invalid data is rejected: the emulator is as lenient as the real server (Jackson).
 CHECKS = [
     not_a_server_error,
@@ -42,8 +60,15 @@ def served() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def headers(served) -> dict[str, str]:
-    return {"Authorization": f"Bearer {caller_of(served).log_in()}"}
+def session(served) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {caller_of(served).log_in()}"
+        yield session
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return schemathesis.openapi.from_dict(document)
 
 
 def known_ids(emulator: Emulator) -> dict[str, str | int]:
@@ -57,15 +82,22 @@ def known_ids(emulator: Emulator) -> dict[str, str | int]:
     }
 
 
-@schema.parametrize()  # type: ignore[untyped-decorator] # it is untyped
-@settings(
-    max_examples=3,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_every_operation_responds_as_declared(case: Any, served: Emulator, headers: dict[str, str]):
+# Not with ``parametrize`` of schemathesis: that generates requests when tests are collected, which
+# every process does.
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_every_operation_responds_as_declared(schema, served, session, path, method):
+    generated = create_test(
+        operation=schema[path][method],
+        test_func=responds_as_declared,
+        config=HypothesisTestConfig(
+            project=schema.config, modes=list(HypothesisTestMode), explicit_settings=SETTINGS
+        ),
+    )
+
+    generated(served=served, session=session)
+
+
+def responds_as_declared(case: Any, served: Emulator, session: requests.Session) -> None:
     # Random ids are all unknown, so every second request uses existing ones.
     if len(served.requests) % 2:
         ids = known_ids(served)
@@ -75,7 +107,7 @@ def test_every_operation_responds_as_declared(case: Any, served: Emulator, heade
     operation = f"{case.method.upper()} {case.operation.path}"
 
     response = case.call(
-        base_url=f"{served.url}/api/public/v1", headers=headers, allow_redirects=False
+        base_url=f"{served.url}/api/public/v1", session=session, allow_redirects=False
     )
 
     if contract.deviates(operation, response.status_code):

@@ -146,6 +146,12 @@ class TestMalformedRequests:
 
         assert response.status in (200, 403)
 
+    def test_values_of_enumerations_may_be_sent_in_any_case(self, emulator, caller):
+        path = f"/connections/{emulator.connection_id}"
+
+        assert ok(caller.patch(path, {"status": "INACTIVE"}))["status"] == "inactive"
+        hateoas_error(caller.patch(path, {"status": "asleep"}), 400)
+
     def test_an_invalid_boolean_is_rejected(self, caller):
         hateoas_error(caller.get("/sources", includeDeleted="maybe"), 400)
 

@@ -133,7 +133,9 @@ class TestStateFile:
         caller = caller_of(Emulator(time="manual", state_file=file))
         ok(caller.delete(f"/applications/{caller.client_id}"))
 
-        ok(caller_of(Emulator(time="manual", state_file=file)).get("/workspaces"))
+        replaced = Emulator(time="manual", state_file=file)
+        ok(caller_of(replaced).get("/workspaces"))
+        assert Emulator(time="manual", state_file=file).client_id == replaced.client_id
 
     def test_reads_do_not_write_the_file(self, tmp_path):
         file = tmp_path / "state.json"

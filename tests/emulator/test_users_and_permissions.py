@@ -81,7 +81,7 @@ class TestPermissions:
         assert changed["permissionType"] == "workspace_source_editor"
         assert caller.delete(path).status == 204
         problem(other_user.get(f"/workspaces/{emulator.workspace_id}"), 403)
-        problem(caller.get(path), 403)
+        error_id_only(caller.get(path), 500)
 
     def test_an_organization_role_can_be_granted(self, caller, other_user):
         body = {
@@ -100,7 +100,7 @@ class TestPermissions:
         "change",
         [
             {"workspaceId": None},
-            {"userId": UNKNOWN_ID},
+            {"organizationId": ORGANIZATION_ID},
             {"permissionType": "organization_reader"},
         ],
     )
@@ -115,6 +115,67 @@ class TestPermissions:
             "bad-request"
         )
 
+    def test_an_equal_permission_is_returned_instead_of_a_new_one(
+        self, emulator, caller, other_user
+    ):
+        body = {
+            "permissionType": "WORKSPACE_READER",
+            "userId": other_user.user_id,
+            "workspaceId": emulator.workspace_id,
+        }
+
+        first, second = (ok(caller.post("/permissions", body)) for _ in range(2))
+
+        assert first == second
+
+    def test_an_unknown_user_is_an_unexpected_problem(self, emulator, caller):
+        body = {"permissionType": "workspace_reader", "userId": UNKNOWN_ID}
+
+        problem(caller.post("/permissions", {**body, "workspaceId": emulator.workspace_id}), 500)
+
+    def test_a_workspace_role_that_the_organization_role_implies_is_refused(
+        self, emulator, caller, caller_with_role
+    ):
+        editor = caller_with_role("organization_editor")
+        user_id = ok(editor.get("/permissions"))["data"][0]["userId"]
+        body = {"userId": user_id, "workspaceId": emulator.workspace_id}
+
+        error = problem(
+            caller.post("/permissions", {**body, "permissionType": "workspace_runner"}), 500
+        )
+
+        assert error["data"]["message"] == (
+            f"Permission type workspace_runner would be redundant for user {user_id}. "
+            "Preventing creation."
+        )
+        ok(caller.post("/permissions", {**body, "permissionType": "workspace_admin"}))
+
+    def test_an_organization_role_replaces_the_workspace_roles_that_it_implies(
+        self, emulator, caller, other_user
+    ):
+        body = {"userId": other_user.user_id, "workspaceId": emulator.workspace_id}
+        reader = ok(caller.post("/permissions", {**body, "permissionType": "workspace_reader"}))
+        admin = ok(caller.post("/permissions", {**body, "permissionType": "workspace_admin"}))
+        wide = {"userId": other_user.user_id, "organizationId": ORGANIZATION_ID}
+
+        editor = ok(caller.post("/permissions", {**wide, "permissionType": "organization_editor"}))
+
+        error_id_only(caller.get(f"/permissions/{reader['permissionId']}"), 500)
+        ok(caller.get(f"/permissions/{admin['permissionId']}"))
+        # Without a role in the organization, the user loses those in its workspaces.
+        caller.delete(f"/permissions/{editor['permissionId']}")
+        error_id_only(caller.get(f"/permissions/{admin['permissionId']}"), 500)
+
+    def test_the_last_organization_administrator_stays(self, caller):
+        (own,) = ok(caller.get("/permissions"))["data"]
+        path = f"/permissions/{own['permissionId']}"
+
+        for response in (
+            caller.delete(path),
+            caller.patch(path, {"permissionType": "organization_reader"}),
+        ):
+            assert problem(response, 409)["title"] == "state-conflict"
+
     def test_only_administrators_can_grant_roles(self, emulator, other_user, admin):
         for scope in ({"workspaceId": emulator.workspace_id}, {"organizationId": ORGANIZATION_ID}):
             body = {"permissionType": "workspace_reader", "userId": other_user.user_id, **scope}
@@ -125,7 +186,7 @@ class TestPermissions:
             "workspaceId": UNKNOWN_ID,
         }
         problem(admin.post("/permissions", unknown), 404)
-        problem(admin.get(f"/permissions/{UNKNOWN_ID}"), 404)
+        error_id_only(admin.get(f"/permissions/{UNKNOWN_ID}"), 500)
 
     def test_listing_another_users_permissions_requires_the_organization(
         self, emulator, caller, other_user
@@ -142,10 +203,11 @@ class TestPermissions:
             403,
         )
 
-    def test_an_instance_permission_is_not_listed(self, emulator, caller):
-        admin = Caller(emulator, *emulator.add_application("instance_admin"))
+    def test_an_instance_permission_is_listed_without_a_scope(self, admin):
+        (own,) = ok(admin.get("/permissions"))["data"]
 
-        assert ok(admin.get("/permissions"))["data"] == []
+        assert (own["permissionType"], own["scope"]) == ("instance_admin", "none")
+        assert own["scopeId"] == "00000000-0000-0000-0000-000000000000"
 
     def test_workspace_roles_of_another_user_are_listed_by_organization(
         self, emulator, caller, caller_with_role
@@ -185,7 +247,13 @@ class TestOrganizationsAndUsers:
         ],
     )
     def test_embedded_routes_are_not_licensed(self, caller, method, path):
-        assert problem(caller.send(method, path, {}), 403)["type"] == "error:license/entitlement"
+        error = problem(caller.send(method, path, {}), 403)
+
+        assert error["type"] == "error:license/entitlement"
+        assert error["detail"] == (
+            "The license for this organization is not entitled to use the requested feature."
+        )
+        assert error["data"] == {"entitlement": "CONFIG_TEMPLATE_ENDPOINTS"}
 
 
 class TestGroups:
@@ -204,7 +272,10 @@ class TestGroups:
         problem(caller.get(path), 404)
 
     def test_a_group_name_is_unique(self, caller, group):
-        problem(caller.post("/groups", {"name": "Data", "organizationId": ORGANIZATION_ID}), 409)
+        same = {"name": "Data", "organizationId": ORGANIZATION_ID}
+        error = problem(caller.post("/groups", same), 409)
+        assert error["detail"] == "A group with this name already exists in this organization."
+        assert error["data"] == {"message": error["detail"]}
         other = ok(caller.post("/groups", {"name": "x", "organizationId": ORGANIZATION_ID}), 201)
         problem(caller.patch(f"/groups/{other['groupId']}", {"name": "Data"}), 409)
 
@@ -214,7 +285,7 @@ class TestGroups:
         first = ok(caller.get("/groups", organizationId=ORGANIZATION_ID, limit=1))
         second = ok(caller.get("/groups", organizationId=ORGANIZATION_ID, limit=1, offset=1))
 
-        start = f"/v1/groups?organizationId={ORGANIZATION_ID}&limit=1"
+        start = f"/public/v1/groups?organizationId={ORGANIZATION_ID}&limit=1"
         assert (first["next"], "previous" in first) == (f"{start}&offset=1", False)
         assert ("next" in second, second["previous"]) == (False, f"{start}&offset=0")
         problem(caller.get("/groups"), 400)
@@ -244,7 +315,7 @@ class TestGroups:
         path = f"/groups/{group['groupId']}"
         role = {"permissionType": "organization_reader", "organizationId": ORGANIZATION_ID}
         granted = ok(caller.post(f"{path}/permissions", role), 201)
-        problem(caller.get(f"/permissions/{granted['permissionId']}"), 403)
+        error_id_only(caller.get(f"/permissions/{granted['permissionId']}"), 500)
 
         caller.delete(path)
 

@@ -20,23 +20,37 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     uuid_text,
 )
 from airflow_provider_airbyte_sme.emulator.connectors import (
+    ENTERPRISE,
     connector_name,
     definition_id_of,
-    spec_violations,
+    spec_of,
+    violations,
 )
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
-from airflow_provider_airbyte_sme.emulator.masking import masked, merged, restored, with_coordinates
+from airflow_provider_airbyte_sme.emulator.masking import (
+    masked,
+    merged,
+    plain,
+    restored,
+    stored_configuration,
+    with_coordinates,
+    write_configuration,
+)
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nested_nulls, drop_nulls
 from airflow_provider_airbyte_sme.emulator.pagination import link_filters, page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
+    REFERENCE,
     json_response,
+    license_entitlement,
     no_content,
     not_found,
+    unexpected,
     unprocessable,
     value_not_found,
 )
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
-from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, new_id
+from airflow_provider_airbyte_sme.emulator.specs import Spec
+from airflow_provider_airbyte_sme.emulator.world import Actor, ActorKind, World, new_id
 
 _RESOURCES = Body(
     "",
@@ -72,23 +86,20 @@ _ALLOCATION = Body(
 )
 
 
-def actor_response(actor: Actor, configuration: dict[str, Any] | None = None) -> dict[str, Any]:
-    """
-    Return the response for a source or a destination.
-
-    :param configuration: The default is the configuration of *actor* with its secrets masked.
-    """
+def actor_response(actor: Actor, *, with_secret_coordinates: bool = False) -> dict[str, Any]:
+    """Return the response for a source or a destination; its secrets are masked by default."""
     fields: dict[str, Any] = {
         f"{actor.kind}Id": actor.id,
         "name": actor.name,
         f"{actor.kind}Type": connector_name(actor.kind, actor.definition_id),
         "definitionId": actor.definition_id,
         "workspaceId": actor.workspace_id,
-        "configuration": masked(actor.configuration) if configuration is None else configuration,
         "createdAt": int(actor.created_at),
         "resourceAllocation": drop_nested_nulls(actor.resource_allocation),
     }
-    return drop_nulls(fields)
+    shown = with_coordinates(actor) if with_secret_coordinates else masked(actor)
+    # The null of a deleted one is a JSON value of its own, which is not left out: §4.2.
+    return {**drop_nulls(fields), "configuration": None if actor.deleted else shown}
 
 
 def delete_actor(context: RequestContext, actor: Actor) -> None:
@@ -96,7 +107,33 @@ def delete_actor(context: RequestContext, actor: Actor) -> None:
     for connection in context.world.connections_of(actor):
         context.delete_connection(connection)
     actor.deleted = True
-    actor.configuration = {}  # the server returns null then: §4.2
+    actor.configuration, actor.coordinates = {}, {}
+
+
+def known_spec(world: World, actor: Actor) -> Spec:
+    """
+    Return the spec of the connector of *actor*.
+
+    :raises ProblemError: 404: its definition is unknown.
+    """
+    spec = spec_of(world, actor.kind, actor.definition_id)
+    if spec is None:
+        raise not_found(f"STANDARD_{actor.kind.upper()}_DEFINITION", actor.definition_id)
+    return spec
+
+
+def check_configuration(spec: Spec, configuration: dict[str, Any]) -> None:
+    """
+    Validate a configuration, in which stored secrets may be ``StoredSecret``.
+
+    :raises ProblemError: 422: it violates the connector's spec.
+    """
+    if found := violations(spec.schema, plain(configuration)):
+        raise unprocessable(
+            "The provided configuration does not fulfill the specification. Errors: json schema "
+            "validation failed when comparing the data to the json schema. \nErrors: "
+            f"{', '.join(found)} "
+        )
 
 
 def _router(kind: ActorKind) -> Router:
@@ -134,18 +171,18 @@ def _router(kind: ActorKind) -> Router:
         if body["workspaceId"] not in context.world.workspaces:
             raise not_found("STANDARD_WORKSPACE", body["workspaceId"])
         definition_id = body.get("definitionId") or _definition_by_name(kind, body["configuration"])
-        if not _is_known(context, kind, definition_id):
-            raise not_found(f"STANDARD_{kind.upper()}_DEFINITION", definition_id)
+        definition = context.world.definitions.get(definition_id)
         actor = Actor(
             id=new_id(),
             kind=kind,
             name=body["name"],
             definition_id=definition_id,
             workspace_id=body["workspaceId"],
-            configuration=_checked(kind, definition_id, body["configuration"]),
+            configuration={},
             created_at=context.now,
-            resource_allocation=body.get("resourceAllocation"),
+            streams=definition.streams if definition else None,
         )
+        _save(context, actor, body["configuration"], body)
         context.world.actors(kind)[actor.id] = actor
         return json_response(200, actor_response(actor))
 
@@ -173,32 +210,26 @@ def _router(kind: ActorKind) -> Router:
     @router.add("GET", single)
     def get_actor(context: RequestContext) -> HttpResponse:
         actor = actor_in_path(context, roles.READER, named=roles.READER)
-        show_coordinates = context.query.optional("includeSecretCoordinates", boolean)
-        return json_response(
-            200, actor_response(actor, with_coordinates(actor) if show_coordinates else None)
-        )
+        shown = context.query.optional("includeSecretCoordinates", boolean) or False
+        return json_response(200, actor_response(actor, with_secret_coordinates=shown))
 
     @router.add("PATCH", single)
     def patch_actor(context: RequestContext) -> HttpResponse:
         body = context.body(patch_body)
         actor = actor_in_path(context, *roles.ACTOR_EDITORS[kind])
-        if body.get("configuration") is not None:
-            new = merged(actor.configuration, restored(body["configuration"], actor.configuration))
-            actor.configuration = _checked(kind, actor.definition_id, new)
-        if body.get("name") is not None:
-            actor.name = body["name"]
-        if body.get("resourceAllocation") is not None:
-            actor.resource_allocation = body["resourceAllocation"]
+        given = body.get("configuration") or {}
+        if kind == "destination":
+            _refuse_oauth_inputs(known_spec(context.world, actor), given)
+        _save(context, actor, merged(stored_configuration(actor), given), body)
         return json_response(200, actor_response(actor))
 
     @router.add("PUT", single)
     def put_actor(context: RequestContext) -> HttpResponse:
         body = context.body(put_body)
         actor = actor_in_path(context, *roles.ACTOR_EDITORS[kind])
-        new = restored(body["configuration"], actor.configuration)
-        actor.configuration = _checked(kind, actor.definition_id, new)
-        actor.name = body["name"]
-        actor.resource_allocation = body.get("resourceAllocation", actor.resource_allocation)
+        schema = known_spec(context.world, actor).schema
+        new = restored(stored_configuration(actor), body["configuration"], schema)
+        _save(context, actor, new, body)
         return json_response(200, actor_response(actor))
 
     @router.add("DELETE", single)
@@ -209,8 +240,40 @@ def _router(kind: ActorKind) -> Router:
     return router
 
 
+def _save(
+    context: RequestContext, actor: Actor, configuration: dict[str, Any], body: dict[str, Any]
+) -> None:
+    """
+    Validate and store a configuration, and the other fields of a create or an update.
+
+    :raises ProblemError: 404: the definition is unknown; 422: the configuration is invalid; 403:
+        the licence does not name the connector.
+    """
+    spec = known_spec(context.world, actor)
+    stored = {name: value for name, value in configuration.items() if name != f"{actor.kind}Type"}
+    check_configuration(spec, stored)
+    if actor.definition_id in ENTERPRISE[actor.kind]:
+        raise license_entitlement(f"{actor.kind.upper()}_CONNECTOR", actor.definition_id)
+    write_configuration(actor, stored, spec.schema)
+    actor.name = body.get("name") or actor.name
+    # Also when it is not given: every write overwrites it.
+    actor.resource_allocation = body.get("resourceAllocation")
+
+
+def _refuse_oauth_inputs(spec: Spec, configuration: dict[str, Any]) -> None:
+    for name, path in (spec.oauth_inputs or {}).items():
+        value: Any = configuration
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            raise unexpected(
+                f"Cannot set key '{name}', please create an OAuth credentials override instead - "
+                f"{REFERENCE}/workspaceoauthcredentials"
+            )
+
+
 def _definition_by_name(kind: ActorKind, configuration: dict[str, Any]) -> str:
-    name = configuration.get(f"{kind}Type")
+    name = _find_value(configuration, f"{kind}Type")
     if name is None:
         raise unprocessable(None)
     definition_id = definition_id_of(kind, name) if isinstance(name, str) else None
@@ -219,25 +282,15 @@ def _definition_by_name(kind: ActorKind, configuration: dict[str, Any]) -> str:
     return definition_id
 
 
-def _is_known(context: RequestContext, kind: ActorKind, definition_id: str) -> bool:
-    custom = context.world.definitions.get(definition_id)
-    return (
-        bool(connector_name(kind, definition_id))
-        or (custom is not None and custom.kind == kind)
-        or (kind == "source" and definition_id in context.world.declarative_definitions)
-    )
-
-
-def _checked(kind: ActorKind, definition_id: str, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return *configuration* as it is stored, after checking it against the connector's spec."""
-    stored = {name: value for name, value in configuration.items() if name != f"{kind}Type"}
-    if violations := spec_violations(kind, definition_id, stored):
-        raise unprocessable(
-            "The provided configuration does not fulfill the specification. Errors: json schema "
-            "validation failed when comparing the data to the json schema. \nErrors: "
-            f"{', '.join(violations)} "
-        )
-    return stored
+def _find_value(value: Any, name: str) -> Any:
+    """Return the first field called *name* at any depth, as Jackson's ``findValue`` does."""
+    if isinstance(value, dict) and name in value:
+        return value[name]
+    if not isinstance(value, dict | list):
+        return None
+    children = value.values() if isinstance(value, dict) else value
+    found = (_find_value(child, name) for child in children)
+    return next((item for item in found if item is not None), None)
 
 
 _oauth = Router(PUBLIC_API)

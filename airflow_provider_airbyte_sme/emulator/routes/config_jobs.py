@@ -7,7 +7,7 @@ Roles are checked by annotation, with the ids in the JSON body, so an unknown id
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
@@ -16,14 +16,17 @@ from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, array_of, integer, one_of, text
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.jobs import StreamId, stream_id
+from airflow_provider_airbyte_sme.emulator.logs import log_lines
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
     OpaqueError,
     ProblemError,
     json_response,
 )
+from airflow_provider_airbyte_sme.emulator.routes.definitions import find_definition
 from airflow_provider_airbyte_sme.emulator.routing import CONFIG_API, Router
-from airflow_provider_airbyte_sme.emulator.world import Attempt, Job
+from airflow_provider_airbyte_sme.emulator.world import Actor, Attempt, ConfigType, Job
 
 _router = Router(CONFIG_API)
 ROUTERS = (_router,)
@@ -49,29 +52,21 @@ _JOB_LIST = Body(
         "pagination": Body("", optional={"pageSize": integer, "rowOffset": integer}),
     },
 )
+_DEFAULT_PAGE_SIZE = 200
 _CONNECTION_ID = Body("connectionIdRequestBody", required={"connectionId": text})
 
 
 def job_read(job: Job) -> dict[str, Any]:
-    """Return ``JobRead``; times are in seconds since the epoch."""
-    fields: dict[str, Any] = {
-        **job_read_light(job),
-        "enabledStreams": [
-            {"name": stream["name"], "namespace": stream.get("namespace")} for stream in job.streams
-        ],
-        "aggregatedStats": _stats(job.rows, job.bytes),
-        "streamAggregatedStats": _stream_stats(job, job.rows, job.bytes),
-    }
-    return drop_nulls(fields)
-
-
-def job_read_light(job: Job) -> dict[str, Any]:
-    """Return ``JobRead`` without streams and counters."""
+    """Return ``JobRead`` without counters; times are in seconds since the epoch."""
+    is_reset, is_refresh = job.config_type == "reset_connection", job.config_type == "refresh"
     return drop_nulls(
         {
             "id": job.id,
             "configType": job.config_type,
             "configId": job.connection_id,
+            "enabledStreams": [stream_id(stream) for stream in job.streams],
+            "resetConfig": {"streamsToReset": job.targets} if is_reset else None,
+            "refreshConfig": {"streamsToRefresh": job.targets} if is_refresh else None,
             "createdAt": int(job.created_at),
             "updatedAt": int(job.updated_at),
             "startedAt": None if job.started_at is None else int(job.started_at),
@@ -80,37 +75,70 @@ def job_read_light(job: Job) -> dict[str, Any]:
     )
 
 
+def counted_job_read(job: Job) -> dict[str, Any]:
+    """Return ``JobRead`` with the counters of the job and, once there are any, of its streams."""
+    has_counters = any(attempt.ended_at is not None for attempt in job.attempts)
+    streams = _shares(job, job.rows, job.bytes) if has_counters else []
+    return {
+        **job_read(job),
+        "aggregatedStats": _aggregated(job.rows, job.bytes),
+        "streamAggregatedStats": [
+            {**_stream_name(stream), **_aggregated(*share)} for stream, *share in streams
+        ],
+    }
+
+
 def job_info_read(job: Job) -> dict[str, Any]:
-    """Return ``JobInfoRead``: the job, and each attempt with its logs."""
-    attempts = [
-        {"attempt": _attempt_read(job, number), **_logs(job, number)}
-        for number in range(len(job.attempts))
-    ]
+    """Return ``JobInfoRead``: the job without counters, and each attempt with its logs."""
+    attempts = [_attempt_info(job, number) for number in range(len(job.attempts))]
     return {"job": job_read(job), "attempts": attempts}
+
+
+def _attempt_info(job: Job, number: int) -> dict[str, Any]:
+    return {"attempt": _attempt_read(job, number), **_logs(job, number)}
 
 
 def _without_logs(job: Job) -> dict[str, Any]:
     attempts = [{"attempt": _attempt_read(job, number)} for number in range(len(job.attempts))]
-    return {"job": job_read(job), "attempts": attempts}
+    return {"job": counted_job_read(job), "attempts": attempts}
 
 
-def _attempt_read(job: Job, number: int) -> dict[str, Any]:
-    """Return ``AttemptRead``; its id is the number of the attempt."""
+def _attempt_read(job: Job, number: int, *, with_namespaces: bool = False) -> dict[str, Any]:
+    """
+    Return ``AttemptRead``; its id is the number of the attempt.
+
+    A running attempt has no counters: [inf] they are written when it ends.
+
+    :param with_namespaces: Whether the counters of streams have the namespaces, as where the server
+        reads them from its table of statistics.
+    """
     attempt = job.attempts[number]
-    return drop_nulls(
-        {
-            "id": number,
-            "status": attempt.status,
-            "createdAt": int(attempt.created_at),
-            "updatedAt": int(attempt.updated_at),
-            "endedAt": None if attempt.ended_at is None else int(attempt.ended_at),
+    fields: dict[str, Any] = {
+        "id": number,
+        "status": attempt.status,
+        "createdAt": int(attempt.created_at),
+        "updatedAt": int(attempt.updated_at),
+        "failureSummary": _failure_summary(attempt),
+    }
+    if attempt.ended_at is not None:
+        fields |= {
+            "endedAt": int(attempt.ended_at),
             "bytesSynced": attempt.bytes,
             "recordsSynced": attempt.rows,
             "totalStats": _stats(attempt.rows, attempt.bytes),
-            "streamStats": _stream_stats(job, attempt.rows, attempt.bytes),
-            "failureSummary": _failure_summary(attempt),
+            "streamStats": [
+                {
+                    **(_stream_name(stream) if with_namespaces else {"streamName": stream["name"]}),
+                    "stats": _stats(*share),
+                }
+                for stream, *share in _shares(job, attempt.rows, attempt.bytes)
+            ],
         }
-    )
+    return drop_nulls(fields)
+
+
+def _attempts_with_namespaces(job: Job) -> list[dict[str, Any]]:
+    return [_attempt_read(job, n, with_namespaces=True) for n in range(len(job.attempts))]
 
 
 def failure_reason(attempt: Attempt) -> dict[str, Any] | None:
@@ -136,50 +164,55 @@ def _failure_summary(attempt: Attempt) -> dict[str, Any] | None:
 
 
 def _stats(rows: int, size: int) -> dict[str, int]:
-    return {
-        "recordsEmitted": rows,
-        "bytesEmitted": size,
-        "recordsCommitted": rows,
-        "bytesCommitted": size,
-    }
+    return {"recordsEmitted": rows, "bytesEmitted": size, "recordsCommitted": rows}
 
 
-def _stream_stats(job: Job, rows: int, size: int) -> list[dict[str, Any]]:
+def _aggregated(rows: int, size: int) -> dict[str, int]:
+    return {**_stats(rows, size), "bytesCommitted": size, "recordsRejected": 0}
+
+
+def _stream_name(stream: Mapping[str, Any]) -> dict[str, Any]:
+    return drop_nulls({"streamName": stream["name"], "streamNamespace": stream.get("namespace")})
+
+
+def _shares(job: Job, rows: int, size: int) -> list[tuple[Mapping[str, Any], int, int]]:
     """Divide the counters among the streams: the emulator counts by job, not by stream."""
     count = len(job.streams)
-    shares = [
-        (rows // count + (index < rows % count), size // count + (index < size % count))
-        for index in range(count)
-    ]
     return [
-        drop_nulls(
-            {
-                "streamName": stream["name"],
-                "streamNamespace": stream.get("namespace"),
-                "stats": _stats(*share),
-            }
-        )
-        for stream, share in zip(job.streams, shares, strict=True)
+        (stream, rows // count + (index < rows % count), size // count + (index < size % count))
+        for index, stream in enumerate(job.streams)
+    ]
+
+
+def progress_of_streams(job: Job) -> list[dict[str, Any]]:
+    """Return ``StreamSyncProgressReadItem`` for each stream that *job* moves or clears."""
+    counters = {
+        (item["streamName"], item.get("streamNamespace")): item
+        for item in counted_job_read(job)["streamAggregatedStats"]
+    }
+    others = [stream_id(stream) for stream in job.streams]
+    tracked: list[tuple[ConfigType, StreamId]] = [(job.config_type, t) for t in job.targets]
+    if job.config_type != "reset_connection":
+        tracked += [("sync", stream) for stream in others if stream not in job.targets]
+    return [
+        {
+            **_stream_name(stream),
+            **counters.get((stream["name"], stream.get("namespace")), {}),
+            "configType": config_type,
+        }
+        for config_type, stream in tracked
     ]
 
 
 def _logs(job: Job, number: int) -> dict[str, Any]:
-    attempt = job.attempts[number]
-    lines = [(attempt.created_at, "info", f"Attempt {number} of job {job.id} started")]
-    ended_at = attempt.ended_at
-    if attempt.failure is not None and ended_at is not None:
-        lines.append((ended_at, "error", attempt.failure.message))
-    if ended_at is not None:
-        lines.append((ended_at, "info", f"Committed {attempt.rows} records"))
-        lines.append((ended_at, "info", f"Attempt {number} of job {job.id} {attempt.status}"))
     events = [
         {
-            "timestamp": int(at * 1000),
-            "level": level,
-            "message": message,
+            "timestamp": int(line.at * 1000),
+            "level": line.level,
+            "message": line.message,
             "logSource": "replication-orchestrator",
         }
-        for at, level, message in lines
+        for line in log_lines(job, number)
     ]
     return {"logType": "structured", "logs": {"events": events, "version": "1"}}
 
@@ -214,7 +247,7 @@ def get_job(context: RequestContext) -> HttpResponse:
 @_router.add("POST", "/jobs/get_light")
 def get_job_light(context: RequestContext) -> HttpResponse:
     """Read a job without its attempts."""
-    return json_response(200, {"job": job_read_light(_job(context, _JOB_ID)[0])})
+    return json_response(200, {"job": job_read(_job(context, _JOB_ID)[0])})
 
 
 @_router.add("POST", "/jobs/get_debug_info")
@@ -222,26 +255,46 @@ def get_job_debug_info(context: RequestContext) -> HttpResponse:
     """Read a job with its definitions, attempts and workflow state."""
     job, _ = _job(context, _JOB_ID)
     connection = context.world.connections[job.connection_id]
-    source = context.world.sources[connection.source_id]
-    destination = context.world.destinations[connection.destination_id]
-    definitions = {
-        f"{actor.kind}Definition": {
-            f"{actor.kind}DefinitionId": actor.definition_id,
-            "name": connector_name(actor.kind, actor.definition_id),
-        }
-        for actor in (source, destination)
+    actors = (
+        context.world.sources[connection.source_id],
+        context.world.destinations[connection.destination_id],
+    )
+    attempts = [
+        {"attempt": attempt, **_logs(job, attempt["id"])}
+        for attempt in _attempts_with_namespaces(job)
+    ]
+    debug = {
+        "id": job.id,
+        "configType": job.config_type,
+        "configId": job.connection_id,
+        "status": job.status,
+        "airbyteVersion": context.settings.version,
+        **{f"{actor.kind}Definition": _definition_read(context, actor) for actor in actors},
     }
     return json_response(
         200,
         {
-            "job": {
-                **job_read_light(job),
-                "airbyteVersion": context.settings.version,
-                **definitions,
-            },
-            "attempts": job_info_read(job)["attempts"],
+            "job": drop_nulls(debug),
+            "attempts": attempts,
             "workflowState": {"running": not job.is_terminal},
         },
+    )
+
+
+def _definition_read(context: RequestContext, actor: Actor) -> dict[str, Any] | None:
+    """Return ``SourceDefinitionRead`` or ``DestinationDefinitionRead``; ``None`` if deleted."""
+    definition = find_definition(context, actor)
+    if definition is None:
+        return None
+    return drop_nulls(
+        {
+            f"{actor.kind}DefinitionId": definition.id,
+            "name": definition.name,
+            "dockerRepository": definition.docker_repository,
+            "dockerImageTag": definition.docker_image_tag,
+            "documentationUrl": definition.documentation_url,
+            "custom": not connector_name(actor.kind, definition.id),
+        }
     )
 
 
@@ -261,25 +314,23 @@ def list_jobs(context: RequestContext) -> HttpResponse:
         and (not statuses or job.status in statuses)
     ]
     offset = max(0, pagination.get("rowOffset") or 0)
-    size = max(0, pagination.get("pageSize") or 20)
-    return json_response(
-        200,
-        {
-            "jobs": [_without_logs(job) for job in found[offset : offset + size]],
-            "totalJobCount": len(found),
-        },
-    )
+    size = max(0, pagination.get("pageSize") or _DEFAULT_PAGE_SIZE)
+    jobs = [
+        {"job": counted_job_read(job), "attempts": _attempts_with_namespaces(job)}
+        for job in found[offset : offset + size]
+    ]
+    return json_response(200, {"jobs": jobs, "totalJobCount": len(found)})
 
 
 @_router.add("POST", "/jobs/get_last_replication_job")
 def get_last_replication_job(context: RequestContext) -> HttpResponse:
-    """Read the newest sync or refresh; the server also counts resets, and skips cancelled jobs."""
+    """Read the newest sync, refresh or reset that was not cancelled."""
     connection = context.world.connections.get(context.raw_id("connectionId"))
     context.require_secured(connection.workspace_id if connection else None, roles.READER)
     context.body(_CONNECTION_ID)
     jobs = jobs_of(context, connection.id if connection else "")
-    newest = next((job for job in jobs if job.config_type in ("sync", "refresh")), None)
-    return json_response(200, {} if newest is None else {"job": job_read_light(newest)})
+    newest = next((job for job in jobs if job.status != JobStatus.CANCELLED), None)
+    return json_response(200, {} if newest is None else {"job": job_read(newest)})
 
 
 def jobs_of(context: RequestContext, connection_id: str) -> Iterable[Job]:
@@ -306,14 +357,19 @@ def explain_job(context: RequestContext) -> HttpResponse:
 def get_attempt(context: RequestContext) -> HttpResponse:
     """Read one attempt with its logs."""
     job, number = _attempt(context)
-    return json_response(200, {"attempt": _attempt_read(job, number), **_logs(job, number)})
+    return json_response(200, _attempt_info(job, number))
 
 
 @_router.add("POST", "/attempt/get_combined_stats")
 def get_attempt_stats(context: RequestContext) -> HttpResponse:
-    """Read the counters of one attempt."""
+    """Read the counters of one attempt; 404 while it has none."""
     job, number = _attempt(context)
-    return json_response(200, _attempt_read(job, number)["totalStats"])
+    attempt = job.attempts[number]
+    if attempt.ended_at is None:
+        raise OpaqueError(404)
+    return json_response(
+        200, {**_stats(attempt.rows, attempt.bytes), "bytesCommitted": attempt.bytes}
+    )
 
 
 def _attempt(context: RequestContext) -> tuple[Job, int]:

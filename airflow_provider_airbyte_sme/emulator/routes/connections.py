@@ -17,6 +17,8 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     uuid_text,
 )
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.discovery import discover
+from airflow_provider_airbyte_sme.emulator.mappers import masked_mappers, with_checked_mappers
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.pagination import link_filters, page_response
 from airflow_provider_airbyte_sme.emulator.problems import (
@@ -26,12 +28,21 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     json_response,
     no_content,
     not_found,
+    unexpected,
 )
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
-from airflow_provider_airbyte_sme.emulator.schedules import schedule_response
+from airflow_provider_airbyte_sme.emulator.schedules import check_frequency, schedule_response
 from airflow_provider_airbyte_sme.emulator.seeding import CONNECTION_STATUSES
-from airflow_provider_airbyte_sme.emulator.streams import default_selection, validated_selection
-from airflow_provider_airbyte_sme.emulator.world import Actor, Connection, World, new_id
+from airflow_provider_airbyte_sme.emulator.selection import find_duplicate, validated_selection
+from airflow_provider_airbyte_sme.emulator.stream_states import replace_streams
+from airflow_provider_airbyte_sme.emulator.streams import default_selection
+from airflow_provider_airbyte_sme.emulator.world import (
+    Actor,
+    ActorKind,
+    Connection,
+    World,
+    new_id,
+)
 
 _router = Router(PUBLIC_API)
 ROUTERS = (_router,)
@@ -116,24 +127,29 @@ def connection_response(world: World, connection: Connection) -> dict[str, Any]:
         "workspaceId": connection.workspace_id,
         "status": connection.status,
         "schedule": connection.schedule,
-        "configurations": {"streams": connection.streams},
+        "configurations": {"streams": [masked_mappers(s) for s in connection.streams]},
         "nonBreakingSchemaUpdatesBehavior": connection.non_breaking_changes,
         "namespaceDefinition": connection.namespace_definition,
         "namespaceFormat": connection.namespace_format,
         "prefix": connection.prefix,
         "createdAt": int(connection.created_at),
-        "tags": [
-            {
-                "tagId": tag.id,
-                "workspaceId": tag.workspace_id,
-                "name": tag.name,
-                "color": tag.color,
-            }
-            for tag in map(world.tags.get, connection.tag_ids)
-            if tag is not None
-        ],
+        "tags": tag_responses(world, connection),
     }
     return drop_nulls(fields)
+
+
+def tag_responses(world: World, connection: Connection) -> list[dict[str, Any]]:
+    """Return the tags of a connection as responses have them."""
+    return [
+        {
+            "tagId": tag.id,
+            "workspaceId": tag.workspace_id,
+            "name": tag.name,
+            "color": tag.color,
+        }
+        for tag in map(world.tags.get, connection.tag_ids)
+        if tag is not None
+    ]
 
 
 @_router.add("POST", "/connections")
@@ -141,8 +157,23 @@ def create_connection(context: RequestContext) -> HttpResponse:
     """Create a connection between a source and a destination of one workspace."""
     _secure_creation(context)
     body = context.body(_CREATE)
-    source = _existing(context.world.sources, "source", body["sourceId"])
-    destination = _existing(context.world.destinations, "destination", body["destinationId"])
+    given = drop_nulls(body)
+    schedule = _requested_schedule(given) or {"scheduleType": "manual"}
+    destination = _existing(context.world, "destination", body["destinationId"])
+    source = _existing(context.world, "source", body["sourceId"])
+    streams = discover(context.world, source)
+    requested = _requested_streams(given)
+    selection = (
+        validated_selection(streams, destination, requested)
+        if requested
+        else default_selection(streams)
+    )
+    for name in ("namespaceDefinition", "nonBreakingSchemaUpdatesBehavior"):
+        if name in body and body[name] is None:
+            raise OpaqueError(500)  # [inf] unlike in PATCH: §4.3
+    if source.workspace_id != destination.workspace_id or find_duplicate(selection):
+        # POST does not say why, unlike PATCH; two workspaces are a 403 for other users: §4.3
+        raise unexpected(None)
     connection = Connection(
         id=new_id(),
         name=f"{source.name} <> {destination.name}",
@@ -151,10 +182,11 @@ def create_connection(context: RequestContext) -> HttpResponse:
         workspace_id=destination.workspace_id,
         status="active",
         created_at=context.now,
-        schedule={"scheduleType": "manual"},
-        streams=default_selection(source),
+        schedule=schedule,
+        streams=with_checked_mappers(selection, streams),
     )
-    _apply(context, connection, body)
+    check_frequency(schedule, context.settings.shortest_schedule)
+    apply_fields(context.world, connection, given)
     context.world.connections[connection.id] = connection
     return json_response(200, connection_response(context.world, connection))
 
@@ -162,18 +194,28 @@ def create_connection(context: RequestContext) -> HttpResponse:
 def _secure_creation(context: RequestContext) -> None:
     source = context.world.sources.get(context.raw_id("sourceId"))
     destination = context.world.destinations.get(context.raw_id("destinationId"))
-    if source and destination and source.workspace_id != destination.workspace_id:
+    differ = source and destination and source.workspace_id != destination.workspace_id
+    if differ and not context.is_instance_admin:
         raise HateoasError(403)
     actor = destination or source
     context.require_secured(actor.workspace_id if actor else None, *roles.ANY_EDITOR)
 
 
-def _existing(actors: dict[str, Actor], kind: str, actor_id: str) -> Actor:
-    actor = actors.get(actor_id)
-    if actor is None or actor.deleted:
-        # The server names the type as in §6.1, and accepts a deleted destination: §4.3.
-        raise not_found(kind, actor_id)
+def _existing(world: World, kind: ActorKind, actor_id: str) -> Actor:
+    """Return a source or destination, even a deleted one (§4.3)."""
+    actor = world.actors(kind).get(actor_id)
+    if actor is None:
+        raise not_found(f"{kind.upper()}_CONNECTION", actor_id)
     return actor
+
+
+def _requested_schedule(given: dict[str, Any]) -> dict[str, Any] | None:
+    return schedule_response(given["schedule"]) if "schedule" in given else None
+
+
+def _requested_streams(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the requested streams; absent, null and none are the same."""
+    return given.get("configurations", {}).get("streams") or []
 
 
 @_router.add("GET", "/connections")
@@ -213,19 +255,46 @@ def get_connection(context: RequestContext) -> HttpResponse:
 
 @_router.add("PATCH", "/connections/{connectionId}")
 def patch_connection(context: RequestContext) -> HttpResponse:
-    """Change the given fields; a list of streams replaces all of them."""
-    body = context.body(_PATCH)
-    connection = context.connection(context.parameters["connectionId"], *roles.ANY_EDITOR)
+    """
+    Change the given fields; a list of streams replaces all of them.
+
+    Every stream is built from the discovered one, not from the connection's (§4.3).
+    """
+    given = drop_nulls(context.body(_PATCH))
+    connection_id = context.parameters["connectionId"]
+    known = context.world.connections.get(connection_id.lower())
+    context.require(known.workspace_id if known else None, *roles.ANY_EDITOR)
+    schedule = _requested_schedule(given)
+    connection = context.connection(connection_id, *roles.ANY_EDITOR)
     if connection.status == "locked":
         raise ProblemError(
             409,
             "Connection is locked",
-            "The connection is locked and cannot be updated.",
+            "The connection is locked and cannot be modified.",
             {"connectionId": connection.id, "statusReason": None},
             kind="error:connection/locked",
         )
-    _apply(context, connection, body)
+    requested = _requested_streams(given)
+    selection = _new_selection(context.world, connection, requested) if requested else None
+    if schedule is not None:
+        check_frequency(schedule, context.settings.shortest_schedule)
+        connection.schedule = schedule
+    if selection is not None:
+        replace_streams(connection, selection)
+    apply_fields(context.world, connection, given)
     return json_response(200, connection_response(context.world, connection))
+
+
+def _new_selection(
+    world: World, connection: Connection, requested: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    destination = world.destinations[connection.destination_id]
+    streams = discover(world, world.sources[connection.source_id])
+    selection = validated_selection(streams, destination, requested)
+    if duplicate := find_duplicate(selection):
+        name, namespace = duplicate
+        raise unexpected(f"Catalog contains duplicate stream names: {namespace or 'null'}.{name}")
+    return with_checked_mappers(selection, streams, connection.streams)
 
 
 @_router.add("DELETE", "/connections/{connectionId}")
@@ -237,28 +306,13 @@ def delete_connection(context: RequestContext) -> HttpResponse:
     return no_content()
 
 
-def _apply(context: RequestContext, connection: Connection, body: dict[str, Any]) -> None:
-    """Apply the given fields to *connection*: all of them, or on an error none."""
-    for name in ("namespaceDefinition", "nonBreakingSchemaUpdatesBehavior"):
-        if name in body and body[name] is None:
-            # [inf] an explicit null breaks the server's POST; its PATCH ignores one: §4.3
-            raise OpaqueError(500)
-    given = drop_nulls(body)
-    schedule = schedule_response(given["schedule"]) if "schedule" in given else connection.schedule
-    streams = connection.streams
-    if requested := given.get("configurations", {}).get("streams"):
-        source = context.world.sources[connection.source_id]
-        destination = context.world.destinations[connection.destination_id]
-        streams = validated_selection(source, destination, requested)
-    tag_ids = [tag["tagId"] for tag in given.get("tags", ())]
-    for tag_id in tag_ids:
-        tag = context.world.tags.get(tag_id)
-        if tag is None or tag.workspace_id != connection.workspace_id:
-            raise not_found("TAG", tag_id)  # the server ignores such tags: §4.3
-    connection.schedule = schedule
-    connection.streams = streams
+def apply_fields(world: World, connection: Connection, given: dict[str, Any]) -> None:
+    """Apply the given fields, except for the schedule and the streams, to *connection*."""
     if "tags" in given:
-        connection.tag_ids = tag_ids
+        tags = (world.tags.get(tag["tagId"]) for tag in given["tags"])
+        connection.tag_ids = [
+            tag.id for tag in tags if tag and tag.workspace_id == connection.workspace_id
+        ]
     connection.name = given.get("name", connection.name)
     connection.status = given.get("status", connection.status)
     connection.namespace_definition = given.get(

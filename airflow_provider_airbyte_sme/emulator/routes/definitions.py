@@ -18,8 +18,9 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     text,
     uuid_text,
 )
-from airflow_provider_airbyte_sme.emulator.connectors import DEFINITIONS, connector_name
+from airflow_provider_airbyte_sme.emulator.connectors import built_in_definitions, is_built_in
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.discovery import discover
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
     OpaqueError,
@@ -28,8 +29,9 @@ from airflow_provider_airbyte_sme.emulator.problems import (
     not_found,
     unexpected,
 )
+from airflow_provider_airbyte_sme.emulator.routes.actors import delete_actor
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
-from airflow_provider_airbyte_sme.emulator.streams import Stream, streams_of, sync_modes
+from airflow_provider_airbyte_sme.emulator.streams import Stream, sync_modes
 from airflow_provider_airbyte_sme.emulator.world import (
     Actor,
     ActorKind,
@@ -75,11 +77,11 @@ def _declarative_response(definition: DeclarativeDefinition) -> dict[str, Any]:
     }
 
 
-def _built_in(kind: ActorKind, name: str, definition_id: str, workspace_id: str) -> Definition:
+def _built_in(kind: ActorKind, name: str, definition_id: str) -> Definition:
     return Definition(
         definition_id,
         kind,
-        workspace_id,
+        "",
         name,
         f"airbyte/{kind}-{name}",
         _BUILT_IN_TAG,
@@ -87,18 +89,40 @@ def _built_in(kind: ActorKind, name: str, definition_id: str, workspace_id: str)
     )
 
 
-def _all_definitions(
-    context: RequestContext, kind: ActorKind, workspace_id: str
+def _image_of(definition: DeclarativeDefinition) -> Definition:
+    """Return a declarative source as lists show it: the image that runs its manifest."""
+    return Definition(
+        definition.id,
+        "source",
+        definition.workspace_id,
+        definition.name,
+        "airbyte/source-declarative-manifest",
+        str(definition.manifest.get("version", _BUILT_IN_TAG)),
+    )
+
+
+def all_definitions(
+    context: RequestContext, kind: ActorKind, workspace_id: str | None = None
 ) -> list[Definition]:
-    custom = [
-        definition
-        for definition in context.world.definitions.values()
-        if definition.kind == kind and definition.workspace_id == workspace_id
+    """
+    Return the custom and the built-in definitions.
+
+    :param workspace_id: The workspace of the custom ones; ``None``: all workspaces.
+    """
+    custom = [d for d in context.world.definitions.values() if d.kind == kind]
+    if kind == "source":
+        custom += map(_image_of, context.world.declarative_definitions.values())
+    return [d for d in custom if workspace_id in (None, d.workspace_id)] + [
+        _built_in(kind, name, definition_id)
+        for definition_id, name in built_in_definitions(kind).items()
     ]
-    return custom + [
-        _built_in(kind, name, definition_id, workspace_id)
-        for name, definition_id in DEFINITIONS[kind].items()
-    ]
+
+
+def _delete_actors_of(context: RequestContext, kind: ActorKind, definition_id: str) -> None:
+    """Delete the actors of a definition in every workspace, and their connections."""
+    for actor in context.world.actors(kind).values():
+        if actor.definition_id == definition_id and not actor.deleted:
+            delete_actor(context, actor)
 
 
 def _image_router(kind: ActorKind) -> Router:
@@ -106,21 +130,23 @@ def _image_router(kind: ActorKind) -> Router:
     collection = f"/workspaces/{{workspaceId}}/definitions/{kind}s"
     single = f"{collection}/{{definitionId}}"
     resource_type = f"STANDARD_{kind.upper()}_DEFINITION"
+    # Unlike sources, destination definitions need the role that covers both: §5.3.
+    editors = roles.ACTOR_EDITORS[kind] if kind == "source" else (roles.EDITOR,)
 
     def custom(context: RequestContext) -> Definition:
         """Return the custom definition in the path; the role is checked after the lookup."""
         definition_id = context.path_value("definitionId", uuid_text)
-        if connector_name(kind, definition_id):
+        if is_built_in(kind, definition_id):
             raise bad_request("Public definitions cannot be modified.")
         definition = context.world.definitions.get(definition_id)
         if definition is None or definition.kind != kind:
             raise not_found(resource_type, definition_id)
-        _workspace_id(context, *roles.ACTOR_EDITORS[kind])
+        _workspace_id(context, *editors)
         return definition
 
     @router.add("GET", collection)
     def list_definitions(context: RequestContext) -> HttpResponse:
-        found = _all_definitions(
+        found = all_definitions(
             context, kind, _workspace_id(context, roles.READER, named=roles.READER)
         )
         return json_response(200, {"data": [_definition_response(d) for d in found]})
@@ -131,7 +157,7 @@ def _image_router(kind: ActorKind) -> Router:
         definition = Definition(
             new_id(),
             kind,
-            _workspace_id(context, *roles.ACTOR_EDITORS[kind]),
+            _workspace_id(context, *editors),
             body["name"],
             body["dockerRepository"],
             body["dockerImageTag"],
@@ -144,7 +170,7 @@ def _image_router(kind: ActorKind) -> Router:
     def get_definition(context: RequestContext) -> HttpResponse:
         definition_id = context.path_value("definitionId", uuid_text)
         workspace_id = _workspace_id(context, roles.READER, named=roles.READER)
-        for definition in _all_definitions(context, kind, workspace_id):
+        for definition in all_definitions(context, kind, workspace_id):
             if definition.id == definition_id:
                 return json_response(200, _definition_response(definition))
         raise not_found(resource_type, definition_id)
@@ -159,7 +185,9 @@ def _image_router(kind: ActorKind) -> Router:
 
     @router.add("DELETE", single)
     def delete_definition(context: RequestContext) -> HttpResponse:
-        definition = context.world.definitions.pop(custom(context).id)
+        definition = context.world.definitions[custom(context).id]
+        _delete_actors_of(context, kind, definition.id)
+        del context.world.definitions[definition.id]
         return json_response(200, _definition_response(definition))
 
     return router
@@ -231,9 +259,11 @@ def update_declarative(context: RequestContext) -> HttpResponse:
 
 @_router.add("DELETE", f"{_DECLARATIVE}/{{definitionId}}")
 def delete_declarative(context: RequestContext) -> HttpResponse:
-    """Delete a declarative source and return it."""
+    """Delete a declarative source with its sources and their connections, and return it."""
     _workspace_id(context, *roles.ACTOR_EDITORS["source"])
-    definition = context.world.declarative_definitions.pop(_declarative(context).id)
+    definition = _declarative(context)
+    _delete_actors_of(context, "source", definition.id)
+    del context.world.declarative_definitions[definition.id]
     return json_response(200, _declarative_response(definition))
 
 
@@ -252,7 +282,7 @@ def list_connector_definitions(context: RequestContext) -> HttpResponse:
             "connectorDefinitionType": kind,
             "version": definition.docker_image_tag,
         }
-        for definition in _all_definitions(context, kind, workspace.id)
+        for definition in all_definitions(context, kind, workspace.id)
     ]
     return json_response(200, {"data": found})
 
@@ -263,9 +293,10 @@ def get_stream_properties(context: RequestContext) -> HttpResponse:
     source = context.actor("source", context.query.required("sourceId", text), roles.READER)
     destination_id = context.query.text("destinationId")
     destination = destination_id and context.actor("destination", destination_id, roles.READER)
-    context.query.optional("ignoreCache", boolean)
+    ignore_cache = context.query.optional("ignoreCache", boolean) or False
+    streams = discover(context.world, source, ignore_cache=ignore_cache)
     return json_response(
-        200, [_stream_properties(stream, destination or None) for stream in streams_of(source)]
+        200, [_stream_properties(stream, destination or None) for stream in streams]
     )
 
 
@@ -280,6 +311,21 @@ def _stream_properties(stream: Stream, destination: Actor | None) -> dict[str, A
         "propertyFields": [list(path) for path in stream.fields],
     }
     return drop_nulls(fields)
+
+
+def find_definition(context: RequestContext, actor: Actor) -> Definition | None:
+    """Return the definition of *actor*, also a declarative one; ``None`` if it is deleted."""
+    if declarative := context.world.declarative_definitions.get(actor.definition_id):
+        return Definition(
+            declarative.id,
+            actor.kind,
+            actor.workspace_id,
+            declarative.name,
+            "airbyte/source-declarative-manifest",
+            _BUILT_IN_TAG,
+        )
+    found = all_definitions(context, actor.kind, actor.workspace_id)
+    return next((d for d in found if d.id == actor.definition_id), None)
 
 
 ROUTERS = (_image_router("source"), _image_router("destination"), _router)

@@ -76,7 +76,7 @@ def list_groups(context: RequestContext) -> HttpResponse:
     query = f"organizationId={organization_id}&"
     more = len(groups) > offset + limit
     data = [_group_response(group) for group in groups[offset : offset + limit]]
-    links = _links("/v1/groups", query, limit, offset, more)
+    links = _links("/public/v1/groups", query, limit, offset, more)
     return json_response(200, {"data": data, **links})
 
 
@@ -120,12 +120,15 @@ def delete_group(context: RequestContext) -> HttpResponse:
 def _check_name(context: RequestContext, group_id: str, name: str, organization_id: str) -> None:
     for other in context.world.groups.values():
         if (other.name, other.organization_id) == (name, organization_id) and other.id != group_id:
-            raise _conflict("group-already-exists", "Group already exists")
+            raise _conflict(
+                "group-already-exists",
+                "Group already exists",
+                "A group with this name already exists in this organization.",
+            )
 
 
-def _conflict(kind: str, title: str) -> ProblemError:
-    # The server's details are longer, and it has a message in data: §5.5.
-    return ProblemError(409, title, f"{title}.", None, kind=f"error:{kind}")
+def _conflict(kind: str, title: str, detail: str) -> ProblemError:
+    return ProblemError(409, title, detail, {"message": detail}, kind=f"error:{kind}")
 
 
 def _member_response(context: RequestContext, group: Group, user_id: str) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def list_members(context: RequestContext) -> HttpResponse:
     limit, offset = context.query.limit_and_offset()
     group = _group(context)
     user_ids = list(group.members)[offset : offset + limit]
-    path = f"/v1/groups/{group.id}/members"
+    path = f"/public/v1/groups/{group.id}/members"
     links = _links(path, "", limit, offset, len(user_ids) >= limit)
     data = [_member_response(context, group, user_id) for user_id in user_ids]
     return json_response(200, {"data": data, **links})
@@ -159,7 +162,11 @@ def add_member(context: RequestContext) -> HttpResponse:
     if body["userId"] not in context.world.users:
         raise not_found("user", body["userId"])
     if body["userId"] in group.members:
-        raise _conflict("group-member-already-exists", "Group member already exists")
+        raise _conflict(
+            "group-member-already-exists",
+            "Group member already exists",
+            "This user is already a member of this group.",
+        )
     group.members[body["userId"]] = new_id()
     return json_response(201, _member_response(context, group, body["userId"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
@@ -35,7 +36,7 @@ ROUTERS = (_router,)
 _JOB_CREATE = Body("jobCreateRequest", required={"connectionId": text, "jobType": one_of(*JobType)})
 _NOT_RUNNING = "Job is not currently running"
 
-_PUBLIC_TYPE: dict[ConfigType, str] = {
+PUBLIC_TYPES: Mapping[ConfigType, str] = {
     "sync": JobType.SYNC,
     "reset_connection": JobType.RESET,
     "refresh": JobType.REFRESH,
@@ -58,7 +59,7 @@ def job_response(job: Job, *, with_counters: bool = True) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "jobId": job.id,
         "status": job.status,
-        "jobType": _PUBLIC_TYPE[job.config_type],
+        "jobType": PUBLIC_TYPES[job.config_type],
         "startTime": iso_timestamp(job.created_at),
         "connectionId": job.connection_id,
     }
@@ -104,7 +105,7 @@ def _start_sync(context: RequestContext, connection: Connection) -> Job:
 
 def _start_reset(context: RequestContext, connection: Connection) -> Job:
     try:
-        return context.jobs.start_reset(connection, connection.streams)
+        return context.jobs.start_reset(connection)
     except NoWorkflowError:
         # TemporalClient.kt resetConnection: another error code than for a sync
         raise state_conflict() from None

@@ -1,22 +1,33 @@
 """
 Regions and their data planes: ``docs/airbyte-api.md`` §5.5.
 
-The licence is assumed to cover them. The server requires an organization administrator, the
-emulator an instance administrator; the server returns lists as bare arrays, not in ``data``.
+The licence is assumed to cover them. Lists are bare arrays, not in ``data``. A region or data plane
+is read before the role is checked, and outside the mapping of errors: an unknown one is 500 [inf].
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
+from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, boolean, text, uuid_text
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
 from airflow_provider_airbyte_sme.emulator.iso8601 import iso_timestamp
-from airflow_provider_airbyte_sme.emulator.problems import forbidden, json_response, not_found
+from airflow_provider_airbyte_sme.emulator.problems import (
+    OpaqueError,
+    ProblemError,
+    json_response,
+)
 from airflow_provider_airbyte_sme.emulator.routing import PUBLIC_API, Router
-from airflow_provider_airbyte_sme.emulator.world import Dataplane, Region, new_id
+from airflow_provider_airbyte_sme.emulator.world import (
+    DEFAULT_ORGANIZATION_ID,
+    Dataplane,
+    Region,
+    new_id,
+)
 
 _router = Router(PUBLIC_API)
 ROUTERS = (_router,)
@@ -36,9 +47,8 @@ _DATAPLANE_CREATE = Body(
 _DATAPLANE_PATCH = Body("dataplanePatchRequest", optional=_CHANGES)
 
 
-def _require_instance_admin(context: RequestContext) -> None:
-    if not context.is_instance_admin:
-        raise forbidden("INSTANCE_ADMIN")
+def _require_admin(context: RequestContext, organization_id: str = DEFAULT_ORGANIZATION_ID) -> None:
+    context.require_in_organization(organization_id, roles.ORGANIZATION_ADMIN)
 
 
 def _region_response(region: Region) -> dict[str, Any]:
@@ -66,16 +76,20 @@ def _dataplane_response(dataplane: Dataplane) -> dict[str, Any]:
 def _region(context: RequestContext, region_id: str) -> Region:
     region = context.world.regions.get(region_id)
     if region is None:
-        raise not_found("DATAPLANE_GROUP", region_id)
+        raise OpaqueError(500)
     return region
+
+
+def _regions_of(context: RequestContext, organization_id: str) -> list[Region]:
+    return [r for r in context.world.regions.values() if r.organization_id == organization_id]
 
 
 def _dataplane(context: RequestContext) -> Dataplane:
     dataplane_id = context.path_value("dataplaneId", uuid_text)
-    _require_instance_admin(context)
     dataplane = context.world.dataplanes.get(dataplane_id)
     if dataplane is None:
-        raise not_found("DATAPLANE", dataplane_id)
+        raise OpaqueError(500)
+    _require_admin(context)
     return dataplane
 
 
@@ -87,20 +101,33 @@ def _change(context: RequestContext, record: Region | Dataplane, changes: dict[s
     record.updated_at = context.now
 
 
+def _check_name(siblings: Iterable[Region | Dataplane], kind: str, name: str) -> None:
+    if any(sibling.name.lower() == name.lower() for sibling in siblings):
+        raise ProblemError(
+            409,
+            "Name already exists",  # [inf] title and detail
+            f"The name {name} is already used.",
+            None,
+            kind=f"error:{kind}-name-already-exists",
+        )
+
+
 @_router.add("GET", "/regions")
 def list_regions(context: RequestContext) -> HttpResponse:
     """List the regions of an organization."""
     organization_id = context.query.required("organizationId", uuid_text)
-    _require_instance_admin(context)
-    found = [r for r in context.world.regions.values() if r.organization_id == organization_id]
-    return json_response(200, {"data": [_region_response(region) for region in found]})
+    _require_admin(context, organization_id)
+    found = _regions_of(context, organization_id)
+    return json_response(200, [_region_response(region) for region in found])
 
 
 @_router.add("POST", "/regions")
 def create_region(context: RequestContext) -> HttpResponse:
     """Create a region."""
     body = context.body(_REGION_CREATE)
-    _require_instance_admin(context)
+    _require_admin(context, body["organizationId"])
+    siblings = _regions_of(context, body["organizationId"])
+    _check_name(siblings, "dataplane-group", body["name"])
     enabled = body.get("enabled")
     region = Region(
         new_id(),
@@ -118,8 +145,9 @@ def create_region(context: RequestContext) -> HttpResponse:
 def get_region(context: RequestContext) -> HttpResponse:
     """Read one region."""
     region_id = context.path_value("regionId", uuid_text)
-    _require_instance_admin(context)
-    return json_response(200, _region_response(_region(context, region_id)))
+    region = _region(context, region_id)
+    _require_admin(context, region.organization_id)
+    return json_response(200, _region_response(region))
 
 
 @_router.add("PATCH", "/regions/{regionId}")
@@ -127,8 +155,8 @@ def update_region(context: RequestContext) -> HttpResponse:
     """Rename a region, or enable or disable it."""
     region_id = context.path_value("regionId", uuid_text)
     body = context.body(_REGION_PATCH)
-    _require_instance_admin(context)
     region = _region(context, region_id)
+    _require_admin(context, region.organization_id)
     _change(context, region, body)
     return json_response(200, _region_response(region))
 
@@ -137,8 +165,8 @@ def update_region(context: RequestContext) -> HttpResponse:
 def delete_region(context: RequestContext) -> HttpResponse:
     """Delete a region with its data planes, and return it."""
     region_id = context.path_value("regionId", uuid_text)
-    _require_instance_admin(context)
     region = _region(context, region_id)
+    _require_admin(context, region.organization_id)
     del context.world.regions[region.id]
     for dataplane in [d for d in context.world.dataplanes.values() if d.region_id == region.id]:
         del context.world.dataplanes[dataplane.id]
@@ -149,21 +177,23 @@ def delete_region(context: RequestContext) -> HttpResponse:
 def list_dataplanes(context: RequestContext) -> HttpResponse:
     """List the data planes of some or all regions."""
     region_ids = set(context.query.uuids("regionIds"))
-    _require_instance_admin(context)
+    _require_admin(context)
     found = [
         dataplane
         for dataplane in context.world.dataplanes.values()
         if not region_ids or dataplane.region_id in region_ids
     ]
-    return json_response(200, {"data": [_dataplane_response(d) for d in found]})
+    return json_response(200, [_dataplane_response(d) for d in found])
 
 
 @_router.add("POST", "/dataplanes")
 def create_dataplane(context: RequestContext) -> HttpResponse:
     """Create a data plane and return its credentials."""
     body = context.body(_DATAPLANE_CREATE)
-    _require_instance_admin(context)
+    _require_admin(context)
     region = _region(context, body["regionId"])
+    siblings = [d for d in context.world.dataplanes.values() if d.region_id == region.id]
+    _check_name(siblings, "dataplane", body["name"])
     enabled = body.get("enabled")
     dataplane = Dataplane(
         new_id(), body["name"], region.id, enabled is None or enabled, context.now, context.now

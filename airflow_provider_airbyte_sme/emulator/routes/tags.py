@@ -54,7 +54,12 @@ def create_tag(context: RequestContext) -> HttpResponse:
     tag = Tag(new_id(), body["name"], body["color"], body["workspaceId"])
     in_workspace = [t for t in context.world.tags.values() if t.workspace_id == tag.workspace_id]
     if len(in_workspace) >= _MAX_TAGS_PER_WORKSPACE:
-        raise _rejected(400, "tag-limit-for-workspace-reached", "Tag limit for workspace reached")
+        raise _rejected(
+            400,
+            "tag-limit-for-workspace-reached",
+            "Tag limit for workspace reached",
+            "The workspace has reached the maximum number of tags.",
+        )
     _check(context, tag)
     context.world.tags[tag.id] = tag
     return json_response(200, _tag_response(tag))
@@ -99,15 +104,26 @@ def _tag(context: RequestContext, *allowed: str, named: str | None = None) -> Ta
 
 def _check(context: RequestContext, tag: Tag) -> None:
     if len(tag.name) > _MAX_NAME_LENGTH:
-        raise _rejected(400, "tag-name-too-long", "Tag name too long")
+        raise _rejected(
+            400,
+            "tag-name-too-long",
+            "Tag name too long",
+            "The tag name can be maximum 30 characters.",
+        )
     if re.fullmatch("[0-9A-Fa-f]{6}", tag.color) is None:
-        raise _rejected(400, "tag-invalid-hex-color", "Invalid hex color")
+        raise _rejected(
+            400, "tag-invalid-hex-color", "Invalid hex color", "The hex color provided is invalid."
+        )
     for other in context.world.tags.values():
         is_sibling = other.workspace_id == tag.workspace_id and other.id != tag.id
         if is_sibling and other.name == tag.name:
-            raise _rejected(409, "tag-already-exists", "Tag already exists")
+            raise _rejected(
+                409,
+                "tag-already-exists",
+                "Tag already exists",
+                "A tag with this name already exists in this workspace.",
+            )
 
 
-def _rejected(status: int, kind: str, title: str) -> ProblemError:
-    # The server's details are longer: §5.2.
-    return ProblemError(status, title, f"{title}.", None, kind=f"error:{kind}")
+def _rejected(status: int, kind: str, title: str, detail: str) -> ProblemError:
+    return ProblemError(status, title, detail, None, kind=f"error:{kind}")
