@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from airflow_provider_airbyte_sme.api.resources.actors import Destinations, Sources
 from airflow_provider_airbyte_sme.api.resources.connections import Connections
+from airflow_provider_airbyte_sme.api.resources.definitions import (
+    ConnectorDefinitions,
+    DeclarativeSources,
+    DestinationDefinitions,
+    SourceDefinitions,
+)
+from airflow_provider_airbyte_sme.api.resources.groups import (
+    GroupMembers,
+    GroupPermissions,
+    Groups,
+)
 from airflow_provider_airbyte_sme.api.resources.jobs import Jobs
+from airflow_provider_airbyte_sme.api.resources.oauth import OAuth
+from airflow_provider_airbyte_sme.api.resources.people import (
+    Applications,
+    Organizations,
+    Permissions,
+    Users,
+)
+from airflow_provider_airbyte_sme.api.resources.regions import Dataplanes, Regions
+from airflow_provider_airbyte_sme.api.resources.streams import Streams
 from airflow_provider_airbyte_sme.api.resources.system import System
+from airflow_provider_airbyte_sme.api.resources.tags import Tags
 from airflow_provider_airbyte_sme.api.resources.workspaces import Workspaces
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
+
+G = TypeVar("G")
 
 
 class AirbyteClient:
@@ -25,15 +49,37 @@ class AirbyteClient:
 
     def __init__(self, session: AirbyteSession) -> None:
         self.session = session
-        self.connections = Connections(session)
-        self.jobs = Jobs(session, self.connections)
-        self.system = System(session)
         self.workspaces = Workspaces(session)
+        self.sources = Sources(session)
+        self.destinations = Destinations(session)
+        self.connections = Connections(session)
+        self.streams = Streams(session)
+        self.tags = Tags(session)
+        self.jobs = Jobs(session, self.connections)
+        self.source_definitions = SourceDefinitions(session)
+        self.destination_definitions = DestinationDefinitions(session)
+        self.declarative_source_definitions = DeclarativeSources(session)
+        self.connector_definitions = ConnectorDefinitions(session)
+        self.oauth = OAuth(session)
+        self.organizations = Organizations(session)
+        self.users = Users(session)
+        self.permissions = Permissions(session)
+        self.applications = Applications(session)
+        self.groups = Groups(session)
+        self.group_members = GroupMembers(session)
+        self.group_permissions = GroupPermissions(session)
+        self.regions = Regions(session)
+        self.dataplanes = Dataplanes(session)
+        self.system = System(session)
 
     @property
     def settings(self) -> AirbyteSettings:
         """URLs and credentials."""
         return self.session.settings
+
+    def group(self, operations: type[G]) -> G:
+        """Return the operations of one class: ``client.group(Jobs)`` is ``client.jobs``."""
+        return next(each for each in vars(self).values() if isinstance(each, operations))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.urls.public!r})"

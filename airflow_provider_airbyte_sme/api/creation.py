@@ -117,6 +117,19 @@ class JobCreation:
         ownership = Ownership.FOUND if len(candidates) == 1 else Ownership.FOREIGN
         return self.note_created(CreatedJob(newest, ownership))
 
+    def note_running(self, jobs: Iterable[Job]) -> CreatedJob | None:
+        """
+        Decide that the job which is running is in the way: a ``POST`` would cancel it.
+
+        :param jobs: The newest jobs of the connection, before a ``POST``.
+        :return: The job, or ``None`` if none is running.
+        """
+        running = [job for job in jobs if not job.is_terminal]
+        if not running:
+            return None
+        newest = max(running, key=lambda job: job.job_id)
+        return self.note_created(CreatedJob(newest, Ownership.FOREIGN, is_in_the_way=True))
+
     def note_created(self, created: CreatedJob) -> CreatedJob:
         """Note which job it is, and whose: nothing is in doubt any more."""
         self.created = created

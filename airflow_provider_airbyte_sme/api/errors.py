@@ -5,6 +5,9 @@ All errors that this client raises.
 
     AirbyteError
     ├── AirbyteConfigError (ValueError)     nothing was sent; names the field to change
+    │   └── AirbyteConfigApiError           needs the config API, which is off or hidden
+    ├── AirbyteAmbiguousNameError           several resources have the name; .ids
+    ├── AirbyteUnsupportedError             the connector does not support the operation
     ├── AirbyteSettingsNotFoundError        the settings could not be read, perhaps only just now
     ├── AirbyteStoppedError                 the caller was stopped; nothing was sent
     ├── AirbyteTransportError               no response; .request_sent
@@ -14,11 +17,14 @@ All errors that this client raises.
     │   ├── AirbyteAuthenticationError      401 for a call with a new token
     │   │   └── AirbyteCredentialsError     the token endpoint rejected client id and secret
     │   ├── AirbytePermissionError          403
+    │   │   └── AirbyteLicenseError         the licence lacks an entitlement
     │   ├── AirbyteNotFoundError            404; 409 to a GET of an unknown job
-    │   ├── AirbyteConflictError            409; .sync_is_running .state_conflict
+    │   ├── AirbyteConflictError            409, 423; .sync_is_running .state_conflict
     │   │   └── AirbyteConnectionNotActiveError    the connection is inactive, locked or deleted
     │   ├── AirbyteRateLimitError           429
     │   └── AirbyteServerError              5xx, 408
+    │       ├── AirbyteNotOfferedError      501: this edition lacks the operation
+    │       └── AirbyteWriteFailedError     500 to a write, with Airbyte's reason
     ├── AirbyteDecodeError                  2xx, but not the documented body; .is_html
     └── AirbyteJobError                     .job; see job_errors.py
         ├── AirbyteJobFailedError
@@ -51,6 +57,10 @@ _MAX_SEARCHED = 65_536
 # The titles that tell the two kinds of 409 apart: docs/airbyte-api.md §3.2.
 _TRY_AGAIN_LATER = "try-again-later"
 _STATE_CONFLICT = "state-conflict"
+# docs/airbyte-api.md §6.1.11 and §6.1.13.
+_LICENSE = "License Entitlement Error"
+_UNEXPECTED = "unexpected-problem"
+_WRITES = ("POST", "PATCH", "PUT")
 # What Airbyte says about an unknown job, but also about one that is not running: §3.3, §3.4.
 _NOT_RUNNING = "Job is not currently running"
 _JOB_URL = r"/jobs/([^/?#]+)(?:[?#]|$)"
@@ -81,6 +91,45 @@ def copy_of(error: E) -> E:
 
 class AirbyteConfigError(AirbyteError, ValueError):
     """The configuration is invalid; nothing was sent."""
+
+
+class AirbyteConfigApiError(AirbyteConfigError):
+    """
+    The operation needs the internal config API, which is switched off or does not exist.
+
+    :param purpose: What needs it, as the beginning of the message.
+    :param is_hidden: Whether this Airbyte has none, as Airbyte Cloud.
+    """
+
+    def __init__(self, purpose: str, *, is_hidden: bool) -> None:
+        super().__init__(
+            f"{purpose} needs Airbyte's config API, which Airbyte Cloud does not offer."
+            if is_hidden
+            else f"{purpose} needs Airbyte's config API: set config_api of the Airflow connection "
+            f"to true."
+        )
+
+
+class AirbyteAmbiguousNameError(AirbyteError):
+    """
+    Several resources have the name that should identify one: Airbyte's names are not unique.
+
+    :param kind: What they are, such as ``source``.
+    :param workspace_id: Where they are; empty for workspaces.
+    :ivar ids: The ids of all of them.
+    """
+
+    def __init__(self, kind: str, name: str, ids: Iterable[str], *, workspace_id: str = "") -> None:
+        self.ids = tuple(ids)
+        where = f" in workspace {workspace_id}" if workspace_id else ""
+        super().__init__(
+            f"{len(self.ids)} {kind}s{where} are named {one_line(name)!r}: {', '.join(self.ids)}. "
+            f"Rename or delete all but one, or give the id instead of the name."
+        )
+
+
+class AirbyteUnsupportedError(AirbyteError):
+    """A connector does not support the operation; nothing was changed."""
 
 
 class AirbyteSettingsNotFoundError(AirbyteError):
@@ -212,7 +261,7 @@ def _title_and_text(body: Mapping[str, Any]) -> tuple[str, str]:
     """Return title and reason in words, either of which may be empty."""
     if title := _text(body, "title"):
         data = _mapping(body, "data")
-        texts = (_text(data, "message"), _text(data, "value"), _resource(data))
+        texts = (_text(data, "message"), _text(data, "value"), _resource(data), _of_mappers(data))
         return title, next(filter(None, texts), _text(body, "detail"))
     message = _text(body, "message")
     if error_id := _text(body, "errorId"):
@@ -234,6 +283,16 @@ def _embedded_text(body: Mapping[str, Any]) -> str:
 
 def _resource(data: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (_text(data, "resourceType"), _text(data, "resourceId"))))
+
+
+def _of_mappers(data: Mapping[str, Any]) -> str:
+    """Return what is wrong with mappers, without themselves: docs/airbyte-api.md §4.4.11."""
+    errors = data.get("errors")
+    found = [
+        each for each in (errors if isinstance(errors, list) else ()) if isinstance(each, dict)
+    ]
+    texts = [f"stream {_text(each, 'stream')}: {_text(each, 'error')}" for each in found]
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -373,7 +432,15 @@ class AirbytePermissionError(AirbyteApiError):
     advice = (
         "Either the id does not exist in this Airbyte (it responds with 403 to unknown ids too), "
         "or the user who owns the application needs a role in that workspace: runner to start and "
-        "cancel syncs, reader to watch them."
+        "cancel syncs, reader to watch them, editor to create and change what is in it."
+    )
+
+
+class AirbyteLicenseError(AirbytePermissionError):
+    """The licence of this Airbyte does not cover the request: docs/airbyte-api.md §6.1.11."""
+
+    advice = (
+        "No role helps: have the licence of this Airbyte extended, or do without the named feature."
     )
 
 
@@ -387,9 +454,9 @@ class AirbyteNotFoundError(AirbyteApiError):
 
 
 class AirbyteConflictError(AirbyteApiError):
-    """The state of the connection does not allow the request: 409."""
+    """The state of the connection or another resource does not allow the request: 409, 423."""
 
-    advice = "Look at the connection in Airbyte."
+    advice = "Look at the current state in Airbyte."
 
     @property
     def sync_is_running(self) -> bool:
@@ -425,6 +492,26 @@ class AirbyteServerError(AirbyteApiError):
     advice = "This is usually transient; see the logs of airbyte-server and of the ingress."
 
 
+class AirbyteNotOfferedError(AirbyteServerError):
+    """The operation does not exist in this edition of Airbyte: 501."""
+
+    advice = "This edition of Airbyte does not offer the operation: it will never succeed here."
+
+
+class AirbyteWriteFailedError(AirbyteServerError):
+    """
+    A write failed with a 500 and Airbyte's own reason, which may be the caller's fault.
+
+    Airbyte maps every exception that it does not expect to this status: docs/airbyte-api.md
+    §4.1.13. The write may have been executed up to the failure.
+    """
+
+    advice = (
+        "Airbyte sends this status for invalid requests too: correct what it names, or see the "
+        "log of airbyte-server. Check what exists before you try again."
+    )
+
+
 class AirbyteDecodeError(AirbyteError):
     """
     A successful response whose body is not the documented one.
@@ -445,7 +532,9 @@ _ERROR_CLASSES: Mapping[int, type[AirbyteApiError]] = {
     408: AirbyteServerError,
     409: AirbyteConflictError,
     422: AirbyteBadRequestError,
+    423: AirbyteConflictError,
     429: AirbyteRateLimitError,
+    501: AirbyteNotOfferedError,
 }
 
 
@@ -468,7 +557,20 @@ def api_error(
     )
     if isinstance(error, AirbyteConflictError) and (job_id := _unknown_job(request, error)):
         return error.as_error(AirbyteNotFoundError, f"this Airbyte has no job {job_id}")
+    if problem.title == _LICENSE and isinstance(error, AirbytePermissionError):
+        return error.as_error(AirbyteLicenseError, _license_text(problem))
+    if (
+        request.method in _WRITES
+        and problem.title == _UNEXPECTED
+        and _text(problem.data, "message")
+    ):
+        return error.as_error(AirbyteWriteFailedError)
     return error
+
+
+def _license_text(problem: Problem) -> str:
+    entitlement = _text(problem.data, "entitlement")
+    return f"the licence lacks the entitlement {entitlement}" if entitlement else problem.text
 
 
 def _is_impossible(request: HttpRequest, response: HttpResponse, problem: Problem) -> bool:

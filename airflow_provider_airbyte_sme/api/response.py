@@ -63,18 +63,22 @@ class ApiResponse(NamedTuple):
 
         :raises AirbyteDecodeError: As for :meth:`decode`; also if no item can be read.
         """
-        data: list[Any] = self.decode(_page_data)
+        data = self.decode(lambda payload: _items_of(payload, "data"))
         return Page(self._items(data, build), len(data))
 
-    def decode_array(self, build: Callable[[Any], T]) -> list[T]:
+    def decode_list(self, build: Callable[[Any], T], *, field: str = "data") -> list[T]:
         """
-        Return the items that *build* makes of a bare JSON array.
+        Return the items that *build* makes of a bare JSON array, or of the body's *field*.
 
-        An item that cannot be read is left out, with a warning.
+        Where the published contract has ``data``, some lists are bare arrays: docs/airbyte-api.md
+        §5.5.3. An item that cannot be read is left out, with a warning.
 
         :raises AirbyteDecodeError: As for :meth:`decode`; also if no item can be read.
         """
-        return self._items(self.decode(_array), build)
+        data = self.decode(
+            lambda payload: payload if isinstance(payload, list) else _items_of(payload, field)
+        )
+        return self._items(data, build)
 
     def reject_html(self) -> None:
         """
@@ -128,17 +132,11 @@ class ApiResponse(NamedTuple):
         return scrub(f"{summary}{rest}", (*self.request.secrets, *self.http.secrets))
 
 
-def _page_data(payload: Any) -> list[Any]:
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    if not isinstance(data, list):
-        raise AirbyteDecodeError("field 'data' is missing or not a list")
-    return data
-
-
-def _array(payload: Any) -> list[Any]:
-    if not isinstance(payload, list):
-        raise AirbyteDecodeError("the body is not a list")
-    return payload
+def _items_of(payload: Any, field: str) -> list[Any]:
+    items = payload.get(field) if isinstance(payload, Mapping) else None
+    if not isinstance(items, list):
+        raise AirbyteDecodeError(f"field {field!r} is missing or not a list")
+    return items
 
 
 def _name(position: int, item: Any) -> str:

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteAmbiguousNameError,
     AirbyteApiError,
     AirbyteAuthenticationError,
     AirbyteBadRequestError,
@@ -21,11 +22,13 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteDecodeError,
     AirbyteError,
     AirbyteNotFoundError,
+    AirbyteNotOfferedError,
     AirbytePermissionError,
     AirbyteRateLimitError,
     AirbyteServerError,
     AirbyteSettingsNotFoundError,
     AirbyteTransportError,
+    AirbyteUnsupportedError,
 )
 
 # 500 is included: every uncaught exception of airbyte-server is a 500, a lost database connection
@@ -79,7 +82,7 @@ def is_ambiguous(error: AirbyteError) -> bool:
     After a 5xx or a 408 it may have been executed up to the failure. After a response that Airbyte
     did not write, too: an ingress with error pages of its own replaces Airbyte's response by them.
     """
-    if was_not_executed(error):
+    if was_not_executed(error) or is_permanent(error):
         return False
     if isinstance(error, AirbyteApiError):
         return isinstance(error, AirbyteServerError) or not error.problem.from_airbyte
@@ -100,9 +103,12 @@ def is_permanent(error: BaseException) -> bool:
             | AirbyteConnectionNotActiveError
             | AirbyteCredentialsError
             | AirbytePermissionError
-            | AirbyteNotFoundError,
+            | AirbyteNotFoundError
+            | AirbyteNotOfferedError,
         )
-    return isinstance(error, AirbyteConfigError)
+    return isinstance(
+        error, AirbyteConfigError | AirbyteAmbiguousNameError | AirbyteUnsupportedError
+    )
 
 
 def is_outage(error: AirbyteError) -> bool:

@@ -11,9 +11,10 @@ import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeGuard
 
 from airflow_provider_airbyte_sme import __version__
@@ -76,7 +77,7 @@ class AirbyteSession:
         self._wall_clock = wall_clock
         self._jitter = jitter
         self._tokens = TokenSource(
-            self._exchange_token, lock=transport.lock(), clock=clock, token=token
+            partial(self.exchange_token, settings), lock=transport.lock(), clock=clock, token=token
         )
         self._headers = _default_headers(settings.headers)
         self._secrets = settings.secrets
@@ -114,6 +115,7 @@ class AirbyteSession:
         authenticated: bool = True,
         retry: RetryPolicy | None = None,
         deadline: float | None = None,
+        secrets: Iterable[str] = (),
     ) -> ApiResponse:
         """
         Send one request and return the successful response.
@@ -127,8 +129,11 @@ class AirbyteSession:
         :param retry: The policy for this request, if not the session's.
         :param deadline: When to give up, on the session's clock; ``None`` for no limit but the
             policy's.
+        :param secrets: Values in *payload* that no message may contain, besides those that
+            :func:`.scrubbing.secret_values` finds.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
+        secrets = tuple(secrets)
         attempts = self.attempts(
             replayable=method == "GET" if replayable is None else replayable,
             authenticated=authenticated,
@@ -137,7 +142,9 @@ class AirbyteSession:
         )
         while True:
             token = await attempts.token()
-            request = self.build(method, url, payload=payload, timeout=timeout, deadline=deadline)
+            request = self.build(
+                method, url, payload=payload, timeout=timeout, deadline=deadline, secrets=secrets
+            )
             try:
                 return await self.send(request, token)
             except AirbyteError as error:
@@ -173,17 +180,19 @@ class AirbyteSession:
         timeout: float = 0.0,
         held_open: bool = False,
         deadline: float | None = None,
+        secrets: Iterable[str] = (),
     ) -> HttpRequest:
         """
         Return a request without its token. The parameters are those of :meth:`request`.
 
         :param held_open: Whether the server holds the call open.
         """
-        headers, body, secrets = self._headers, None, self._secrets
+        headers, body = self._headers, None
+        known = (*self._secrets, *secrets)
         if payload is not None:
             headers = {**headers, "Content-Type": "application/json"}
             body = json.dumps(payload).encode()
-            secrets = (*secrets, *secret_values(payload))
+            known = (*known, *secret_values(payload))
         timeout = max(timeout, self.settings.request_timeout)
         total_timeout = None
         if deadline is not None:
@@ -197,7 +206,7 @@ class AirbyteSession:
             timeout=timeout,
             total_timeout=total_timeout,
             held_open=held_open,
-            secrets=secrets,
+            secrets=known,
         )
 
     async def send(self, request: HttpRequest, token: Token | None) -> ApiResponse:
@@ -222,14 +231,23 @@ class AirbyteSession:
             self._tokens.refuse(token, error)
         raise error
 
-    async def _exchange_token(self, deadline: float | None) -> Token:
-        """Exchange client id and secret for a token, at the first endpoint that exists."""
+    async def exchange_token(
+        self, settings: AirbyteSettings, deadline: float | None = None
+    ) -> Token:
+        """
+        Exchange client id and secret for a token, at the first endpoint that exists.
+
+        :param settings: Their client id and secret.
+        :param deadline: When to give up, on the session's clock; ``None`` for no limit.
+        :raises AirbyteCredentialsError: Client id or secret are wrong.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request; it is not repeated.
+        """
         requested_at, wall_clock = self.clock(), self._wall_clock()
         missing: list[AirbyteApiError] = []
         misrouted: AirbyteError | None = None
-        for url in self.settings.urls.tokens:
+        for url in settings.urls.tokens:
             request = self.build(
-                "POST", url, payload=token_request(self.settings, url), deadline=deadline
+                "POST", url, payload=token_request(settings, url), deadline=deadline
             )
             try:
                 response = await self.send(request, None)

@@ -9,7 +9,10 @@ from types import MappingProxyType
 from typing import Self
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
-from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
+from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteConfigApiError,
+    AirbyteConfigError,
+)
 from airflow_provider_airbyte_sme.api.models import AirbyteConnection
 
 QueryValue = str | int
@@ -43,6 +46,9 @@ _HEADER_VALUE = r"(?:[!-~](?:[ -~]*[!-~])?)?"
 # Airbyte Cloud has separate hosts for the API and the UI, and hides the config API.
 _CLOUD_API_HOST = "api.airbyte.com"
 _CLOUD_WEB_HOST = "cloud.airbyte.com"
+
+# The page of the UI below a workspace, by kind of resource.
+_PAGE_OF = {"source": "source", "destination": "destination", "connection": "connections"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,16 @@ class AirbyteUrls:
             f"{self.web}/workspaces/{connection.workspace_id}"
             f"/connections/{connection.connection_id}/timeline?jobId={job_id}&openLogs=true"
         )
+
+    def resource_page(self, kind: str, resource_id: str, workspace_id: str) -> str:
+        """
+        Return the page of the UI that shows a resource.
+
+        :param kind: ``source``, ``destination`` or ``connection``; anything else has no page of its
+            own, and gets that of its workspace.
+        """
+        page = f"{self.web}/workspaces/{workspace_id}"
+        return f"{page}/{_PAGE_OF[kind]}/{resource_id}" if kind in _PAGE_OF else page
 
 
 def _join(
@@ -216,7 +232,8 @@ class AirbyteSettings:
     :param client_key: Path of its private key, if that is not in the same file.
     :param proxy: URL of a proxy; empty for the proxy of the environment (``HTTPS_PROXY``).
     :param headers: Headers for every request, for an identity-aware proxy or an API gateway.
-    :param config_api: Whether to ask the internal config API why a job failed.
+    :param config_api: Whether to use the internal config API, which says why a job failed and what
+        a connector wants to know.
     :raises AirbyteConfigError: A value is invalid, or only one of client id and secret is given.
     """
 
@@ -273,6 +290,18 @@ class AirbyteSettings:
         proxy_password = unquote(parts.password) if parts.password else ""
         values = (self.client_secret, parts.password or "", proxy_password, *self.headers.values())
         return tuple(filter(None, values))
+
+    def config_api_url(self, *segments: str, purpose: str) -> str:
+        """
+        Return the URL of a call of the config API.
+
+        :param purpose: What needs it, as the beginning of a message.
+        :raises AirbyteConfigApiError: It is switched off, or this Airbyte hides it.
+        """
+        url = self.urls.config_url(*segments)
+        if url is None or not self.config_api:
+            raise AirbyteConfigApiError(purpose, is_hidden=url is None)
+        return url
 
     @property
     def authenticates(self) -> bool:

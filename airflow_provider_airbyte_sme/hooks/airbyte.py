@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
-from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -21,9 +20,6 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.auth import Token
-from airflow_provider_airbyte_sme.api.resources.connections import Connections
-from airflow_provider_airbyte_sme.api.resources.jobs import Jobs
-from airflow_provider_airbyte_sme.api.resources.workspaces import Workspaces
 from airflow_provider_airbyte_sme.connection import (
     DEFAULT_CONN_ID,
     settings_from_connection,
@@ -34,44 +30,10 @@ from airflow_provider_airbyte_sme.get_provider_info import (
     CONNECTION_TYPE,
     UI_FIELD_BEHAVIOUR,
 )
-
-G = TypeVar("G")
-P = ParamSpec("P")
-R = TypeVar("R")
+from airflow_provider_airbyte_sme.hooks.operations import AirbyteOperations
 
 
-def blocking(
-    group: Callable[[AirbyteClient], G],
-    operation: Callable[Concatenate[G, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[AirbyteHook, P], R]:
-    """
-    Return a method of the hook that runs *operation* to its end.
-
-    It has the signature and the docstring of *operation*.
-
-    :param group: Where the client has the operation.
-    """
-
-    @wraps(operation)
-    def method(self: AirbyteHook, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return run_blocking(operation(group(self.client), *args, **kwargs))
-
-    return method
-
-
-def _jobs(client: AirbyteClient) -> Jobs:
-    return client.jobs
-
-
-def _connections(client: AirbyteClient) -> Connections:
-    return client.connections
-
-
-def _workspaces(client: AirbyteClient) -> Workspaces:
-    return client.workspaces
-
-
-class AirbyteHook(BaseHook):
+class AirbyteHook(AirbyteOperations, BaseHook):
     """
     Blocking calls to the Airbyte of an Airflow connection.
 
@@ -144,19 +106,6 @@ class AirbyteHook(BaseHook):
     def get_conn(self) -> AirbyteClient:
         """Return :attr:`client`; run its coroutines with :func:`~.api.run_blocking`."""
         return self.client
-
-    create_job = blocking(_jobs, Jobs.create)
-    get_job = blocking(_jobs, Jobs.get)
-    list_jobs = blocking(_jobs, Jobs.list)
-    find_running_job = blocking(_jobs, Jobs.find_running)
-    cancel_job = blocking(_jobs, Jobs.cancel)
-    wait_for_job = blocking(_jobs, Jobs.wait)
-    poll_job = blocking(_jobs, Jobs.poll)
-    ensure_succeeded = blocking(_jobs, Jobs.ensure_succeeded)
-    find_connection_of_job = blocking(_jobs, Jobs.find_connection)
-    get_airbyte_connection = blocking(_connections, Connections.get)
-    list_airbyte_connections = blocking(_connections, Connections.list)
-    list_workspaces = blocking(_workspaces, Workspaces.list)
 
     def get_job_url(self, job: Job, connection: AirbyteConnection | None = None) -> str:
         """

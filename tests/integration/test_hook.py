@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteAmbiguousNameError,
     AirbyteConnection,
     AirbyteError,
     AirbyteJobCancelledError,
@@ -20,10 +23,14 @@ from airflow_provider_airbyte_sme.api import (
     Ownership,
     Workspace,
 )
+from airflow_provider_airbyte_sme.api.resources.actors import Destinations, Sources
 from airflow_provider_airbyte_sme.api.resources.connections import Connections
 from airflow_provider_airbyte_sme.api.resources.jobs import Jobs
+from airflow_provider_airbyte_sme.api.resources.regions import Dataplanes
 from airflow_provider_airbyte_sme.api.resources.workspaces import Workspaces
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
+from airflow_provider_airbyte_sme.hooks.operations import AirbyteOperations
+from tests.emulator.contract import CONTRACT_FILE, SKIP_REASON
 from tests.integration.conftest import UNKNOWN_ID, request_count
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -39,11 +46,49 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "get_airbyte_connection": Connections.get,
     "list_airbyte_connections": Connections.list,
     "list_workspaces": Workspaces.list,
+    "get_workspace": Workspaces.get,
+    "delete_workspace": Workspaces.delete,
+    "create_source": Sources.create,
+    "check_destination": Destinations.check,
+    "list_dataplanes": Dataplanes.list,
 }
+
+HELP = pydoc.plain(pydoc.render_doc(AirbyteHook))
 
 every_operation = pytest.mark.parametrize(
     ("name", "operation"), OPERATIONS.items(), ids=list(OPERATIONS)
 )
+
+
+# Operations of the published contract that have no method, and why.
+NOT_FOR_TASKS = {
+    "getDocumentation": "leads a browser to the documentation",
+    "oauthCallback": "for the browser of a consent flow; a self-managed Airbyte does not have it",
+    "getEmbeddedWidget": "for the widget of Airbyte Embedded, which needs another licence",
+    "generateEmbeddedScopedToken": "for the widget of Airbyte Embedded",
+    "listEmbeddedOrganizationsByUser": "for the widget of Airbyte Embedded",
+}
+# Operations whose method has another name than the rule of `method_of` gives.
+RENAMED = {
+    "getHealthCheck": "check_health",
+    "getStreamProperties": "list_streams",
+    "listOrganizationsForUser": "list_organizations",
+    "listUsersWithinAnOrganization": "list_users",
+    "initiateOAuth": "initiate_oauth",
+    "createOrUpdateWorkspaceOAuthCredentials": "replace_workspace_oauth_credentials",
+    "deleteWorkspaceOAuthCredentials": "delete_workspace_oauth_credentials",
+    "createOrUpdateOrganizationOAuthCredentials": "replace_organization_oauth_credentials",
+    "deleteOrganizationOAuthCredentials": "delete_organization_oauth_credentials",
+}
+
+
+def method_of(operation: str) -> str:
+    """Return the name of the hook's method for an operation of the published contract."""
+    name = re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", operation)
+    name = re.sub("^patch_", "update_", name)
+    name = re.sub("^put_", "replace_", name)
+    name = re.sub("_(connections?)$", r"_airbyte_\1", name)
+    return RENAMED.get(operation, name)
 
 
 @pytest.fixture
@@ -99,11 +144,10 @@ class TestSignatures:
 
     @every_operation
     def test_help_shows_name_signature_and_docstring(self, name, operation):
-        text = pydoc.plain(pydoc.render_doc(AirbyteHook))
         summary = inspect.getdoc(operation)
 
         assert summary is not None
-        section = text[text.index(f"\n |  {name}") :].partition("\n |  \n |  ")[0]
+        section = re.split(rf"\n \|  {name}\b", HELP)[1].partition("\n |  \n |  ")[0]
         # Python 3.13 puts each parameter of a long signature on a line of its own.
         for parameter in inspect.signature(operation).parameters.values():
             assert str(parameter) in section
@@ -121,6 +165,38 @@ class TestNames:
     def test_every_documented_name_exists(self, name):
         assert callable(getattr(AirbyteHook, name))
 
+    def test_every_operation_is_documented_and_typed(self):
+        for name, method in vars(AirbyteOperations).items():
+            if name.startswith("_"):
+                continue
+            signature = inspect.signature(method)
+            described = signature.return_annotation is not signature.empty
+            assert method.__doc__, name
+            assert described, name
+            assert "**" not in str(signature), name
+            assert not inspect.iscoroutinefunction(method), name
+
+    def test_no_operation_hides_a_name_of_airflow(self):
+        assert set(vars(AirbyteOperations)).isdisjoint(
+            name for name in dir(BaseHook) if not name.startswith("__")
+        )
+
+    def test_every_operation_of_the_published_api_has_a_method(self):
+        if CONTRACT_FILE is None:
+            pytest.skip(SKIP_REASON)
+        published = re.findall(r"(?m)^ +operationId: (\w+)$", CONTRACT_FILE.read_text())
+        assert len(published) > 90
+
+        missing = {
+            operation: name
+            for operation in published
+            if operation not in NOT_FOR_TASKS
+            and not callable(getattr(AirbyteHook, name := method_of(operation), None))
+        }
+
+        assert missing == {}
+        assert set(published) > NOT_FOR_TASKS.keys()
+
     def test_the_get_connection_of_airflow_is_kept(self, hook):
         assert hook.get_connection("airbyte_sme_default").conn_type == "airbyte_sme"
 
@@ -132,14 +208,12 @@ class TestNames:
 
 class TestConnections:
     def test_one_is_read(self, emulator, hook):
-        assert hook.get_airbyte_connection(emulator.connection_id) == AirbyteConnection(
-            connection_id=emulator.connection_id,
-            name="Sample data to Warehouse",
-            status="active",
-            workspace_id=emulator.workspace_id,
-            source_id=emulator.connections[emulator.connection_id].source_id,
-            destination_id=emulator.connections[emulator.connection_id].destination_id,
-        )
+        connection = hook.get_airbyte_connection(emulator.connection_id)
+
+        assert isinstance(connection, AirbyteConnection)
+        assert str(connection) == f"'Sample data to Warehouse' ({emulator.connection_id})"
+        assert connection.is_active
+        assert [stream.name for stream in connection.streams] == ["users", "products", "purchases"]
 
     def test_one_is_read_by_keyword(self, emulator, hook):
         connection = hook.get_airbyte_connection(connection_id=emulator.connection_id)
@@ -193,7 +267,50 @@ def test_lists_longer_than_a_page_are_read_to_their_end(emulator, hook):
     workspaces = hook.list_workspaces()
 
     assert {workspace.workspace_id for workspace in workspaces} == {emulator.workspace_id, *added}
-    assert request_count(emulator, "GET /workspaces") == 2
+    assert request_count(emulator, "GET /workspaces") == 4
+
+
+class TestResources:
+    def test_a_pipeline_is_built_by_name_and_removed(self, emulator, hook):
+        workspace = hook.create_workspace({"name": "tenant"})
+        source = hook.create_source(
+            {
+                "name": "crm",
+                "workspaceId": workspace.workspace_id,
+                "configuration": {"sourceType": "faker", "count": 10},
+            }
+        )
+        destination = hook.create_destination(
+            {
+                "name": "lake",
+                "workspaceId": workspace.workspace_id,
+                "configuration": {"destinationType": "duckdb", "destination_path": "/tmp/x.db"},
+            }
+        )
+        (users, *_) = hook.list_streams(source.actor_id, destination.actor_id)
+        connection = hook.create_airbyte_connection(
+            {
+                "sourceId": source.actor_id,
+                "destinationId": destination.actor_id,
+                "name": "crm to lake",
+                "configurations": {"streams": [{"name": users.name}]},
+            }
+        )
+
+        assert hook.find_workspace_by_name("tenant") == workspace
+        assert hook.find_source_by_name(workspace.id, "crm") == source
+        assert hook.find_destination_by_name(workspace.id, "lake") == destination
+        assert hook.find_airbyte_connection_by_name(workspace.id, "crm to lake") == connection
+        hook.delete_source(source.actor_id)
+        assert hook.get_airbyte_connection(connection.id).is_deleted
+        assert hook.get_source(source.actor_id).is_deleted
+
+    def test_an_ambiguous_name_is_not_guessed(self, emulator, hook):
+        emulator.add_source("crm")
+        emulator.add_source("crm")
+
+        with pytest.raises(AirbyteAmbiguousNameError, match="2 sources in workspace"):
+            hook.find_source_by_name(emulator.workspace_id, "crm")
 
 
 class TestJobs:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from airflow_provider_airbyte_sme.api.models import AirbyteConnection
-from airflow_provider_airbyte_sme.api.resources.base import Resource
+from airflow_provider_airbyte_sme.api.models import (
+    AirbyteConnection,
+    ConnectionState,
+    StreamProperties,
+    streams_of_catalog,
+)
+from airflow_provider_airbyte_sme.api.resources.base import (
+    CONNECTOR_TIMEOUT,
+    Resource,
+    flag,
+    listed,
+)
 
 
 class Connections(Resource[AirbyteConnection]):
     """``/connections``: docs/airbyte-api.md §4.3."""
 
     path = "connections"
+    kind = "connection"
     model = AirbyteConnection
-    write_timeout = 600.0
+    write_timeout = CONNECTOR_TIMEOUT
 
     async def get(
         self, connection_id: str | int, *, timeout: float | None = None
@@ -43,10 +55,106 @@ class Connections(Resource[AirbyteConnection]):
         :param include_deleted: Whether to include deleted ones, whose status is ``deprecated``.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await self._list_all(
+        return await self._list_unordered(
             {
-                "workspaceIds": ",".join(workspace_ids) or None,
-                "tagIds": ",".join(tag_ids) or None,
-                "includeDeleted": "true" if include_deleted else None,
+                "workspaceIds": listed(workspace_ids),
+                "tagIds": listed(tag_ids),
+                "includeDeleted": flag(include_deleted),
             }
         )
+
+    async def find_by_name(self, workspace_id: str, name: str) -> AirbyteConnection | None:
+        """
+        Return the connection of a workspace with this name; ``None`` if there is none.
+
+        :raises AirbyteAmbiguousNameError: Several have it: their names are not unique.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        connections = await self.list(workspace_ids=[workspace_id])
+        return self._only_named(connections, name, workspace_id=workspace_id)
+
+    async def create(
+        self, payload: Mapping[str, Any], *, secrets: Iterable[str] = ()
+    ) -> AirbyteConnection:
+        """
+        Create a connection, which runs the source's connector unless its streams are cached.
+
+        :param payload: Its fields; without streams, Airbyte may select none
+            (docs/airbyte-api.md §4.3.16).
+        :param secrets: Values in its mappers that no message may contain.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        return await self._write(
+            "POST", payload=payload, timeout=self.write_timeout, secrets=secrets
+        )
+
+    async def update(
+        self, connection_id: str, payload: Mapping[str, Any], *, secrets: Iterable[str] = ()
+    ) -> AirbyteConnection:
+        """
+        Change some fields (PATCH). Streams replace the whole selection.
+
+        What a stream leaves out is reset to the source's default: docs/airbyte-api.md §4.3.18.
+
+        :param payload: The fields to change.
+        :param secrets: Values in its mappers that no message may contain.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        return await self._write(
+            "PATCH", connection_id, payload=payload, timeout=self.write_timeout, secrets=secrets
+        )
+
+    async def get_state(self, connection_id: str) -> ConnectionState:
+        """
+        Read what the next incremental sync starts from.
+
+        :raises AirbyteConfigApiError: The config API, which this needs, is not to be had.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        response = await self._config_request(
+            "state",
+            "get",
+            purpose="The state of a connection",
+            payload={"connectionId": connection_id},
+            replayable=True,
+        )
+        return response.decode(ConnectionState.from_json)
+
+    async def set_state(self, connection_id: str, state: ConnectionState) -> ConnectionState:
+        """
+        Replace what the next incremental sync starts from.
+
+        :return: The state as Airbyte stored it.
+        :raises AirbyteConflictError: A sync is running.
+        :raises AirbyteConfigApiError: The config API, which this needs, is not to be had.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        response = await self._config_request(
+            "state",
+            "create_or_update_safe",
+            purpose="The state of a connection",
+            payload={
+                "connectionId": connection_id,
+                "connectionState": {**state.payload, "connectionId": connection_id},
+            },
+            replayable=True,
+        )
+        return response.decode(ConnectionState.from_json)
+
+    async def get_catalog(self, connection_id: str) -> Sequence[StreamProperties]:
+        """
+        Read the streams that the source offered when its connector last ran, selected or not.
+
+        :return: The streams, without sync modes, which depend on the destination.
+        :raises AirbyteConfigApiError: The config API, which this needs, is not to be had.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        response = await self._config_request(
+            "web_backend",
+            "connections",
+            "get",
+            purpose="The catalog of a connection",
+            payload={"connectionId": connection_id, "withRefreshedCatalog": False},
+            replayable=True,
+        )
+        return response.decode(streams_of_catalog)

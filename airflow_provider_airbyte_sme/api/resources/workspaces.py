@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow_provider_airbyte_sme.api.models import Workspace
-from airflow_provider_airbyte_sme.api.resources.base import Resource
+from airflow_provider_airbyte_sme.api.resources.base import (
+    CASCADE_TIMEOUT,
+    Resource,
+    flag,
+    listed,
+)
 
 
 class Workspaces(Resource[Workspace]):
     """``/workspaces``: docs/airbyte-api.md §5.1."""
 
     path = "workspaces"
+    kind = "workspace"
     model = Workspace
+    delete_timeout = CASCADE_TIMEOUT
 
-    async def list(self) -> list[Workspace]:
+    async def list(
+        self, *, workspace_ids: Sequence[str] = (), include_deleted: bool = False
+    ) -> list[Workspace]:
         """
         Read all workspaces that the caller may see.
 
+        :param workspace_ids: Only these; without any, all of the caller's that are not deleted.
+        :param include_deleted: Whether to include deleted ones among *workspace_ids*.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await self._list_all({})
+        return await self._list_unordered(
+            {"workspaceIds": listed(workspace_ids), "includeDeleted": flag(include_deleted)}
+        )
+
+    async def find_by_name(self, name: str) -> Workspace | None:
+        """
+        Return the workspace with this name; ``None`` if the caller sees none.
+
+        :raises AirbyteAmbiguousNameError: Several have it.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        return self._only_named(await self.list(), name)

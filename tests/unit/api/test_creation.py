@@ -117,6 +117,22 @@ class TestListedJobs:
         assert lost.created == CreatedJob(OURS, ownership)
 
 
+class TestRunningJobs:
+    """Before a ``POST`` that would cancel what is running."""
+
+    def test_the_running_job_is_foreign_and_in_the_way(self, creation):
+        ended = replace(NEWER, status="succeeded")
+
+        created = creation.note_running([ended, CLEAR])
+
+        assert created == CreatedJob(CLEAR, Ownership.FOREIGN, is_in_the_way=True)
+        assert creation.baseline is None
+
+    def test_nothing_is_in_the_way_of_a_lost_post_that_is_still_in_doubt(self, lost):
+        assert lost.note_running([replace(OLDER, status="failed")]) is None
+        assert lost.baseline == BASELINE
+
+
 class TestStop:
     def test_a_creation_that_is_not_stopped_may_go_on(self, creation):
         creation.raise_if_stopped()

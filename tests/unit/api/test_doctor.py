@@ -9,7 +9,6 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteServerError,
     AirbyteTransportError,
     Instance,
-    Workspace,
 )
 from airflow_provider_airbyte_sme.api.doctor import Check, Step, run_checks
 from airflow_provider_airbyte_sme.emulator import Emulator
@@ -43,7 +42,7 @@ def test_a_working_connection_passes_every_step(client, emulator, run):
     )
     assert [check.message for check in report.checks] == ["", "", ""]
     assert report.instance == Instance(version="2.1.0", edition="enterprise")
-    assert report.workspaces == (Workspace(emulator.workspace_id, "Analytics"),)
+    assert [str(each) for each in report.workspaces] == [f"'Analytics' ({emulator.workspace_id})"]
     assert report.warnings == ()
     assert [request.route for request in emulator.requests] == [HEALTH, TOKEN, WORKSPACES, INSTANCE]
 

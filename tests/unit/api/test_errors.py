@@ -16,20 +16,24 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteJobError,
     AirbyteJobFailedError,
     AirbyteJobTimeoutError,
+    AirbyteLicenseError,
     AirbyteNotFoundError,
+    AirbyteNotOfferedError,
     AirbytePermissionError,
     AirbyteRateLimitError,
     AirbyteRequestTimeoutError,
     AirbyteServerError,
     AirbyteTooFewRowsError,
     AirbyteTransportError,
+    AirbyteWriteFailedError,
     HttpRequest,
     HttpResponse,
     Problem,
+    RetryPolicy,
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.errors import api_error, one_line
-from airflow_provider_airbyte_sme.api.retry import is_permanent
+from airflow_provider_airbyte_sme.api.retry import is_ambiguous, is_permanent
 from airflow_provider_airbyte_sme.emulator import Emulator, problems
 from airflow_provider_airbyte_sme.emulator.faults import fault_response
 from tests.unit.api.doubles import Wire, client_for
@@ -100,7 +104,7 @@ PROBLEM = {"type": "error:connection/locked", "title": "state-conflict"}
 MESSAGES = {
     "problem with a message": (
         problem(409, "try-again-later", {"message": "A sync is already running."}),
-        "409: try-again-later, A sync is already running. Look at the connection in Airbyte.",
+        "409: try-again-later, A sync is already running. Look at the current state in Airbyte.",
     ),
     "problem with a value": (
         problem(400, "value-not-found", {"value": "postgrse"}),
@@ -325,7 +329,7 @@ def test_the_errors_of_the_emulator_are_recognised(request_, settings):
         problems.state_conflict(),
         problems.resource_not_found("no"),
         problems.request_timeout(),
-        problems.license_entitlement(),
+        problems.license_entitlement("SOURCE_CONNECTOR"),
         problems.unexpected("no"),
     ],
     ids=repr,
@@ -476,3 +480,64 @@ def test_a_long_reason_is_truncated():
     assert line.endswith("…")
     assert len(line) == 400
     assert one_line("x" * 400) == "x" * 400
+
+
+LICENSE = {
+    "status": 403,
+    "type": "error:license/entitlement",
+    "title": "License Entitlement Error",
+    "detail": "The license for this organization is not entitled to use the requested feature.",
+}
+
+
+def test_a_licence_error_names_what_is_missing():
+    data = {"entitlement": "feature-self-managed-regions"}
+
+    error = api_error(HttpRequest("GET", URL), json_response({**LICENSE, "data": data}, 403))
+
+    assert isinstance(error, AirbyteLicenseError)
+    assert error.summary.endswith(
+        "403: License Entitlement Error, the licence lacks the entitlement "
+        "feature-self-managed-regions"
+    )
+    assert "role" in error.advice
+    assert is_permanent(error)
+
+
+def test_a_licence_error_without_details_has_airbytes_text():
+    error = api_error(HttpRequest("GET", URL), json_response({**LICENSE, "data": None}, 403))
+
+    assert isinstance(error, AirbyteLicenseError)
+    assert "is not entitled to use the requested feature" in str(error)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+def test_a_write_that_airbyte_says_why_it_failed_is_not_called_transient(method):
+    response = problem(500, "unexpected-problem", {"message": "Cannot set key 'client_id'."})
+
+    error = api_error(HttpRequest(method, URL), response)
+
+    assert isinstance(error, AirbyteWriteFailedError)
+    assert "Cannot set key 'client_id'" in str(error)
+    assert "transient" not in str(error)
+    assert is_ambiguous(error)
+    policy = RetryPolicy()
+    assert policy.next_delay(error, replayable=False, attempt=1, elapsed=0, jitter=0) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "data"), [("GET", {"message": "no"}), ("POST", None), ("DELETE", {"message": "no"})]
+)
+def test_any_other_500_is_called_transient(method, data):
+    error = api_error(HttpRequest(method, URL), problem(500, "unexpected-problem", data))
+
+    assert type(error) is AirbyteServerError
+    assert "usually transient" in str(error)
+
+
+def test_what_this_edition_lacks_is_not_called_transient():
+    error = api_error(HttpRequest("POST", URL), HttpResponse(501))
+
+    assert isinstance(error, AirbyteNotOfferedError)
+    assert "transient" not in str(error)
+    assert is_permanent(error)

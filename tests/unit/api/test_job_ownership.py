@@ -7,8 +7,9 @@ point, and responses to our ``POST`` are lost, with and without the job that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,8 +37,19 @@ STATUSES = st.sampled_from(["pending", "queued", "running"])
 FATES = st.sampled_from(
     ["answered", "lost", "late", "never arrived", "not sent", "error 500", "HTML", "429", "401"]
 )
+KINDS = st.sampled_from(["sync", "clear", "refresh"])
 VERSIONS = st.sampled_from(["2.0.0", "2.1.0"])
 REPLACED = {"error 500": json_response({"errorId": "0d9d"}, 500), "HTML": html_page(200)}
+# How a job is started: the end of the URL, the type of the job, and the call.
+STARTS: dict[str, tuple[str, str, Callable[..., Coroutine[Any, Any, CreatedJob]]]] = {
+    "sync": ("/jobs", "sync", lambda jobs, *args, **kwargs: jobs.create(*args, **kwargs)),
+    "clear": (
+        "/clear/stream",
+        "reset_connection",
+        lambda jobs, *args, **kwargs: jobs.clear_streams(*args, [("users", None)], **kwargs),
+    ),
+    "refresh": ("/refresh", "refresh", lambda jobs, *args, **kwargs: jobs.refresh(*args, **kwargs)),
+}
 REJECTED = {
     "429": HttpResponse(429, {"retry-after": "30"}),
     "401": problem(401, "unauthorized"),
@@ -56,11 +68,15 @@ class Adversary(MemoryTransport):
     :ivar listed: The connection's jobs when they were last listed.
     :ivar has_killed: Whether the signal came.
     :ivar doubtful_since: Newest job id before the first request whose outcome is unknown.
+    :param start: How the client starts its job.
     :param kill_at: Number of the request during which a signal interrupts the client; 0: none.
     """
 
-    def __init__(self, emulator: Emulator, draw: Draw, kill_at: int = 0) -> None:
+    def __init__(
+        self, emulator: Emulator, draw: Draw, start: str = "sync", kill_at: int = 0
+    ) -> None:
         super().__init__(emulator)
+        self._url_end, self._config_type, _ = STARTS[start]
         self.ours: list[int] = []
         self.listed: set[int] = set()
         self.doubtful_since: int | None = None
@@ -74,7 +90,7 @@ class Adversary(MemoryTransport):
     async def send(self, request: HttpRequest) -> HttpResponse:
         self._let_people_act()
         self._until_kill -= 1
-        is_post = request.method == "POST" and request.url.endswith("/jobs")
+        is_post = request.method == "POST" and request.url.endswith(self._url_end)
         if not self._until_kill:
             await self._kill(request if is_post else None)
         if is_post:
@@ -85,7 +101,7 @@ class Adversary(MemoryTransport):
                 self._let_people_act()
             response = await super().send(request)
             if "/jobs?" in request.url:
-                self.listed = self.syncs()
+                self.listed = self.jobs_of_our_type()
         self._let_people_act()
         return response
 
@@ -101,7 +117,10 @@ class Adversary(MemoryTransport):
         if fate == "late":
             self._late = request
             raise AirbyteTransportError("Connection reset by peer", request_sent=True)
+        since = max(self.listed, default=0)
         response = await self._execute(request)
+        if response.status >= 500 and self.doubtful_since is None:
+            self.doubtful_since = since  # Airbyte's own answer to a refresh beside a pending job
         if fate == "lost":
             self._let_people_act()
             raise AirbyteTransportError("Connection reset by peer", request_sent=True)
@@ -132,12 +151,13 @@ class Adversary(MemoryTransport):
         self.ours += set(self._airbyte.jobs) - before
         return response
 
-    def syncs(self) -> set[int]:
-        """Return the ids of all syncs of our connection."""
+    def jobs_of_our_type(self) -> set[int]:
+        """Return the ids of all jobs of our connection that ours could be."""
         return {
             job.id
             for job in self._airbyte.jobs.values()
-            if job.connection_id == self._airbyte.connection_id and job.config_type == "sync"
+            if job.connection_id == self._airbyte.connection_id
+            and job.config_type == self._config_type
         }
 
     def _let_people_act(self) -> None:
@@ -163,15 +183,17 @@ class Adversary(MemoryTransport):
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.data(), version=VERSIONS)
-def test_a_job_is_ours_only_if_it_can_be_nobody_elses(data: st.DataObject, version: str) -> None:
+@given(data=st.data(), version=VERSIONS, start=KINDS)
+def test_a_job_is_ours_only_if_it_can_be_nobody_elses(
+    data: st.DataObject, version: str, start: str
+) -> None:
     emulator = Emulator(time="manual", version=version)
-    adversary = Adversary(emulator, data.draw)
+    adversary = Adversary(emulator, data.draw, start)
     client = client_for(emulator, adversary)
     created: CreatedJob | None = None
 
     with suppress(AirbyteError):
-        created = run_blocking(client.jobs.create(emulator.connection_id))
+        created = run_blocking(STARTS[start][2](client.jobs, emulator.connection_id))
 
     assert len(adversary.ours) <= 1, "one call never creates two jobs"
     if created is None:
@@ -185,17 +207,18 @@ def test_a_job_is_ours_only_if_it_can_be_nobody_elses(data: st.DataObject, versi
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.data(), version=VERSIONS, kill_at=st.integers(1, 9))
+@given(data=st.data(), version=VERSIONS, start=KINDS, kill_at=st.integers(1, 9))
 def test_a_killed_task_looks_for_a_job_only_if_it_may_have_created_one(
-    data: st.DataObject, version: str, kill_at: int
+    data: st.DataObject, version: str, start: str, kill_at: int
 ) -> None:
     emulator = Emulator(time="manual", version=version)
-    adversary = Adversary(emulator, data.draw, kill_at)
+    adversary = Adversary(emulator, data.draw, start, kill_at)
     client = client_for(emulator, adversary)
-    creation = JobCreation("sync")
+    creation = JobCreation(start)
 
     with suppress(AirbyteError, Killed):
-        run_blocking(client.jobs.create(emulator.connection_id, creation=creation))
+        call = STARTS[start][2]
+        run_blocking(call(client.jobs, emulator.connection_id, creation=creation))
     if not adversary.has_killed:
         return
 

@@ -8,7 +8,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteTransportError,
     HttpResponse,
 )
-from airflow_provider_airbyte_sme.api.resources.jobs import DETAILS_PATIENCE
+from airflow_provider_airbyte_sme.api.resources.job_starts import DETAILS_PATIENCE
 from tests.unit.api.doubles import client_for, fail_sent, fail_unsent, requests_to, settings_for
 from tests.unit.api.responses import JOB, html_page, json_response
 

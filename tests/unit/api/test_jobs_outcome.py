@@ -10,7 +10,7 @@ from airflow_provider_airbyte_sme.api import (
     Job,
     run_blocking,
 )
-from airflow_provider_airbyte_sme.api.resources.jobs import DETAILS_PATIENCE
+from airflow_provider_airbyte_sme.api.resources.job_starts import DETAILS_PATIENCE
 from tests.unit.api.doubles import AIRBYTE, client_for, requests_to, settings_for
 from tests.unit.api.responses import html_page
 

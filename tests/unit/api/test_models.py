@@ -1,7 +1,6 @@
 """Parsing of Airbyte's objects: only what a decision needs is required."""
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from airflow_provider_airbyte_sme.api import (
     JobStatus,
     JobType,
     Ownership,
+    Schedule,
     Workspace,
 )
 from airflow_provider_airbyte_sme.api.models import label
@@ -337,14 +337,15 @@ def test_a_job_survives_a_round_trip_through_json(job):
 def test_a_connection_is_parsed_and_labelled_with_its_name_and_id():
     connection = AirbyteConnection.from_json({**CONNECTION, "schedule": {"scheduleType": "cron"}})
 
-    assert asdict(connection) == {
-        "connection_id": CONNECTION_ID,
-        "name": "crm to lake",
-        "status": "active",
-        "workspace_id": CONNECTION["workspaceId"],
-        "source_id": CONNECTION["sourceId"],
-        "destination_id": CONNECTION["destinationId"],
-    }
+    assert connection == AirbyteConnection(
+        connection_id=CONNECTION_ID,
+        name="crm to lake",
+        status="active",
+        workspace_id=CONNECTION["workspaceId"],
+        source_id=CONNECTION["sourceId"],
+        destination_id=CONNECTION["destinationId"],
+        schedule=Schedule("cron"),
+    )
     assert str(connection) == f"'crm to lake' ({CONNECTION_ID})"
 
 
@@ -363,7 +364,7 @@ def test_only_the_status_active_is_active(status, is_active):
 
 
 def test_a_workspace_is_parsed():
-    assert Workspace.from_json(WORKSPACE) == Workspace("744c", "Analytics")
+    assert Workspace.from_json(WORKSPACE) == Workspace("744c", "Analytics", data_residency="auto")
 
 
 def test_every_field_of_an_instance_is_optional():

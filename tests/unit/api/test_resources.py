@@ -1,8 +1,12 @@
 """Workspaces and connections: read, list, create, update and delete."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteAmbiguousNameError,
     AirbyteBadRequestError,
     AirbyteNotFoundError,
     AirbytePermissionError,
@@ -10,6 +14,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteTransportError,
     Workspace,
 )
+from airflow_provider_airbyte_sme.api.retry import is_permanent
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.doubles import (
     AIRBYTE,
@@ -19,10 +24,12 @@ from tests.unit.api.doubles import (
     requests_to,
     settings_for,
 )
+from tests.unit.api.responses import json_response
 
 CREATE = "POST /workspaces"
 UPDATE = "PATCH /workspaces/{workspaceId}"
 DELETE = "DELETE /workspaces/{workspaceId}"
+TAG_DELETE = "DELETE /tags/{tagId}"
 UNKNOWN_ID = "18dccc91-0ab1-4f72-9ed7-0b8fc27c5826"
 
 
@@ -42,30 +49,35 @@ def add_connection(emulator):
     return add
 
 
+def tag_fields(emulator, name, workspace_id=None):
+    return {
+        "name": name,
+        "color": "75DCFF",
+        "workspaceId": workspace_id or emulator.workspace_id,
+    }
+
+
 @pytest.fixture
 def tag(client, emulator, run):
     """Tag a connection: returns the id of the new tag."""
 
     def add(connection_id, name):
-        url = client.settings.urls.public_url("tags")
         workspace_id = emulator.connections[connection_id].workspace_id
-        fields = {"name": name, "color": "75DCFF", "workspaceId": workspace_id}
-        response = run(client.session.request("POST", url, payload=fields))
-        new_tag = response.http.json()
-        run(client.connections.update(connection_id, {"tags": [new_tag]}))
-        return new_tag["tagId"]
+        new_tag = run(client.tags.create(tag_fields(emulator, name, workspace_id)))
+        run(client.connections.update(connection_id, {"tags": [new_tag.to_json()]}))
+        return new_tag.tag_id
 
     return add
 
 
-@pytest.mark.parametrize(("more", "pages"), [(0, 1), (99, 2), (100, 2), (250, 3)])
-def test_workspaces_are_read_to_the_last_page(client, emulator, run, more, pages):
+@pytest.mark.parametrize(("more", "requests"), [(0, 1), (98, 1), (99, 4), (100, 4), (250, 6)])
+def test_a_list_of_several_pages_is_read_twice(client, emulator, run, more, requests):
     ids = [emulator.workspace_id, *(emulator.add_workspace() for _ in range(more))]
 
     workspaces = run(client.workspaces.list())
 
     assert sorted(workspace.workspace_id for workspace in workspaces) == sorted(ids)
-    assert len(requests_to(emulator, "GET /workspaces")) == pages
+    assert len(requests_to(emulator, "GET /workspaces")) == requests
 
 
 def test_connections_are_read_to_the_last_page(client, emulator, run):
@@ -77,7 +89,52 @@ def test_connections_are_read_to_the_last_page(client, emulator, run):
     assert [request.query for request in emulator.requests if request.method == "GET"] == [
         {"limit": ["100"], "offset": ["0"]},
         {"limit": ["100"], "offset": ["100"]},
-    ]
+    ] * 2
+
+
+def workspace_row(number):
+    return {"workspaceId": f"id-{number}", "name": f"workspace {number}"}
+
+
+@pytest.mark.parametrize("to", ["first", "last"])
+@pytest.mark.parametrize("kind", ["workspace", "source", "destination", "connection"])
+def test_a_row_that_moves_between_two_pages_is_found_once(client, emulator, run, add, kind, to):
+    for number in range(150):
+        add(kind, f"number {number}")
+    rows = getattr(client, f"{kind}s")
+    ids = [row.id for row in run(rows.list())]
+    # An update moves a row from the second page to the first one, or the other way round.
+    moved = ids[-1] if to == "first" else ids[0]
+    first_page_was_read = iter([lambda: None, lambda: emulator.move_record(moved, to)])
+    emulator.call_next(f"GET /{kind}s", lambda: next(first_page_was_read)(), times=2)
+    emulator.clear_requests()
+
+    found = [row.id for row in run(rows.list())]
+
+    assert sorted(found) == sorted(ids)
+    assert len(emulator.requests) >= 4
+
+
+def test_a_shuffled_list_is_the_same_list(client, emulator, run):
+    ids = {emulator.workspace_id, *(emulator.add_workspace() for _ in range(150))}
+    seeds = iter(range(20))
+    emulator.call_next(
+        "GET /workspaces", lambda: emulator.shuffle_lists(next(seeds)), times=3, after=True
+    )
+
+    assert {workspace.id for workspace in run(client.workspaces.list())} == ids
+
+
+def test_a_list_that_never_settles_has_all_rows_of_the_last_two_passes(client, wire, run, caplog):
+    kept = [workspace_row(number) for number in range(100)]
+    for number in range(200, 205):
+        for page in (kept, [workspace_row(number)]):
+            wire.replace_next_response("GET", json_response({"data": page}))
+
+    found = {workspace.id for workspace in run(client.workspaces.list())}
+
+    assert found == {*(row["workspaceId"] for row in kept), "id-203", "id-204"}
+    assert "The list of workspaces changes faster than it can be read" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["workspaces", "connections"])
@@ -95,9 +152,10 @@ def test_next_links_to_another_host_are_not_followed(run, kind):
 
 
 def test_get_returns_the_workspace(client, emulator, run):
-    assert run(client.workspaces.get(emulator.workspace_id)) == Workspace(
-        workspace_id=emulator.workspace_id, name="Analytics"
-    )
+    workspace = run(client.workspaces.get(emulator.workspace_id))
+
+    assert isinstance(workspace, Workspace)
+    assert (workspace.workspace_id, workspace.name) == (emulator.workspace_id, "Analytics")
 
 
 def test_a_workspace_is_created(client, emulator, run):
@@ -113,7 +171,7 @@ def test_a_workspace_is_created(client, emulator, run):
 def test_a_workspace_is_updated(client, emulator, run):
     workspace = run(client.workspaces.update(emulator.workspace_id, {"name": "Marketing"}))
 
-    assert workspace == Workspace(workspace_id=emulator.workspace_id, name="Marketing")
+    assert (workspace.workspace_id, workspace.name) == (emulator.workspace_id, "Marketing")
     assert (emulator.requests[-1].route, emulator.requests[-1].json) == (
         UPDATE,
         {"name": "Marketing"},
@@ -146,11 +204,37 @@ def test_a_page_instead_of_the_response_to_a_delete_is_no_success(client, emulat
 
 
 def test_a_delete_is_retried_after_a_lost_response(client, emulator, run):
-    emulator.drop_next(DELETE)
+    emulator.drop_next("DELETE /connections/{connectionId}")
 
-    run(client.workspaces.delete(emulator.workspace_id))
+    run(client.connections.delete(emulator.connection_id))
 
-    assert requests_to(emulator, DELETE) == [None, 204]
+    assert requests_to(emulator, "DELETE /connections/{connectionId}") == [None, 204]
+
+
+def test_a_delete_whose_first_attempt_was_lost_may_find_nothing(client, emulator, run, caplog):
+    caplog.set_level("INFO")
+    emulator.drop_next(TAG_DELETE, after=True)
+    tag = run(client.tags.create(tag_fields(emulator, "nightly")))
+
+    run(client.tags.delete(tag.tag_id))
+
+    assert requests_to(emulator, TAG_DELETE) == [None, 404]
+    assert "An earlier attempt deleted it" in caplog.text
+
+
+def test_a_delete_of_what_never_existed_is_an_error(client, emulator, run):
+    with pytest.raises(AirbyteNotFoundError, match=f"TAG {UNKNOWN_ID}"):
+        run(client.tags.delete(UNKNOWN_ID))
+
+    assert requests_to(emulator, TAG_DELETE) == [404]
+
+
+def test_a_403_after_a_lost_delete_is_an_error(client, emulator, run):
+    emulator.drop_next(DELETE, after=True)
+    emulator.fail_next(DELETE, 403)
+
+    with pytest.raises(AirbytePermissionError):
+        run(client.workspaces.delete(emulator.workspace_id))
 
 
 def test_a_create_is_not_replayed_after_a_lost_response(client, emulator, wire, run):
@@ -338,3 +422,69 @@ def test_an_unknown_id_raises_not_found_error_for_an_administrator(run):
 
     with pytest.raises(AirbyteNotFoundError, match=f"STANDARD_WORKSPACE {UNKNOWN_ID}"):
         run(client.workspaces.delete(UNKNOWN_ID))
+
+
+FIND: dict[str, Callable[..., Any]] = {
+    "workspace": lambda client, workspace_id, name: client.workspaces.find_by_name(name),
+    "source": lambda client, *key: client.sources.find_by_name(*key),
+    "destination": lambda client, *key: client.destinations.find_by_name(*key),
+    "connection": lambda client, *key: client.connections.find_by_name(*key),
+}
+
+
+@pytest.fixture
+def add(emulator):
+    """Add a resource of a kind with a name: returns its id."""
+
+    def add(kind, name):
+        if kind == "workspace":
+            return emulator.add_workspace(name)
+        return getattr(emulator, f"add_{kind}")(name)
+
+    return add
+
+
+@pytest.mark.parametrize("kind", FIND)
+def test_a_resource_is_found_by_its_name(client, emulator, run, add, kind):
+    assert run(FIND[kind](client, emulator.workspace_id, "crm")) is None
+    add(kind, "CRM")
+    resource_id = add(kind, "crm")
+
+    found = run(FIND[kind](client, emulator.workspace_id, "crm"))
+
+    assert (found.id, found.name) == (resource_id, "crm")
+
+
+@pytest.mark.parametrize("kind", FIND)
+def test_a_name_of_several_resources_is_an_error(client, emulator, run, add, kind):
+    ids = {add(kind, "crm"), add(kind, "crm")}
+
+    with pytest.raises(AirbyteAmbiguousNameError) as failure:
+        run(FIND[kind](client, emulator.workspace_id, "crm"))
+
+    assert set(failure.value.ids) == ids
+    where = "" if kind == "workspace" else f" in workspace {emulator.workspace_id}"
+    assert str(failure.value) == (
+        f"2 {kind}s{where} are named 'crm': {', '.join(failure.value.ids)}. Rename or delete all "
+        f"but one, or give the id instead of the name."
+    )
+    assert is_permanent(failure.value)
+
+
+def test_a_name_is_looked_for_in_its_workspace_only(client, emulator, run, add_connection):
+    elsewhere, connection_id = add_connection("nightly")
+
+    assert run(client.connections.find_by_name(emulator.workspace_id, "nightly")) is None
+    assert run(client.connections.find_by_name(elsewhere, "nightly")).id == connection_id
+
+
+def test_a_tag_is_found_changed_and_deleted(client, emulator, run):
+    tag = run(client.tags.create(tag_fields(emulator, "nightly")))
+
+    assert run(client.tags.find_by_name(emulator.workspace_id, "nightly")) == tag
+    assert run(client.tags.find_by_name(emulator.workspace_id, "Nightly")) is None
+    changed = run(client.tags.update(tag.tag_id, {"name": "hourly", "color": "FF0000"}))
+    assert (changed.id, changed.name, changed.color) == (tag.id, "hourly", "FF0000")
+    assert run(client.tags.get(tag.tag_id)) == changed
+    run(client.tags.delete(tag.tag_id))
+    assert run(client.tags.list(workspace_ids=[emulator.workspace_id])) == []

@@ -49,7 +49,7 @@ def test_a_list_leaves_out_what_cannot_be_read_with_one_warning(caplog):
 
 
 def test_a_bare_array_leaves_out_what_cannot_be_read(caplog):
-    jobs = response_with(json.dumps([UNREADABLE, JOB]).encode()).decode_array(Job.from_json)
+    jobs = response_with(json.dumps([UNREADABLE, JOB]).encode()).decode_list(Job.from_json)
 
     assert [job.job_id for job in jobs] == [42]
     assert "item 1, jobId 41" in caplog.text
@@ -124,19 +124,29 @@ def test_whatever_a_server_sends_ends_in_the_error_tree(over_sockets, status, he
             over_sockets(settings, scenario)
 
 
-def test_a_body_that_is_not_an_array_is_an_error():
-    with pytest.raises(AirbyteDecodeError, match="but the body is not a list"):
-        response_with(b"{}").decode_array(Job.from_json)
+@pytest.mark.parametrize("body", [[JOB], {"data": [JOB]}], ids=["bare array", "data"])
+def test_a_list_without_pages_is_an_array_or_has_one(body):
+    (job,) = response_with(json.dumps(body).encode()).decode_list(Job.from_json)
+
+    assert job.job_id == 42
+
+
+def test_a_list_without_pages_may_have_a_field_of_its_own():
+    body = json.dumps({"applications": [JOB]}).encode()
+
+    assert len(response_with(body).decode_list(Job.from_json, field="applications")) == 1
+    with pytest.raises(AirbyteDecodeError, match="field 'data' is missing or not a list"):
+        response_with(body).decode_list(Job.from_json)
 
 
 def test_an_item_that_is_left_out_does_not_end_the_pages(client, wire, run):
-    workspaces = [{"workspaceId": str(number), "name": "w"} for number in range(99)]
-    wire.replace_next_response("GET", json_response({"data": [{}, *workspaces]}))
+    jobs = [{**JOB, "jobId": number} for number in range(99)]
+    wire.replace_next_response("GET", json_response({"data": [{}, *jobs]}))
 
-    assert len(run(client.workspaces.list())) == 99
+    assert len(run(client.jobs.list())) == 99
 
     pages = [request.url for request in wire.requests if request.method == "GET"]
     assert [url.partition("?")[2] for url in pages] == [
-        "limit=100&offset=0",
-        "limit=100&offset=100",
+        "limit=100&offset=0&orderBy=createdAt%7CDESC",
+        "limit=100&offset=100&orderBy=createdAt%7CDESC",
     ]

@@ -117,7 +117,7 @@ DECISIONS = {
     "422": (error_for(problem(422, "unprocessable-entity")), Decision(permanent=True)),
     "429": (airbyte_error(429), Decision(True, True, outage=True)),
     "500": (error_for(opaque(500)), Decision(True, ambiguous=True, outage=True)),
-    "501": (airbyte_error(501), Decision(ambiguous=True)),
+    "501": (airbyte_error(501), Decision(permanent=True)),
     "502": (error_for(html_page(502)), Decision(True, ambiguous=True, outage=True)),
     "503": (error_for(html_page(503)), Decision(True, ambiguous=True, outage=True)),
     "504": (error_for(html_page(504)), Decision(True, ambiguous=True, outage=True)),

@@ -34,7 +34,7 @@ def read_streams(client, emulator, run):
 
     def read():
         url = client.settings.urls.public_url("streams", query={"sourceId": emulator.source_id})
-        return run(client.session.request("GET", url)).decode_array(Stream.from_json)
+        return run(client.session.request("GET", url)).decode_list(Stream.from_json)
 
     return read
 
@@ -91,8 +91,8 @@ def test_an_empty_array_is_decoded(read_streams, wire):
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        pytest.param({"data": []}, "the body is not a list", id="object"),
-        pytest.param(None, "the body is not a list", id="null"),
+        pytest.param({"items": []}, "field 'data' is missing or not a list", id="object"),
+        pytest.param(None, "field 'data' is missing or not a list", id="null"),
         pytest.param([{}], "item 1: field 'streamName' is missing", id="invalid item"),
     ],
 )
@@ -113,7 +113,9 @@ def test_an_undocumented_array_raises_decode_error(read_streams, emulator, wire,
 def test_a_page_has_its_items(read_workspaces, emulator):
     page = read_workspaces()
 
-    assert page.items == [Workspace(emulator.workspace_id, "Analytics")]
+    (workspace,) = page.items
+    assert isinstance(workspace, Workspace)
+    assert str(workspace) == f"'Analytics' ({emulator.workspace_id})"
     assert page.sent == 1
 
 

@@ -1,0 +1,31 @@
+"""What an Airbyte reports about itself."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+from airflow_provider_airbyte_sme.api.models.fields import mapping, readable
+
+
+class Instance(NamedTuple):
+    """
+    What an Airbyte reports about itself without a token.
+
+    :param version: Such as ``2.0.0``; ``None`` if it is not reported.
+    :param edition: Such as ``community`` or ``enterprise``; ``None`` if it is not reported.
+    """
+
+    version: str | None = None
+    edition: str | None = None
+
+    @classmethod
+    def from_json(cls, payload: Any) -> Self:
+        """
+        Parse an ``InstanceConfigurationResponse``. Every field may be missing.
+
+        :raises AirbyteDecodeError: It is not a JSON object.
+        """
+        fields = mapping(payload, "an instance configuration")
+        return cls(
+            version=readable(fields, "version", str), edition=readable(fields, "edition", str)
+        )
