@@ -73,6 +73,12 @@ class TrackedJob(NamedTuple):
         }
 
 
+def no_job_result(connection_id: str) -> dict[str, Any]:
+    """Return the result of a task that found no job: the keys of :meth:`TrackedJob.result`."""
+    job = TrackedJob(Job(0, "absent", connection_id), Ownership.FOREIGN, 0.0)
+    return {**job.result(), "job_id": None, "job_type": None, "adopted": False, "job_url": ""}
+
+
 class JobEvent(NamedTuple):
     """
     The end of a wait, as it passes from the triggerer to the worker.
@@ -169,10 +175,13 @@ class Pause(NamedTuple):
 
     :param deadline: When all waiting of the task ends, in seconds since the epoch.
     :param unseen_since: Since when Airbyte says that a job is running, but lists none.
+    :param connection_id: UUID of the Airbyte connection, so that its name is not looked up again;
+        empty after a deferral by an older version.
     """
 
     deadline: float
     unseen_since: float
+    connection_id: str = ""
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values, as Airflow stores them."""
@@ -185,9 +194,14 @@ class Pause(NamedTuple):
 
         :raises ValueError: It is something else.
         """
+        fields = dict(payload or {})
         try:
-            return cls(**{name: float(value) for name, value in dict(payload or {}).items()})
-        except (TypeError, ValueError):
+            return cls(
+                deadline=float(fields["deadline"]),
+                unseen_since=float(fields["unseen_since"]),
+                connection_id=str(fields.get("connection_id", "")),
+            )
+        except (KeyError, TypeError, ValueError):
             raise ValueError(
                 f"the trigger sent an event that this version cannot read: {payload}"
             ) from None

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError, one_line
+from airflow_provider_airbyte_sme.api.resources.job_starts import StreamId
 from airflow_provider_airbyte_sme.literals import parse_literal
 
 T = TypeVar("T")
@@ -73,6 +75,20 @@ def validate_flag(value: object, name: str) -> bool:
     return value
 
 
+def validate_confirmation(value: object, name: str, deleted: str) -> None:
+    """
+    Check that somebody has confirmed that something is deleted.
+
+    :param value: ``True``, or its text, because Jinja renders a value as text.
+    :param deleted: What is deleted.
+    :raises AirbyteConfigError: It is something else.
+    """
+    if value is not True and str(value).strip() not in ("True", "true"):
+        raise AirbyteConfigError(
+            f"{name} is {value!r}, so nothing was deleted: {name}=True deletes {deleted}."
+        )
+
+
 def validate_choice(value: str, name: str, choices: tuple[str, ...]) -> None:
     """
     Reject an invalid value when the DAG is parsed.
@@ -97,19 +113,130 @@ def validate_conn_id(value: object, name: str) -> str:
     return text
 
 
-def validate_uuid(value: object, name: str) -> str:
+def validate_uuid(value: object, name: str, what: str = "connection") -> str:
     """
     Return *value* in the form that Airbyte uses: lower case with hyphens.
 
+    :param what: Whose UUID it is.
     :raises AirbyteConfigError: *value* is not a UUID.
     """
     try:
         return str(UUID(str(value).strip()))
     except ValueError:
         raise AirbyteConfigError(
-            f"{name} must be the UUID of an Airbyte connection, as in the URL of its page, not "
+            f"{name} must be the UUID of an Airbyte {what}, as in the URL of its page, not "
             f"{value!r}."
         ) from None
+
+
+def validate_name(value: object, name: str) -> str:
+    """
+    Return the name of something in Airbyte, unchanged.
+
+    :raises AirbyteConfigError: *value* is empty, as a template without a value is.
+    """
+    if not isinstance(value, str) or is_blank(value):
+        raise AirbyteConfigError(f"{name} must be a name in Airbyte, not {value!r}.")
+    return value
+
+
+def validate_names(value: object, name: str) -> tuple[str, ...]:
+    """
+    Return names, each once.
+
+    :param value: A list of names; or the text of one, or a single name, because Jinja renders a
+        value as text.
+    :raises AirbyteConfigError: *value* is empty, or something else.
+    """
+    elements = _elements(value)
+    if not elements or not all(isinstance(each, str) and each.strip() for each in elements):
+        raise AirbyteConfigError(
+            f"{name} must be a list of names, not {one_line(repr(value))}: leave it out for all."
+        )
+    return tuple(dict.fromkeys(elements))
+
+
+def validate_streams(value: object, name: str) -> tuple[StreamId, ...]:
+    """
+    Return name and namespace of streams, each once.
+
+    :param value: A list of names, or of dicts with ``name`` and ``namespace``; or the text of one,
+        or a single name.
+    :return: The namespace is ``None`` where only the name is given.
+    :raises AirbyteConfigError: *value* is empty, or something else. Empty must not mean all.
+    """
+    try:
+        streams = tuple(dict.fromkeys(_stream_id(each) for each in _elements(value)))
+    except ValueError:
+        streams = ()
+    if not streams:
+        raise AirbyteConfigError(
+            f'{name} must be a list of stream names, or of {{"name": ..., "namespace": ...}}, not '
+            f"{one_line(repr(value))}: leave it out for all streams."
+        )
+    return streams
+
+
+def _stream_id(element: Any) -> StreamId:
+    fields = element if isinstance(element, Mapping) else {"name": element}
+    name, namespace = fields.get("name"), fields.get("namespace")
+    if not isinstance(name, str) or not name.strip() or not isinstance(namespace, str | None):
+        raise ValueError("a stream without a name")
+    if not fields.keys() <= {"name", "namespace"}:
+        raise ValueError("a stream with other fields")
+    return name, namespace or None
+
+
+def _elements(value: Any) -> Sequence[Any]:
+    """Return the elements of a list, or of the text of one; any other value as the only element."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            parsed = parse_literal(value)
+            # A stream or tag may be named like a number.
+            value = value if isinstance(parsed, int | float) else parsed
+    if value is None or value == "":
+        return ()
+    is_list = isinstance(value, Sequence | Set) and not isinstance(value, str | bytes)
+    return tuple(value) if is_list else (value,)
+
+
+def is_blank(value: object) -> bool:
+    """Whether a template was rendered to nothing."""
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def check_one_is_given(**ways: object) -> None:
+    """
+    Check when the DAG is parsed that one of several parameters is given, and no other.
+
+    Of several templates, all but one may be rendered to nothing: :func:`given_one` checks that.
+
+    :param ways: The parameters, which exclude each other. ``None``: not given.
+    :raises AirbyteConfigError: None of them is given, or several are.
+    """
+    given = [name for name, value in ways.items() if value is not None]
+    if not given or (len(given) > 1 and not any(is_template(ways[name]) for name in given)):
+        raise _not_one(given, ways)
+
+
+def given_one(**ways: object) -> str:
+    """
+    Return which of several rendered parameters is given.
+
+    :param ways: As for :func:`check_one_is_given`.
+    :raises AirbyteConfigError: None of them is given, or several are.
+    """
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        given = [name for name in given if not is_blank(ways[name])]
+    if len(given) != 1:
+        raise _not_one(given, ways)
+    return given[0]
+
+
+def _not_one(given: Sequence[str], ways: Mapping[str, object]) -> AirbyteConfigError:
+    found = f"but {' and '.join(given)} are" if given else "but none of them is"
+    return AirbyteConfigError(f"One of {', '.join(ways)} must be given, {found}.")
 
 
 def validate_seconds(value: object, name: str) -> float:
@@ -171,7 +298,7 @@ def validate_job_id(value: object, name: str) -> int:
     if len(job_ids) > 1:
         raise AirbyteConfigError(
             f"{name} contains {len(job_ids)} jobs ({one_line(', '.join(map(str, job_ids)))}), but "
-            f"a sensor waits for one: use one sensor for each, with .expand({name}=...)."
+            f"one task takes one: use one task for each, with .expand({name}=...)."
         )
     return job_ids[0]
 

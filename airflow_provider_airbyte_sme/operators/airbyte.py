@@ -1,650 +1,409 @@
-"""Operators that start Airbyte jobs."""
+"""Operators that sync, clear, refresh, cancel and list Airbyte connections."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
-
-from airflow.providers.common.compat.sdk import (
-    AirflowSkipException,
-    BaseOperator,
-    BaseOperatorLink,
-    TaskDeferred,
-    XCom,
-)
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from airflow_provider_airbyte_sme.api import (
-    AirbyteClient,
-    AirbyteConflictError,
+    AirbyteConfigError,
     AirbyteConnection,
-    AirbyteError,
-    AirbyteJobError,
     AirbyteJobTimeoutError,
-    AirbyteStoppedError,
     CreatedJob,
     Job,
-    JobCreation,
     JobType,
     Ownership,
-    run_blocking,
 )
 from airflow_provider_airbyte_sme.api.errors import one_line
 from airflow_provider_airbyte_sme.api.models import label
-from airflow_provider_airbyte_sme.api.scrubbing import scrub
+from airflow_provider_airbyte_sme.api.resources.job_starts import (
+    CANCEL_PATIENCE,
+    RefreshMode,
+)
 from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, duration_text
-from airflow_provider_airbyte_sme.connection import DEFAULT_CONN_ID
-from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook, blocking_client
+from airflow_provider_airbyte_sme.operators.base import (
+    AirbyteConnectionOperator,
+    AirbyteJobLink,
+    AirbyteWorkspaceOperator,
+    push_job,
+)
+from airflow_provider_airbyte_sme.operators.jobs import (
+    AirbyteDataJobOperator,
+    AirbyteJobOperator,
+    OnRunning,
+)
+from airflow_provider_airbyte_sme.operators.streams import AirbyteStreamsOperator
 from airflow_provider_airbyte_sme.outcome import (
-    JobEvent,
-    OnTooFewRows,
-    Pause,
     TrackedJob,
     cancel_text,
-    check_rows,
     failing_fast,
+    no_job_result,
 )
 from airflow_provider_airbyte_sme.parameters import (
-    DEFAULT_TIMEOUT,
     Seconds,
+    check_one_is_given,
     check_unless_template,
-    resolve_deferrable,
+    given_one,
     validate_choice,
-    validate_conn_id,
-    validate_count,
+    validate_confirmation,
     validate_flag,
+    validate_job_id,
+    validate_name,
+    validate_names,
     validate_seconds,
-    validate_uuid,
 )
-from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, AirbytePauseTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from airflow.providers.common.compat.sdk import Context
 
-    from airflow.providers.common.compat.sdk import Context, TaskInstanceKey
+__all__ = [
+    "AirbyteCancelJobOperator",
+    "AirbyteClearOperator",
+    "AirbyteJobLink",
+    "AirbyteJobOperator",
+    "AirbyteListConnectionsOperator",
+    "AirbyteRefreshOperator",
+    "AirbyteTriggerSyncOperator",
+    "OnRunning",
+]
 
-OnRunning = Literal["wait", "attach", "skip", "fail"]
-
-# XCom keys that are pushed before the wait begins. The link of the task reads the last one.
-JOB_ID_KEY = "job_id"
-CONNECTION_ID_KEY = "connection_id"
-JOB_URL_KEY = "job_url"
-
-# Seconds between two attempts to start a job while an unlisted one is running, and until giving up.
-_MAX_PAUSE = 10.0
-_MAX_UNSEEN = 300.0
-# Seconds before each search of a killed task for its job. A current server creates the job within
-# 60 s (docs/airbyte-api.md §3.2).
-_KILLED_SEARCH_PAUSES = (0.0, *(1.0,) * 60)
-_KILLED_PATIENCE = 60.0
-# Airflow 2.11 ends a deferral at execution_timeout without calling the operator: end before that.
-_EXECUTION_TIMEOUT_SHARE = 0.9
-
-
-class AirbyteJobLink(BaseOperatorLink):
-    """The page of Airbyte's UI that shows the task's job with its logs."""
-
-    name = "Airbyte job"
-
-    @property
-    def xcom_key(self) -> str:
-        """The XCom with the link. It is pushed before the wait begins."""
-        return JOB_URL_KEY
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the link; empty while there is no job."""
-        return XCom.get_value(key=JOB_URL_KEY, ti_key=ti_key) or ""
+# Seconds.
+DEFAULT_CANCEL_TIMEOUT = 600.0
+# Seconds after which a job that is still running is cancelled once more.
+_CANCEL_AGAIN_AFTER = 60.0
+# Airflow's own default of [core] max_map_length.
+_MAX_MAP_LENGTH = 1024
 
 
-class AirbyteJobOperator(BaseOperator):
+class AirbyteTriggerSyncOperator(AirbyteDataJobOperator):
     """
-    Start a job of an Airbyte connection and wait until it has ended.
+    Start a sync of an Airbyte connection and wait until its data has arrived.
 
-    Base class. A subclass sets :attr:`job_type`, and overrides :meth:`start_job` if ``POST /jobs``
-    does not start that type.
-
-    Returns a dict, the same with and without deferral: ``job_id``, ``status``, ``job_type``,
-    ``connection_id``, ``rows_synced``, ``bytes_synced``, ``started_at``, ``ended_at``,
-    ``duration_seconds``, ``adopted`` and ``job_url``. Job id, connection id and link are in XCom
-    before the wait begins.
-
-    :param connection_id: UUID of the Airbyte connection, as in the URL of its page. (templated)
-    :param airbyte_conn_id: Id of the Airflow connection. (templated)
-    :param wait_for_completion: Whether to wait for the end of the job. If not, the task succeeds
-        once the job is created; an :class:`~.sensors.airbyte.AirbyteJobSensor` can wait for it.
-    :param deferrable: Whether to wait in the triggerer instead of on a worker; by default Airflow's
-        ``[operators] default_deferrable``.
-    :param poll_interval: Time between two reads of the job's status: a ``timedelta``, or seconds.
-        (templated)
-    :param timeout: Time to wait in total, for a job that is already running and for our own: a
-        ``timedelta``, or seconds. (templated)
-    :param on_running: What to do when a job of the connection is already running: ``wait`` for it
-        and then start our own, so that the data is at least as new as the task; ``attach`` to it
-        and report its outcome, unless it clears data; ``skip``; ``fail``.
-    :param min_rows: Lowest number of rows to accept from a job that succeeds. (templated)
-    :param on_too_few_rows: What to do when there are fewer: ``fail``, ``skip`` or ``warn``.
-    :param cancel_on_kill: Whether to cancel the job when the task is killed, cleared or marked.
-        For a deferred task this needs Airflow 3.3. A job that the task did not start is never
-        cancelled.
-    :param cancel_on_timeout: Whether to cancel the job when *timeout* is over, likewise.
-    :raises AirbyteConfigError: An argument that is not a template is invalid.
+    Its parameters and result are those of :class:`~.operators.jobs.AirbyteDataJobOperator`. With
+    ``on_running="attach"``, it attaches to every job that writes rows.
     """
 
-    template_fields: Sequence[str] = (
-        "connection_id",
-        "airbyte_conn_id",
-        "poll_interval",
-        "timeout",
-        "min_rows",
-    )
-    operator_extra_links = (AirbyteJobLink(),)
-    ui_color = "#e4e0ff"
+    job_type = JobType.SYNC
 
-    job_type: ClassVar[str]
+    def does_the_same(self, job: Job) -> bool:
+        """Whether *job* writes rows, as a refresh does too."""
+        return job.moves_data
 
-    def __init__(
-        self,
-        *,
-        connection_id: str,
-        airbyte_conn_id: str = DEFAULT_CONN_ID,
-        wait_for_completion: bool = True,
-        deferrable: bool | None = None,
-        poll_interval: Seconds | None = None,
-        timeout: Seconds | None = None,
-        on_running: OnRunning = "wait",
-        min_rows: int | str | None = None,
-        on_too_few_rows: OnTooFewRows = "fail",
-        cancel_on_kill: bool = True,
-        cancel_on_timeout: bool = True,
-        **kwargs: Any,
-    ) -> None:
+
+class AirbyteClearOperator(AirbyteStreamsOperator):
+    """
+    Delete what an Airbyte connection has written to its destination, and the state of its syncs.
+
+    The next sync starts from the beginning. Airbyte itself would silently cancel a job that is
+    running: this operator looks for one first, and applies *on_running* to it. What starts in the
+    moment between is cancelled. With ``on_running="attach"``, it attaches to every other clear,
+    whatever its streams.
+
+    Its other parameters and its result are those of
+    :class:`~.operators.streams.AirbyteStreamsOperator`. Clearing single streams needs Airbyte's
+    config API, and any clear needs the role of an editor.
+
+    :param confirm: Must be true, or nothing is deleted. (templated)
+    :raises AirbyteConfigError: *confirm* is not true, or an argument is invalid.
+    """
+
+    job_type = JobType.CLEAR
+    template_fields: Sequence[str] = (*AirbyteStreamsOperator.template_fields, "confirm")
+
+    def __init__(self, *, confirm: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        validate_choice(on_running, "on_running", get_args(OnRunning))
-        validate_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
-        self.connection_id = connection_id
-        self.airbyte_conn_id = check_unless_template(
-            validate_conn_id, airbyte_conn_id, "airbyte_conn_id"
-        )
-        self.wait_for_completion = validate_flag(wait_for_completion, "wait_for_completion")
-        self.deferrable = resolve_deferrable(deferrable)
-        self.poll_interval = check_unless_template(
-            validate_seconds,
-            DEFAULT_POLL_INTERVAL if poll_interval is None else poll_interval,
-            "poll_interval",
-        )
-        self.timeout = check_unless_template(
-            validate_seconds, DEFAULT_TIMEOUT if timeout is None else timeout, "timeout"
-        )
-        self.on_running = on_running
-        self.min_rows = check_unless_template(
-            validate_count, 0 if min_rows is None else min_rows, "min_rows"
-        )
-        self.on_too_few_rows = on_too_few_rows
-        self.cancel_on_kill = validate_flag(cancel_on_kill, "cancel_on_kill")
-        self.cancel_on_timeout = validate_flag(cancel_on_timeout, "cancel_on_timeout")
-        self._creation = JobCreation(self.job_type)
-        self._connection_name = ""
-        self._tracked: TrackedJob | None = None
-        self._deadline = 0.0
-        self._is_cancelling = False
+        self.confirm = confirm
+        check_unless_template(self._check_confirmation, confirm, "confirm")
+
+    def _check_confirmation(self, confirm: object, name: str) -> None:
+        streams = "all streams" if self._takes_all else f"streams {one_line(str(self.streams))}"
+        connection = self.connection_name or self.connection_id
+        deleted = f"the data and the state of {streams} of connection {connection!r}"
+        validate_confirmation(confirm, name, deleted)
 
     def _validate_parameters(self) -> None:
-        """
-        Check and normalise the rendered arguments, first thing in each process of the task.
+        super()._validate_parameters()
+        self._check_confirmation(self.confirm, "confirm")
 
-        Airflow renders the templates again whenever it resumes the task.
-
-        :raises AirbyteConfigError: One is invalid.
-        """
-        self.connection_id = validate_uuid(self.connection_id, "connection_id")
-        self.airbyte_conn_id = validate_conn_id(self.airbyte_conn_id, "airbyte_conn_id")
-        self.poll_interval = validate_seconds(self.poll_interval, "poll_interval")
-        self.timeout = validate_seconds(self.timeout, "timeout")
-        self.min_rows = validate_count(self.min_rows, "min_rows")
-
-    @cached_property
-    def hook(self) -> AirbyteHook:
-        """The hook of this task. Constructing it does no I/O."""
-        return AirbyteHook(self.airbyte_conn_id)
-
-    def start_job(self) -> CreatedJob:
-        """
-        Start the job that this operator is for.
-
-        :raises AirbyteConflictError: A job of the connection is already running.
-        """
-        return self.hook.create_job(
-            self.connection_id,
-            self.job_type,
+    def start_job(self, connection: AirbyteConnection) -> CreatedJob:
+        """Start the clear, unless a job is running."""
+        if self._takes_all:
+            return super().start_job(connection)
+        return self.hook.clear_streams(
+            connection.connection_id,
+            self._selected(connection),
             creation=self._creation,
             timeout=self._seconds_left(),
         )
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Start the job and wait for it."""
-        with self._process_of_the_task():
-            return self._run(context, time.time() + self._wait_limit())
 
-    def execute_after_running(
-        self, context: Context, event: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Resume when the job that was already running has ended, successfully or not."""
-        with self._process_of_the_task():
-            ended = self._ended_job(event)
-            return self._run(context, ended.deadline, after=ended)
+class AirbyteRefreshOperator(AirbyteStreamsOperator, AirbyteDataJobOperator):
+    """
+    Read the streams of an Airbyte connection again from the beginning.
 
-    def execute_after_pause(
-        self, context: Context, event: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Resume when it is time to try again to start the job."""
-        with self._process_of_the_task():
-            pause = Pause.from_payload(event)
-            return self._run(context, pause.deadline, unseen_since=pause.unseen_since)
+    Its other parameters and its result are those of
+    :class:`~.operators.streams.AirbyteStreamsOperator` and
+    :class:`~.operators.jobs.AirbyteDataJobOperator`. It needs Airbyte's config API, and a
+    destination that supports refreshes. Airbyte starts no refresh while a job is running, but
+    would turn the next sync into one: this operator looks for a job first, and applies *on_running*
+    to it. With ``attach``, it attaches to every other refresh, whatever its streams.
 
-    def execute_complete(
-        self, context: Context, event: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Resume when the job that the task waits for has ended."""
-        with self._process_of_the_task():
-            ended = self._ended_job(event)
-            return self._finish(ended) or self._run(context, ended.deadline, after=ended)
+    :param mode: ``merge`` keeps the rows of before; ``truncate`` removes them once the new ones
+        have arrived. (templated)
+    :raises AirbyteConfigError: An argument that is not a template is invalid.
+    """
 
-    def on_kill(self) -> None:
-        """
-        Start nothing any more, and cancel the task's own job.
+    job_type = JobType.REFRESH
+    template_fields: Sequence[str] = (*AirbyteDataJobOperator.template_fields, "streams", "mode")
 
-        Airflow calls this when it kills the task or when ``execution_timeout`` is over. After a
-        SIGTERM, Airflow 3 ends the process within 5 s, so the log says first what to do by hand.
-        """
-        self._creation.stop()
-        job = self._own_job_text()
-        # A second signal must not cancel again what the first one is cancelling.
-        if not job or self._is_cancelling:
-            return
-        if not self.cancel_on_kill:
-            self.log.info("Killed: %s is not cancelled, since cancel_on_kill is off.", job)
-            return
-        self.log.warning(
-            "Killed: cancelling %s. If no line below says what became of it, cancel it by hand. %s",
-            job,
-            self._own_job_url(),
+    def __init__(self, *, mode: RefreshMode | str = "merge", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mode = mode
+        check_unless_template(_check_mode, mode, "mode")
+
+    def _validate_parameters(self) -> None:
+        super()._validate_parameters()
+        _check_mode(self.mode, "mode")
+
+    def start_job(self, connection: AirbyteConnection) -> CreatedJob:
+        """Start the refresh, unless a job is running."""
+        return self.hook.refresh_connection(
+            connection.connection_id,
+            cast("RefreshMode", self.mode),
+            self._selected(connection),
+            creation=self._creation,
+            timeout=self._seconds_left(),
         )
-        self._is_cancelling = True
-        try:
-            self.log.info(self._cancel_own_job())
-        # Whatever it is: Airflow would not finish its own work.
-        except Exception as error:
-            text = one_line(scrub(str(error)))
-            if not isinstance(error, AirbyteError):
-                text = f"{type(error).__name__}: {text}"
-            self.log.warning("Could not cancel %s, cancel it by hand: %s", job, text)
-        finally:
-            self._is_cancelling = False
 
-    def _own_job_text(self) -> str:
-        """Return the task's own job for messages; empty if it has none."""
-        created = self._creation.created
-        if created is not None and created.ownership.is_ours:
-            job = f"job {created.job_id}"
-        elif self._creation.baseline is not None:
-            job = "the new job"
-        else:
-            return ""
-        return f"{job} of connection {label(self.connection_id, self._connection_name)}"
 
-    def _own_job_url(self) -> str:
-        """Return the page of the task's own job; empty if it is not known yet."""
-        created, tracked = self._creation.created, self._tracked
-        if created is None or tracked is None or tracked.job.job_id != created.job_id:
-            return ""
-        return tracked.job_url
+def _check_mode(mode: str, name: str) -> None:
+    validate_choice(mode, name, get_args(RefreshMode))
 
-    def _cancel_own_job(self) -> str:
-        """Cancel the job that this task started, and return what became of it."""
-        # A separate client: the thread that this interrupts may hold a lock of the hook's client.
-        client = blocking_client(self.hook.settings, token=self.hook.client.session.token)
 
-        async def cancel() -> str:
-            async with client:
-                return await self._find_and_cancel(client)
+class AirbyteCancelJobOperator(AirbyteConnectionOperator):
+    """
+    Cancel a job, or whatever job is running on a connection, and wait until it has ended.
 
-        return run_blocking(cancel())
+    A job that has ended before is left as it is, and so is every other job of its connection: the
+    task succeeds and says so. Airbyte cancels what is running on the connection of the job, so the
+    job is read just before each request.
 
-    async def _find_and_cancel(self, client: AirbyteClient) -> str:
-        created = self._creation.created or await client.jobs.find_created(
-            self.connection_id,
-            self._creation,
-            pauses=_KILLED_SEARCH_PAUSES,
-            failure_budget=_KILLED_PATIENCE,
-        )
-        if created is None:
-            return "No job was created."
-        job = created.job
-        if not created.ownership.is_ours:
-            return (
-                f"{job.describe(self._connection_name)} may be the job of another task, so it "
-                f"is not cancelled: cancel it by hand if it is this task's."
-            )
-        job = await client.jobs.cancel(job.job_id, patience=_KILLED_PATIENCE)
-        return f"{job.describe(self._connection_name)}: {cancel_text(job)}"
+    Returns the dict of :class:`AirbyteJobOperator` for the job as it has ended. If nothing is
+    running on the connection, the same keys with ``job_id`` ``None`` and ``status`` ``absent``.
 
-    @contextmanager
-    def _process_of_the_task(self) -> Iterator[None]:
-        """
-        Do what each process of the task has to do, also one that resumes it.
+    :param airbyte_job_id: Job number, or the result of a task with a ``job_id``, or the text of
+        either. (templated)
+    :param connection_id: UUID of the connection whose running job is cancelled, instead, whoever
+        has started it. (templated)
+    :param connection_name: Its name, instead, with *workspace* or *workspace_id*. (templated)
+    :param poll_interval: Time between two reads of the job's status: a ``timedelta``, or seconds.
+        (templated)
+    :param timeout: Time to wait until the job has ended, by default 10 minutes: a ``timedelta``, or
+        seconds. (templated)
+    :raises AirbyteConfigError: An argument that is not a template is invalid.
+    """
 
-        The parameters are checked before the first request. A task that was killed ends as such:
-        it neither succeeds nor defers after that.
-        """
-        try:
-            with failing_fast():
-                self._validate_parameters()
-                yield
-        except AirbyteStoppedError:
-            raise
-        except (Exception, TaskDeferred) as outcome:
-            self._raise_if_killed(outcome)
-            self._warn_of_unknown_job()
-            raise
-        self._raise_if_killed()
+    template_fields: Sequence[str] = (
+        *AirbyteConnectionOperator.template_fields,
+        "airbyte_job_id",
+        "poll_interval",
+        "timeout",
+    )
+    operator_extra_links = (AirbyteJobLink(),)
 
-    def _warn_of_unknown_job(self) -> None:
-        """Say that a start was given up while nobody knows whether it created a job."""
-        if self._creation.baseline is not None:
-            self.log.warning(
-                "A job of connection %s may have been created, since the request for it got no "
-                "usable response: if it runs in Airbyte and is not wanted, cancel it by hand. A "
-                "retry of this task waits for it.",
-                label(self.connection_id, self._connection_name),
-            )
-
-    def _raise_if_killed(self, outcome: BaseException | None = None) -> None:
-        if self._creation.is_stopped:
-            raise AirbyteStoppedError("The task was killed.") from outcome
-
-    def _run(
+    def __init__(
         self,
-        context: Context,
-        deadline: float,
         *,
-        after: TrackedJob | None = None,
-        unseen_since: float | None = None,
+        airbyte_job_id: int | str | Mapping[str, Any] | Sequence[Any] | None = None,
+        poll_interval: Seconds = DEFAULT_POLL_INTERVAL,
+        timeout: Seconds = DEFAULT_CANCEL_TIMEOUT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.airbyte_job_id = airbyte_job_id
+        self._check_ways()
+        self.poll_interval = check_unless_template(validate_seconds, poll_interval, "poll_interval")
+        self.timeout = check_unless_template(validate_seconds, timeout, "timeout")
+
+    @property
+    def _ways(self) -> Mapping[str, object]:
+        return {"airbyte_job_id": self.airbyte_job_id, **super()._ways}
+
+    def _validate_parameters(self) -> None:
+        super()._validate_parameters()
+        self.poll_interval = validate_seconds(self.poll_interval, "poll_interval")
+        self.timeout = validate_seconds(self.timeout, "timeout")
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Cancel the job and wait for its end."""
+        with failing_fast():
+            self._validate_parameters()
+            if given_one(**self._ways) == "airbyte_job_id":
+                job = self.hook.get_job(validate_job_id(self.airbyte_job_id, "airbyte_job_id"))
+                return self._end(context, job, self.hook.find_connection_of_job(job))
+            connection = self._find_connection()
+            running = self.hook.find_running_job(connection.connection_id)
+            if running is None:
+                self.log.info("No job of connection %s is running: nothing to cancel.", connection)
+                return no_job_result(connection.connection_id)
+            return self._end(context, running, connection)
+
+    def _end(
+        self, context: Context, job: Job, connection: AirbyteConnection | None
     ) -> dict[str, Any]:
         """
-        Start the job, or resume before its start, and wait for it.
+        Return the result for *job*, which is cancelled unless it has ended.
 
-        :param after: The job that the task has waited for so far, if any.
-        :param unseen_since: Since when Airbyte says that a job is running, but lists none.
+        :param connection: Its connection; ``None`` if that is unreadable.
         """
-        self._deadline = deadline
-        connection = self.hook.get_airbyte_connection(
-            self.connection_id, timeout=self._seconds_left()
-        )
-        self._connection_name = connection.name
-        while True:
-            tracked = self._obtain_job(context, connection, after, unseen_since)
-            self._push_xcoms(context, tracked)
-            if not self.wait_for_completion:
-                return tracked.result()
-            if self.deferrable and not tracked.job.is_terminal:
-                self._defer(tracked, "execute_complete")
-            tracked = self._wait_or_cancel(tracked, partial(self._wait, tracked))
-            if result := self._finish(tracked):
-                return result
-            after = tracked
-
-    def _obtain_job(
-        self,
-        context: Context,
-        connection: AirbyteConnection,
-        after: TrackedJob | None,
-        unseen_since: float | None,
-    ) -> TrackedJob:
-        """Start our job, or return the one to wait for instead."""
-        while True:
-            self._creation.raise_if_stopped()
-            self._raise_if_time_is_over(after, unseen_since)
-            try:
-                created = self.start_job()
-            except AirbyteConflictError as conflict:
-                if not conflict.sync_is_running:
-                    raise
-                running = self.hook.find_running_job(
-                    self.connection_id, timeout=self._seconds_left()
-                )
-                if running is None:
-                    unseen_since = unseen_since or time.time()
-                    self._pause(Pause(self._deadline, unseen_since), conflict)
-                    continue
-            else:
-                self._cancel_if_killed(created)
-                if not created.is_in_the_way:
-                    return self._track(created.job, created.ownership, connection)
-                running = created.job
-            unseen_since = None
-            after = self._track(running, Ownership.FOREIGN, connection)
-            if self._waits_for_it_instead(context, after):
-                return after
-
-    def _cancel_if_killed(self, created: CreatedJob) -> None:
-        """Cancel a job that was created although the task had been killed meanwhile."""
-        # A subclass may start its job without the creation.
-        self._creation.note_created(created)
-        if self._creation.is_stopped:
-            self.on_kill()
-            self._raise_if_killed()
-
-    def _raise_if_time_is_over(self, after: TrackedJob | None, unseen_since: float | None) -> None:
-        """Start no job after the deadline. The first attempt is made however late it is."""
-        if self._seconds_left():
-            return
-        over = f"The time of the task {self._limit_text()} is over"
-        if after is not None:
-            raise AirbyteJobTimeoutError(
-                f"{over}. It has waited for {after}, so it starts no job. {after.job_url}".rstrip(),
-                job=after.job,
-            )
-        if unseen_since is not None:
-            connection = label(self.connection_id, self._connection_name)
-            raise AirbyteError(
-                f"{over}, so it starts no job: Airbyte says that one of connection {connection} is "
-                f"running, but {_unlisted_text(unseen_since)}."
-            )
-
-    def _waits_for_it_instead(self, context: Context, running: TrackedJob) -> bool:
-        """
-        Apply `on_running` to a job that is already running.
-
-        :return: Whether to wait for it instead of starting our own; false once it has ended.
-        """
-        already = f"{running} is already {running.job.status}"
-        if self._is_of_an_earlier_try(context, running.job):
-            self.log.info(
-                "%s, and an earlier try of this task may have started it: waiting for it instead "
-                "of starting another. %s",
-                already,
-                running.job_url,
-            )
-            return True
-        if self.on_running == "skip":
-            raise AirflowSkipException(f"{already}, and on_running is 'skip'. {running.job_url}")
-        if self.on_running == "fail":
-            raise AirbyteJobError(
-                f"{already}, and on_running is 'fail': wait until it has ended, or set on_running "
-                f"to 'wait' or 'attach'. {running.job_url}",
-                job=running.job,
-            )
-        if self.on_running == "attach" and running.job.moves_data:
-            self.log.info(
-                "%s: waiting for it instead of starting one. %s", already, running.job_url
-            )
-            return True
-        self.log.info("%s: waiting for it, then starting our own. %s", already, running.job_url)
-        if self.deferrable:
-            self._defer(running, "execute_after_running")
-        self._wait_or_cancel(running, partial(self._wait, running))
-        return False
-
-    def _is_of_an_earlier_try(self, context: Context, job: Job) -> bool:
-        """
-        Whether an earlier try of this task may have started *job*.
-
-        Airflow does not tell a try what the earlier one started. A job of our type that was created
-        after the DAG run began has data that is new enough in any case.
-        """
-        began = context["dag_run"].start_date
-        return (
-            context["ti"].try_number > 1
-            and job.is_of_type(self.job_type)
-            and began is not None
-            and job.started_at is not None
-            and job.started_at >= began
-        )
-
-    def _push_xcoms(self, context: Context, tracked: TrackedJob) -> None:
-        job, verb = tracked.job, "Started" if tracked.is_ours else "Waiting for"
-        connection = label(job.connection_id, tracked.connection_name)
+        name, url = "", ""
+        if connection is not None:
+            name, url = connection.name, self.hook.get_job_url(job, connection)
+        tracked = TrackedJob(job, Ownership.FOREIGN, time.time() + self.timeout, url, name)
+        push_job(context, tracked)
+        if job.is_terminal:
+            self.log.info("%s had ended before: %s. Nothing is cancelled.", tracked, job.status)
+            return tracked.result()
         self.log.info(
-            "%s %s job %s of connection %s: %s",
-            verb,
+            "Cancelling %s job %s of connection %s, whoever started it: it is %s, and was created "
+            "at %s. %s",
             job.job_type,
             job.job_id,
-            connection,
-            tracked.job_url,
+            label(job.connection_id, name),
+            job.status,
+            job.started_at,
+            url,
         )
-        task_instance = context["ti"]
-        task_instance.xcom_push(key=JOB_ID_KEY, value=job.job_id)
-        task_instance.xcom_push(key=CONNECTION_ID_KEY, value=job.connection_id)
-        task_instance.xcom_push(key=JOB_URL_KEY, value=tracked.job_url)
+        ended = tracked.with_job(self._cancel(tracked))
+        self.log.info("%s: %s", ended, cancel_text(ended.job))
+        return ended.result()
 
-    def _wait(self, tracked: TrackedJob) -> TrackedJob:
-        ended = self.hook.wait_for_job(
-            tracked.job.job_id,
-            poll_interval=self.poll_interval,
-            timeout=self._seconds_left(),
-            connection_name=tracked.connection_name,
-            last_read=tracked.job,
-        )
-        return tracked.with_job(ended)
-
-    def _defer(self, tracked: TrackedJob, method_name: str) -> NoReturn:
-        self.defer(
-            trigger=AirbyteJobTrigger.for_job(
-                tracked,
-                airbyte_conn_id=self.airbyte_conn_id,
-                poll_interval=self.poll_interval,
-                cancel_on_kill=self.cancel_on_kill,
-            ),
-            method_name=method_name,
-        )
-
-    def _ended_job(self, event: Mapping[str, Any] | None) -> TrackedJob:
-        """Return the job of *event*. After a timeout, cancel it if it is ours."""
-        job_event = JobEvent.from_payload(event)
-        return self._wait_or_cancel(job_event.last_read_job(), job_event.ended_job)
-
-    def _wait_or_cancel(self, tracked: TrackedJob, wait: Callable[[], TrackedJob]) -> TrackedJob:
-        """Return the result of *wait*. At its timeout, cancel the job if it is ours."""
-        try:
-            return wait()
-        except AirbyteJobTimeoutError as timeout:
-            job, fate = timeout.job, "It is left running."
-            if self.cancel_on_timeout and tracked.is_ours:
-                try:
-                    job = self._cancel_at_timeout(tracked)
-                except AirbyteError as error:
-                    fate = f"It was not cancelled, cancel it by hand: {error}"
-                else:
-                    if job.is_terminal and not job.is_cancelled:
-                        # It ended in the last moment: its result says more than the timeout.
-                        return tracked.with_job(job)
-                    fate = cancel_text(job)
-            raise AirbyteJobTimeoutError(
-                f"{timeout} {self._limit_text()} {fate} {tracked.job_url}".rstrip(), job=job
-            ) from None
-
-    def _cancel_at_timeout(self, tracked: TrackedJob) -> Job:
-        # First: a kill that follows must not read the settings in its signal handler.
-        self.hook.get_conn()
-        # A process that resumes the task has not started the job, but a kill must cancel it.
-        self._tracked = tracked
-        self._creation.note_created(CreatedJob(tracked.job, tracked.ownership))
-        return self.hook.cancel_job(tracked.job.job_id)
-
-    def _finish(self, tracked: TrackedJob) -> dict[str, Any] | None:
-        """Return the result; ``None`` if a foreign job was cancelled, so that ours must start."""
-        if not tracked.is_ours and tracked.job.is_cancelled:
-            # By a person, or by the trigger of this task's previous try after a clear.
-            self.log.warning(
-                "%s, which this task did not start, was cancelled: starting our own.", tracked
-            )
-            return None
-        self.hook.ensure_succeeded(tracked.job)
-        check_rows(tracked, self.min_rows, self.on_too_few_rows)
-        self.log.info("%s succeeded with %s rows.", tracked, tracked.job.rows_synced)
-        return tracked.result()
-
-    def _pause(self, pause: Pause, conflict: AirbyteConflictError) -> None:
+    def _cancel(self, tracked: TrackedJob) -> Job:
         """
-        Wait until it is time to try again: a job is running, but is not in the list.
+        Cancel a job, again if that has no effect, until it has ended.
 
-        It has just ended, or this server does not list its type. If the list stays empty, nothing
-        will change (docs/airbyte-api.md §3.2).
-
-        :raises AirbyteConflictError: The list has been empty for minutes.
+        :raises AirbyteJobTimeoutError: It is still running when the time is over.
         """
-        now, seconds = time.time(), min(self.poll_interval, _MAX_PAUSE)
-        # No job is started after the deadline.
-        if now + seconds >= pause.deadline or now >= pause.unseen_since + _MAX_UNSEEN:
-            raise conflict.as_error(
-                AirbyteConflictError,
-                f"{conflict.problem.text}, but {_unlisted_text(pause.unseen_since)}",
-            )
-        self.log.info("A job is already running, but is not in the list. Retrying: %s", conflict)
-        if self.deferrable:
-            self.defer(
-                trigger=AirbytePauseTrigger.for_pause(pause, seconds=seconds),
-                method_name="execute_after_pause",
-            )
-        time.sleep(seconds)
-
-    def _track(self, job: Job, ownership: Ownership, connection: AirbyteConnection) -> TrackedJob:
-        url = self.hook.get_job_url(job, connection)
-        self._tracked = TrackedJob(job, ownership, self._deadline, url, connection.name)
-        return self._tracked
-
-    def _wait_limit(self) -> float:
-        """Return the seconds from now to the deadline of all waiting."""
-        if self.deferrable and self.execution_timeout:
-            limit = self.execution_timeout.total_seconds() * _EXECUTION_TIMEOUT_SHARE
-            return min(self.timeout, limit)
-        return self.timeout
-
-    def _limit_text(self) -> str:
-        """Return the time limit of the task for messages."""
-        limit = self._wait_limit()
-        reason = "" if limit == self.timeout else ", to end before execution_timeout"
-        return f"(timeout: {duration_text(limit)}{reason})"
-
-    def _seconds_left(self) -> float:
-        return max(0.0, self._deadline - time.time())
+        job_id = tracked.job.job_id
+        while True:
+            left = max(0.0, tracked.deadline - time.time())
+            job = self.hook.cancel_job(job_id, patience=min(left, CANCEL_PATIENCE))
+            if job.is_terminal:
+                return job
+            try:
+                return self.hook.wait_for_job(
+                    job_id,
+                    poll_interval=self.poll_interval,
+                    timeout=min(left, _CANCEL_AGAIN_AFTER),
+                    connection_name=tracked.connection_name,
+                    last_read=job,
+                )
+            except AirbyteJobTimeoutError as timeout:
+                if time.time() >= tracked.deadline:
+                    raise AirbyteJobTimeoutError(
+                        f"{tracked}: {cancel_text(timeout.job)} (timeout: "
+                        f"{duration_text(self.timeout)}) {tracked.job_url}".rstrip(),
+                        job=timeout.job,
+                    ) from None
+                self.log.warning("%s Cancelling it once more.", timeout)
 
 
-def _unlisted_text(since: float) -> str:
-    return (
-        f"Airbyte has listed no running job for {duration_text(time.time() - since)}. If nothing "
-        f"is running in Airbyte, the connection's workflow is broken: disable and enable the "
-        f"connection there"
+class AirbyteListConnectionsOperator(AirbyteWorkspaceOperator):
+    """
+    List connections of a workspace, for ``.expand(connection_id=…)`` of another operator.
+
+    Returns the sorted UUIDs of the connections that meet every condition. A deleted one never
+    does.
+
+    :param tags: Names of tags, of which a connection must have at least one; by default any
+        connection. (templated)
+    :param name_pattern: What its name must match, with the wildcards of :mod:`fnmatch`: ``*`` for
+        any text, ``?`` for one character, ``[abc]`` for one of these. The case matters. (templated)
+    :param active_only: Whether inactive and locked connections are left out: Airbyte refuses to
+        sync them.
+    :raises AirbyteConfigError: An argument that is not a template is invalid.
+    """
+
+    template_fields: Sequence[str] = (
+        *AirbyteWorkspaceOperator.template_fields,
+        "tags",
+        "name_pattern",
     )
 
+    def __init__(
+        self,
+        *,
+        tags: str | Sequence[str] | None = None,
+        name_pattern: str | None = None,
+        active_only: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_one_is_given(**self._workspace_ways)
+        self.tags = tags
+        self.name_pattern = name_pattern
+        self.active_only = validate_flag(active_only, "active_only")
+        if tags is not None:
+            check_unless_template(validate_names, tags, "tags")
+        if name_pattern is not None:
+            check_unless_template(validate_name, name_pattern, "name_pattern")
+        self._takes_any_tag, self._takes_any_name = tags is None, name_pattern is None
 
-class AirbyteTriggerSyncOperator(AirbyteJobOperator):
-    """
-    Start a sync of an Airbyte connection and wait until its data has arrived.
+    def _validate_parameters(self) -> None:
+        super()._validate_parameters()
+        self._validate_workspace()
+        if not self._takes_any_tag:
+            self.tags = validate_names(self.tags, "tags")
+        if not self._takes_any_name:
+            self.name_pattern = validate_name(self.name_pattern, "name_pattern")
 
-    Its parameters and result are those of :class:`AirbyteJobOperator`.
-    """
+    def execute(self, context: Context) -> list[str]:
+        """List them."""
+        with failing_fast():
+            self._validate_parameters()
+            workspace_id = self._find_workspace_id()
+            connections = self.hook.list_airbyte_connections(
+                workspace_ids=[workspace_id], tag_ids=self._find_tag_ids(workspace_id)
+            )
+        found = [connection for connection in connections if self._is_wanted(connection)]
+        self.log.info("%d connections: %s", len(found), ", ".join(sorted(map(str, found))))
+        self._warn_of_too_many(len(found))
+        return sorted(connection.connection_id for connection in found)
 
-    job_type = JobType.SYNC
+    def _is_wanted(self, connection: AirbyteConnection) -> bool:
+        if connection.is_deleted or (self.active_only and not connection.is_active):
+            return False
+        return self.name_pattern is None or fnmatchcase(connection.name, self.name_pattern)
+
+    def _find_tag_ids(self, workspace_id: str) -> list[str]:
+        """
+        Return the ids of the tags; none if no tag is asked for.
+
+        :raises AirbyteConfigError: A tag does not exist.
+        """
+        if self.tags is None:
+            return []
+        existing = self.hook.list_tags(workspace_ids=[workspace_id])
+        ids = {tag.name: tag.tag_id for tag in existing}
+        if unknown := [name for name in self.tags if name not in ids]:
+            there = f"there are {', '.join(map(repr, sorted(ids)))}" if ids else "there is none"
+            raise AirbyteConfigError(
+                f"Workspace {workspace_id} has no tag named {' or '.join(map(repr, unknown))}: "
+                f"{one_line(there)}."
+            )
+        return [ids[name] for name in self.tags]
+
+    def _warn_of_too_many(self, count: int) -> None:
+        # Late, as in `resolve_deferrable`.
+        from airflow.providers.common.compat.sdk import conf
+
+        limit = conf.getint("core", "max_map_length", fallback=_MAX_MAP_LENGTH)
+        if count > limit:
+            self.log.warning(
+                "These are %d connections, but Airflow maps a task over at most %d: narrow the "
+                "list, or raise [core] max_map_length.",
+                count,
+                limit,
+            )

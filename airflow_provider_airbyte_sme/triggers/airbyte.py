@@ -20,7 +20,7 @@ from airflow_provider_airbyte_sme.api import (
     Ownership,
 )
 from airflow_provider_airbyte_sme.api.models import label
-from airflow_provider_airbyte_sme.api.resources.jobs import read_through_outage
+from airflow_provider_airbyte_sme.api.resources.outages import read_through_outage
 from airflow_provider_airbyte_sme.api.retry import (
     is_outage,
     is_permanent,
@@ -281,15 +281,22 @@ class AirbytePauseTrigger(BaseTrigger):
     :param deferred_at: When the task was deferred, as for :class:`AirbyteJobTrigger`.
     :param deadline: See :class:`.Pause`.
     :param unseen_since: See :class:`.Pause`.
+    :param connection_id: See :class:`.Pause`.
     """
 
     def __init__(
-        self, *, until: float, deferred_at: float, deadline: float, unseen_since: float
+        self,
+        *,
+        until: float,
+        deferred_at: float,
+        deadline: float,
+        unseen_since: float,
+        connection_id: str = "",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
         self.until = until
         self.deferred_at = deferred_at
-        self.pause = Pause(deadline, unseen_since)
+        self.pause = Pause(deadline, unseen_since, connection_id)
 
     @classmethod
     def for_pause(cls, pause: Pause, *, seconds: float) -> Self:
@@ -300,6 +307,7 @@ class AirbytePauseTrigger(BaseTrigger):
             deferred_at=now,
             deadline=pause.deadline,
             unseen_since=pause.unseen_since,
+            connection_id=pause.connection_id,
         )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

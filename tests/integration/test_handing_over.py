@@ -6,15 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_airbyte_sme.emulator import Emulator
-from scripts.airflow_harness import dag_bundles
-
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:  # Airflow before 3.2
-    from airflow.models.dagbag import DagBag  # type: ignore[no-redef]  # the same class, before its move
+from tests.integration.dag_runs import load_dag, states_of
 
 # Airflow's database tools and dag.test() cause warnings from dependencies, which vary by version.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -62,6 +56,24 @@ with DAG("official", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
 """
 
 
+MAPPED_DAG = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_airbyte_sme.operators.airbyte import (
+    AirbyteListConnectionsOperator,
+    AirbyteTriggerSyncOperator,
+)
+
+with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1), params={"what": "to"}) as dag:
+    connections = AirbyteListConnectionsOperator(
+        task_id="list", workspace="Analytics", name_pattern="[!n]*{{ params.what }} *"
+    )
+    AirbyteTriggerSyncOperator.partial(task_id="sync").expand(connection_id=connections.output)
+"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def airflow_database() -> None:
     from airflow.utils.db import initdb
@@ -75,20 +87,6 @@ def emulator() -> Iterator[Emulator]:
     emulator = Emulator(time="instant", rows=120)
     with emulator.serve():
         yield emulator
-
-
-def load_dag(folder: Path, dag_id: str, monkeypatch: pytest.MonkeyPatch) -> DAG:
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", dag_bundles(folder))
-    bag = DagBag(dag_folder=str(folder))
-    assert bag.import_errors == {}
-    dag: DAG = bag.dags[dag_id]
-    return dag
-
-
-def states_of(dag: DAG) -> dict[str, str]:
-    return {
-        f"{task.task_id}[{task.map_index}]": task.state for task in dag.test().get_task_instances()
-    }
 
 
 @pytest.mark.parametrize("dag_id", ["hand_over", "hand_over_native"])
@@ -115,3 +113,15 @@ def test_a_dag_of_the_official_provider_runs_with_another_prefix(emulator, monke
     assert len(states) == 5
     assert set(states.values()) == {"success"}
     assert len(emulator.jobs) == 2
+
+
+def test_a_sync_is_mapped_over_the_listed_connections(emulator, monkeypatch, tmp_path):
+    (tmp_path / "mapped.py").write_text(MAPPED_DAG)
+    monkeypatch.setenv("AIRFLOW_CONN_AIRBYTE_SME_DEFAULT", emulator.connection_uri)
+    listed = {emulator.connection_id, emulator.add_connection("CRM to Warehouse")}
+    emulator.add_connection("not to sync")
+
+    states = states_of(load_dag(tmp_path, "mapped", monkeypatch))
+
+    assert states == {"list[-1]": "success", "sync[0]": "success", "sync[1]": "success"}
+    assert {job.connection_id for job in emulator.jobs.values()} == listed

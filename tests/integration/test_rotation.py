@@ -348,7 +348,7 @@ class TestRotatedKeyOfAGateway:
         gateway = gateway_with(refused_with, is_rotated=False)
         gateway.guarded = "/jobs/"
 
-        event = run_trigger(make_trigger(deadline=time.time() + 1))
+        event = run_trigger(make_trigger(deadline=time.time() + 3))
 
         assert event["outcome"] == "timeout"
         assert gateway.refused >= 2

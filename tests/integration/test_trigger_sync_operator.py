@@ -145,6 +145,22 @@ def test_a_cancelled_job_fails_the_task(emulator, sync_run, deferrable):
         sync_run(deferrable=deferrable).finish()
 
 
+@pytest.mark.parametrize("schedule", ["0 0 3 * * ?", None])
+def test_a_schedule_of_airbytes_own_is_warned_of(
+    emulator, sync_run, deferrable, task_log, schedule
+):
+    if schedule:
+        AirbyteHook().update_airbyte_connection(
+            emulator.connection_id,
+            {"schedule": {"scheduleType": "cron", "cronExpression": schedule}},
+        )
+    task_log()
+
+    sync_run(deferrable=deferrable).finish()
+
+    assert ("too, on the schedule '0 0 3 * * ? UTC'" in task_log()) is (schedule is not None)
+
+
 class TestMinRows:
     def test_too_few_rows_fail_the_task(self, emulator, sync_run, deferrable):
         emulator.script_job(rows=0)

@@ -16,14 +16,19 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError
 from airflow_provider_airbyte_sme.parameters import (
+    check_one_is_given,
     check_unless_template,
+    given_one,
     resolve_deferrable,
     validate_choice,
+    validate_confirmation,
     validate_conn_id,
     validate_count,
     validate_flag,
     validate_job_id,
+    validate_names,
     validate_seconds,
+    validate_streams,
     validate_uuid,
 )
 
@@ -160,12 +165,12 @@ def test_no_job_id_is_said_to_come_from_a_task_that_pushed_none(value):
 
 
 @pytest.mark.parametrize("value", [[43, 42], ["42", {"job_id": 43}], "[42, 43]"], ids=repr)
-def test_several_jobs_are_said_to_need_several_sensors(value):
+def test_several_jobs_are_said_to_need_several_tasks(value):
     with pytest.raises(AirbyteConfigError) as failure:
         validate_job_id(value, "airbyte_job_id")
 
     assert str(failure.value) == (
-        "airbyte_job_id contains 2 jobs (42, 43), but a sensor waits for one: use one sensor for "
+        "airbyte_job_id contains 2 jobs (42, 43), but one task takes one: use one task for "
         "each, with .expand(airbyte_job_id=...)."
     )
 
@@ -317,3 +322,84 @@ def test_deferrable_is_off_by_default():
 def test_text_is_not_taken_for_deferrable():
     with pytest.raises(AirbyteConfigError, match="deferrable must be True or False, not 'false'"):
         resolve_deferrable("false")  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (["a", "b", "a"], ("a", "b")),
+        ("a", ("a",)),
+        ("2026", ("2026",)),
+        ('["a", "b"]', ("a", "b")),
+        ("['a']", ("a",)),
+        (("a",), ("a",)),
+    ],
+    ids=repr,
+)
+def test_names_are_read_from_every_form(value, names):
+    assert validate_names(value, "tags") == names
+
+
+@pytest.mark.parametrize("value", [None, "", "None", [], "[]", [""], [None], {"a": 1}, 7], ids=repr)
+def test_what_has_no_names_is_refused(value):
+    with pytest.raises(AirbyteConfigError, match=r"^tags must be a list of names"):
+        validate_names(value, "tags")
+
+
+@pytest.mark.parametrize(
+    ("value", "streams"),
+    [
+        (["a", {"name": "b", "namespace": "n"}], (("a", None), ("b", "n"))),
+        ({"name": "a", "namespace": ""}, (("a", None),)),
+        ('[{"name": "a", "namespace": null}]', (("a", None),)),
+        ("a", (("a", None),)),
+        ("7", (("7", None),)),
+    ],
+    ids=repr,
+)
+def test_streams_are_read_from_every_form(value, streams):
+    assert validate_streams(value, "streams") == streams
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "None", [], [[]], [{"name": 1}], [{"namespace": "n"}], [{"name": "a", "mode": 1}]],
+    ids=repr,
+)
+def test_what_has_no_streams_is_refused(value):
+    with pytest.raises(AirbyteConfigError, match=r"^streams must be a list of stream names"):
+        validate_streams(value, "streams")
+
+
+@pytest.mark.parametrize("value", [True, "True", " true "], ids=repr)
+def test_a_confirmation_passes(value):
+    validate_confirmation(value, "confirm", "everything")
+
+
+@pytest.mark.parametrize("value", [False, None, 1, "", "yes", "False"], ids=repr)
+def test_anything_else_is_no_confirmation(value):
+    with pytest.raises(AirbyteConfigError, match=r"confirm=True deletes everything\.$"):
+        validate_confirmation(value, "confirm", "everything")
+
+
+class TestOneOfSeveral:
+    @pytest.mark.parametrize("ways", [{"a": 1}, {"a": 0, "b": None}, {"a": "{{ x }}", "b": "y"}])
+    def test_one_is_given_as_far_as_the_dag_tells(self, ways):
+        check_one_is_given(**ways)
+
+    @pytest.mark.parametrize("ways", [{"a": None}, {"a": None, "b": None}, {"a": "x", "b": ""}])
+    def test_none_or_several_are_refused_when_the_dag_is_parsed(self, ways):
+        with pytest.raises(AirbyteConfigError, match=f"^One of {', '.join(ways)} must be given"):
+            check_one_is_given(**ways)
+
+    @pytest.mark.parametrize(
+        ("ways", "name"),
+        [({"a": "x"}, "a"), ({"a": "", "b": None}, "a"), ({"a": "None", "b": "y"}, "b")],
+    )
+    def test_what_is_rendered_says_which(self, ways, name):
+        assert given_one(**ways) == name
+
+    @pytest.mark.parametrize("ways", [{"a": "x", "b": "y"}, {"a": "", "b": "None"}])
+    def test_none_or_several_are_refused_when_they_are_rendered(self, ways):
+        with pytest.raises(AirbyteConfigError, match="must be given, but"):
+            given_one(**ways)
