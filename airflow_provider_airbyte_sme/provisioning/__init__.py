@@ -1,0 +1,1 @@
+"""Declared state of Airbyte resources: plan, apply and export. It never imports Airflow."""
