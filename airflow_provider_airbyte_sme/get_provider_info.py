@@ -74,7 +74,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "config_api": {
         "label": "Config API",
         "description": (
-            "Ask Airbyte's internal config API why a job failed; the public API does not say. "
+            "Use Airbyte's internal config API for what the public API does not have: why a job "
+            "failed, the specifications of connectors, refreshes, clears of single streams. "
             "Switch this off if the config API is blocked."
         ),
         "schema": {"type": ["boolean", "null"], "default": True},
@@ -105,6 +106,19 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 }
 
 
+# Those that define an operator, its base classes too.
+_OPERATOR_MODULES = (
+    "airbyte",
+    "base",
+    "jobs",
+    "killing",
+    "pipelines",
+    "provisioning",
+    "resources",
+    "streams",
+)
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider metadata, in the form of Airflow's ``provider_info.schema.json``."""
     package = "airflow_provider_airbyte_sme"
@@ -113,7 +127,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-airbyte-sme",
         "name": integration,
-        "description": "Trigger Airbyte syncs, wait for their data and run dbt on it.",
+        "description": "Create Airbyte connections, sync them, wait for their data, run dbt on it.",
         "versions": [__version__],
         "integrations": [
             {
@@ -126,7 +140,10 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": integration, "python-modules": [f"{package}.hooks.airbyte"]}
         ],
         "operators": [
-            {"integration-name": integration, "python-modules": [f"{package}.operators.airbyte"]}
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.operators.{module}" for module in _OPERATOR_MODULES],
+            }
         ],
         "sensors": [
             {"integration-name": integration, "python-modules": [f"{package}.sensors.airbyte"]}
@@ -134,7 +151,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {"integration-name": integration, "python-modules": [f"{package}.triggers.airbyte"]}
         ],
-        "extra-links": [f"{package}.operators.airbyte.AirbyteJobLink"],
+        "extra-links": [
+            f"{package}.operators.base.AirbyteJobLink",
+            f"{package}.operators.provisioning.AirbyteResourceLink",
+        ],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,
