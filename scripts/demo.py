@@ -1,5 +1,5 @@
 """
-The provider end to end on a real Airflow: trigger a sync, wait without a worker slot, gate dbt.
+The provider end to end on a real Airflow: create a pipeline, sync it, wait, gate dbt.
 
 ``make demo`` runs it. Environment variables:
 
@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import distributions, version
 from pathlib import Path
 from types import FrameType
@@ -58,8 +58,15 @@ EMULATOR_RUN_TIMEOUT = 180.0
 OWN_AIRBYTE_RUN_TIMEOUT = 24 * 3600.0
 """Seconds; nobody knows how long a sync takes on a user's own Airbyte."""
 
-RESULT_TASKS = {"sync_then_dbt": "sync", "sensor_gates_dbt": "wait_for_data"}
+RESULT_TASKS = {
+    "provision_pipeline": "sync",
+    "sync_then_dbt": "sync",
+    "sensor_gates_dbt": "wait_for_data",
+}
 """The DAGs of the demo, each with the task that returns the result of the sync."""
+
+RESOURCE_TASKS = {"provision_pipeline": ("workspace", "source", "destination", "connection")}
+"""The DAGs that create resources, each with the tasks that do. Only the emulator gets them."""
 
 
 class DemoError(Exception):
@@ -90,6 +97,7 @@ class Run:
     :param records: RECORD messages from the connector; ``None`` with the user's own Airbyte.
     :param rows: Rows of this sync in DuckDB, counted before the next sync replaces them; ``None``
         with the user's own Airbyte.
+    :param resources: Return values of the tasks that create resources, by task.
     """
 
     dag_id: str
@@ -97,6 +105,7 @@ class Run:
     result: Mapping[str, Any]
     records: int | None = None
     rows: int | None = None
+    resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -132,7 +141,8 @@ def run_demo(stack: ExitStack) -> None:
     with step(3, "Start Airflow"):
         airflow = start_airflow(airbyte, has_landing=data_plane is not None, stack=stack)
     with step(4, "Run the example DAGs"):
-        runs = [run_dag(airflow, dag_id, data_plane) for dag_id in RESULT_TASKS]
+        dag_ids = [each for each in RESULT_TASKS if data_plane or each not in RESOURCE_TASKS]
+        runs = [run_dag(airflow, dag_id, data_plane) for dag_id in dag_ids]
     with step(5, "Compare the row counts"):
         compare_counts(runs)
     with step(6, "Show the results"):
@@ -272,11 +282,11 @@ def run_dag(airflow: LocalAirflow, dag_id: str, data_plane: ConnectorToDuckDB | 
     def watch() -> None:
         airflow.check_alive()
         seconds = time.monotonic() - started
-        unfinished = ", ".join(
-            f"{name} ({state or 'not scheduled yet'})"
-            for name, state in states.items()
-            if state != "success"
-        )
+        begun = [
+            f"{name} ({state})" for name, state in states.items() if state not in (None, "success")
+        ]
+        later = sum(state is None for state in states.values())
+        unfinished = ", ".join([*begun, f"{later} not scheduled yet"] if later else begun)
         reminder.remind(f"{seconds:5.1f} s  still waiting for {unfinished}")
 
     state = airflow.api.wait_for_run(
@@ -294,7 +304,11 @@ def run_dag(airflow: LocalAirflow, dag_id: str, data_plane: ConnectorToDuckDB | 
         return Run(dag_id, tasks, result)
     job_id = result["job_id"]
     rows = count_rows(data_plane.database, job_id)
-    return Run(dag_id, tasks, result, data_plane.emitted[job_id], rows)
+    resources = {
+        task_id: airflow.api.xcom(dag_id, run_id, task_id)
+        for task_id in RESOURCE_TASKS.get(dag_id, ())
+    }
+    return Run(dag_id, tasks, result, data_plane.emitted[job_id], rows, resources)
 
 
 def compare_counts(runs: list[Run]) -> None:
@@ -322,7 +336,12 @@ def compare_counts(runs: list[Run]) -> None:
 
 
 def show_results(runs: list[Run], model: str) -> None:
-    """Print the task results, the task states and durations, and the first rows of a dbt model."""
+    """Print what was created, the results of the syncs, the tasks, and rows of a dbt model."""
+    for run in runs:
+        if run.resources:
+            say(f"What {run.dag_id} did in Airbyte:")
+        for kind, resource in run.resources.items():
+            say(f"  {resource['action']} {kind} {resource['name']!r} ({resource[f'{kind}_id']})")
     for run in runs:
         say(f"Result of the task {run.dag_id}.{RESULT_TASKS[run.dag_id]}:")
         say(json.dumps(run.result, indent=2))

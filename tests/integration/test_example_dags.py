@@ -14,6 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_airbyte_sme.emulator import Emulator
+from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 from scripts.airflow_api import poll
 from scripts.airflow_harness import dag_bundles
 
@@ -36,9 +37,9 @@ def airflow_database() -> None:
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
+def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """Every job has ended when it is first read, so no example waits for its poll interval."""
-    emulator = Emulator(time="instant", rows=120)
+    emulator = Emulator(time="instant", rows=getattr(request, "param", 120))
     with emulator.serve():
         yield emulator
 
@@ -54,11 +55,25 @@ def dags(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, DAG]:
 
 
 @pytest.fixture
-def states(dags: dict[str, DAG]) -> Callable[[str], dict[str, Any]]:
+def hook() -> AirbyteHook:
+    """A hook for the Airflow connection of the examples, to look at what they did."""
+    return AirbyteHook()
+
+
+@pytest.fixture
+def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Airflow connections from which examples take the passwords of databases."""
+    for name in ("shops", "crm", "warehouse"):
+        uri = f"postgres://airbyte:secret-of-{name}@{name}.example.com"
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", uri)
+
+
+@pytest.fixture
+def states(dags: dict[str, DAG]) -> Callable[..., dict[str, Any]]:
     """Run an example to its end and return the state of each task."""
 
-    def run(dag_id: str) -> dict[str, Any]:
-        tasks = dags[dag_id].test().get_task_instances()
+    def run(dag_id: str, **conf: Any) -> dict[str, Any]:
+        tasks = dags[dag_id].test(run_conf=conf).get_task_instances()
         return {
             task.task_id + (f"[{task.map_index}]" if task.map_index >= 0 else ""): task.state
             for task in tasks
@@ -106,14 +121,14 @@ def test_attach_to_running_sync_returns_the_result_of_the_running_job(
     ("rows", "state"), [(1, "success"), (0, "skipped")], ids=["with rows", "without rows"]
 )
 def test_require_rows_continues_only_with_new_rows(
-    rows: int, state: str, emulator: Emulator, states: Callable[[str], dict[str, Any]]
+    rows: int, state: str, emulator: Emulator, states: Callable[..., dict[str, Any]]
 ) -> None:
     emulator.script_job(rows=rows, duration=0)
     assert states("require_rows") == {"sync": state, "use_new_data": state}
 
 
 def test_sync_if_stale_does_not_sync_again_within_an_hour(
-    emulator: Emulator, states: Callable[[str], dict[str, Any]]
+    emulator: Emulator, states: Callable[..., dict[str, Any]]
 ) -> None:
     assert states("sync_if_stale") == {"is_stale": "success", "sync": "success"}
     assert states("sync_if_stale") == {"is_stale": "success", "sync": "skipped"}
@@ -122,7 +137,7 @@ def test_sync_if_stale_does_not_sync_again_within_an_hour(
 
 def test_sync_many_connections_syncs_every_connection_of_the_variable(
     emulator: Emulator,
-    states: Callable[[str], dict[str, Any]],
+    states: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -140,11 +155,31 @@ def test_sync_many_connections_syncs_every_connection_of_the_variable(
     assert "360 rows from 3 connections" in capfd.readouterr().out
 
 
+def test_sync_every_tagged_connection_syncs_the_active_ones_with_the_tag(
+    emulator: Emulator, hook: AirbyteHook, states: Callable[..., dict[str, Any]]
+) -> None:
+    tagged = [emulator.connection_id, emulator.add_connection()]
+    inactive = emulator.add_connection()
+    emulator.add_connection("without the tag")
+    fields = {"name": "nightly", "color": "75DCFF", "workspaceId": emulator.workspace_id}
+    tag = {**fields, "tagId": hook.create_tag(fields).tag_id}
+    for connection_id in (*tagged, inactive):
+        hook.update_airbyte_connection(connection_id, {"tags": [tag]})
+    hook.update_airbyte_connection(inactive, {"status": "inactive"})
+
+    assert states("sync_every_tagged_connection") == {
+        "connections": "success",
+        "sync[0]": "success",
+        "sync[1]": "success",
+    }
+    assert sorted(job.connection_id for job in emulator.jobs.values()) == sorted(tagged)
+
+
 @pytest.mark.parametrize("dag_id", ["sync_then_dbt", "sensor_gates_dbt"])
 def test_dbt_builds_its_models_from_the_job_of_the_sync(
     dag_id: str,
     emulator: Emulator,
-    states: Callable[[str], dict[str, Any]],
+    states: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -161,3 +196,104 @@ def test_dbt_builds_its_models_from_the_job_of_the_sync(
     with duckdb.connect(str(database)) as connection:
         audit = connection.sql("select job_id, rows_synced from analytics.sync_audit").fetchall()
     assert audit == [(job_id, 120) for job_id in emulator.jobs]
+
+
+def writes(emulator: Emulator) -> list[str | None]:
+    """Return the requests so far that change a resource or start a job, and forget them."""
+    sent = [
+        request.route
+        for request in emulator.requests
+        if request.method != "GET"
+        and request.path.startswith("/api/public/v1/")
+        and not request.path.endswith("/token")
+    ]
+    emulator.clear_requests()
+    return sent
+
+
+def test_provision_pipeline_creates_one_of_each_and_then_writes_nothing(
+    emulator: Emulator, hook: AirbyteHook, dags: dict[str, DAG]
+) -> None:
+    def run() -> None:
+        assert dags["provision_pipeline"].test(mark_success_pattern="dbt_build").state == "success"
+
+    run()
+    assert sorted(filter(None, writes(emulator))) == [
+        "POST /connections",
+        "POST /destinations",
+        "POST /jobs",
+        "POST /sources",
+        "POST /workspaces",
+    ]
+    [shop] = [each for each in hook.list_workspaces() if each.name == "Shop"]
+    [connection] = hook.list_airbyte_connections(workspace_ids=[shop.workspace_id])
+    assert [stream.name for stream in connection.streams] == ["users", "products", "purchases"]
+    run()
+    assert writes(emulator) == ["POST /jobs"]
+    assert {job.connection_id for job in emulator.jobs.values()} == {connection.connection_id}
+
+
+@pytest.mark.parametrize(
+    ("emulator", "sync_state"),
+    [(120, "success"), (0, "failed")],
+    ids=["works", "fails"],
+    indirect=["emulator"],
+)
+def test_sandbox_with_teardown_deletes_everything_whether_the_sync_succeeds_or_not(
+    sync_state: str,
+    emulator: Emulator,
+    hook: AirbyteHook,
+    states: Callable[..., dict[str, Any]],
+) -> None:
+    before = hook.list_workspaces(), hook.list_sources(), hook.list_airbyte_connections()
+    assert states("sandbox_with_teardown", pull_request=7) == {
+        "create_sandbox": "success",
+        "sync": sync_state,
+        "delete_sandbox": "success",
+    }
+    assert len(emulator.jobs) == 1
+    assert "POST /workspaces" in writes(emulator)
+    after = hook.list_workspaces(), hook.list_sources(), hook.list_airbyte_connections()
+    assert after == before
+
+
+def test_onboard_tenants_creates_what_a_new_tenant_needs_and_leaves_the_others(
+    emulator: Emulator,
+    hook: AirbyteHook,
+    states: Callable[..., dict[str, Any]],
+    passwords: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_AIRBYTE_TENANTS", '["acme"]')
+    assert set(states("onboard_tenants").values()) == {"success"}
+    writes(emulator)
+    monkeypatch.setenv("AIRFLOW_VAR_AIRBYTE_TENANTS", '["acme", "globex"]')
+    assert set(states("onboard_tenants").values()) == {"success"}
+    assert writes(emulator) == ["POST /sources", "POST /connections"]
+
+    [tenants] = [each for each in hook.list_workspaces() if each.name == "Tenants"]
+    sources = hook.list_sources(workspace_ids=[tenants.workspace_id])
+    connections = hook.list_airbyte_connections(workspace_ids=[tenants.workspace_id])
+    assert sorted((each.configuration or {})["database"] for each in sources) == ["acme", "globex"]
+    assert sorted(str(each.namespace_format) for each in connections) == ["acme", "globex"]
+
+
+def test_apply_pipeline_file_plans_then_creates_then_writes_nothing(
+    emulator: Emulator,
+    hook: AirbyteHook,
+    states: Callable[..., dict[str, Any]],
+    passwords: None,
+    task_log: Callable[[], str],
+) -> None:
+    assert states("apply_pipeline_file", dry_run=True) == {"apply": "success"}
+    assert "source 'CRM': would create" in task_log()
+    assert writes(emulator) == []
+    assert states("apply_pipeline_file", dry_run=False) == {"apply": "success"}
+    assert len(writes(emulator)) == 5
+    assert states("apply_pipeline_file", dry_run=False) == {"apply": "success"}
+    assert writes(emulator) == []
+
+    [sales] = [each for each in hook.list_workspaces() if each.name == "Sales"]
+    [connection] = hook.list_airbyte_connections(workspace_ids=[sales.workspace_id])
+    assert [tag.name for tag in connection.tags] == ["nightly"]
+    assert "secret-of" not in task_log()
