@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
 PYTEST_ARGS ?=
+EXAMPLES ?= 60
 
 NEWEST := .venv/airflow-3.3
 LOWEST := .venv/airflow-2.11
@@ -11,6 +12,11 @@ FAKER := .venv/faker
 # Many tests wait for real time, so twice as many processes as cores.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(8, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))')
 ON_EVERY_CORE := --numprocesses=$(PROCESSES) --dist=worksteal
+
+# Without bytecode, each process compiles what it imports, and pytest rewrites each test file again.
+unexport PYTHONDONTWRITEBYTECODE
+
+GENERATED_REQUESTS := tests/emulator/test_generated_requests.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -58,11 +64,17 @@ env: ## Write .env for docker compose, with new random secrets
 	@$(PYTHON) scripts/make_env.py
 
 .PHONY: test
-test: test-quick test-system ## Run the tests; test-cluster, test-short-syncs, test-lowest and test-ui are apart
+test: test-quick test-system ## Run the tests; test-soak, -cluster, -short-syncs, -lowest and -ui are apart
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
-	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) $(TESTS) $(PYTEST_ARGS)
+	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) $(TESTS) $(PYTEST_ARGS)
+
+.PHONY: test-soak
+test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, and the properties of declared state at length
+	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) $(GENERATED_REQUESTS) $(PYTEST_ARGS)
+	AIRBYTE_EXAMPLES=$(EXAMPLES) $(NEWEST)/bin/pytest $(ON_EVERY_CORE) --timeout=1200 \
+		tests/unit/provisioning -k property $(PYTEST_ARGS)
 
 # One at a time: each of them starts more processes than there are cores.
 .PHONY: test-system

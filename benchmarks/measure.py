@@ -1,5 +1,5 @@
 """
-Benchmarks of what the provider promises: import time, request rate and a free event loop.
+Benchmarks of what the provider promises: import time, requests and a free event loop.
 
     make bench
 
@@ -180,6 +180,59 @@ def emulator_figures(rounds: int = 5, calls: int = 100) -> tuple[float, float]:
     return min(starts), statistics.median(ratios)
 
 
+def unchanged_pipeline_requests(connections: int) -> int:
+    """
+    Return the requests of a run that finds a pipeline unchanged, without the token's.
+
+    :param connections: How many connections it declares, all from one source with a secret.
+    """
+    from airflow_provider_airbyte_sme.api import (
+        AirbyteClient,
+        AirbyteSession,
+        AirbyteSettings,
+        AirbyteUrls,
+        run_blocking,
+    )
+    from airflow_provider_airbyte_sme.emulator import Emulator
+    from airflow_provider_airbyte_sme.provisioning.fingerprints import Fingerprints
+    from airflow_provider_airbyte_sme.provisioning.parsing import parse_pipeline
+    from airflow_provider_airbyte_sme.provisioning.provisioner import Provisioner
+    from airflow_provider_airbyte_sme.provisioning.secrets import MemoryStore
+
+    emulator, store = Emulator(time="manual", auth_mode="none"), MemoryStore()
+    settings = AirbyteSettings(AirbyteUrls.parse("http://airbyte.example.com"))
+    client = AirbyteClient(AirbyteSession(settings, emulator.transport()))
+    database = {"host": "db", "port": 5432, "database": "crm", "username": "u", "password": "p"}
+    pipeline = parse_pipeline(
+        {
+            "workspace": "Benchmark",
+            "sources": [{"name": "CRM", "source_type": "postgres", "configuration": database}],
+            "destinations": [
+                {
+                    "name": "Lake",
+                    "destination_type": "duckdb",
+                    "configuration": {"destination_path": "/lake.duckdb"},
+                }
+            ],
+            "connections": [
+                {
+                    "name": f"connection {number}",
+                    "source": "CRM",
+                    "destination": "Lake",
+                    "streams": ["orders", "customers"],
+                    "tags": ["gold"],
+                }
+                for number in range(connections)
+            ],
+        }
+    )
+    for _ in range(2):
+        emulator.clear_requests()
+        provisioner = Provisioner(client, store=store, fingerprints=Fingerprints(b"key"))
+        run_blocking(provisioner.apply(pipeline))
+    return len(emulator.requests)
+
+
 async def _tick(gaps: list[float]) -> None:
     last = time.perf_counter()
     while True:
@@ -215,6 +268,11 @@ def main() -> None:
     start, ratio = emulator_figures()
     print(f"emulator: serves after {start:.1f} ms")
     print(f"emulator: a page of 100 jobs relative to json.dumps of its body: {ratio:.1f}")
+    requests = ", ".join(
+        f"{unchanged_pipeline_requests(connections)} for {connections}"
+        for connections in (1, 50, 99, 250)
+    )
+    print(f"requests of an unchanged pipeline, by its connections: {requests}")
     print(f"longest event-loop block with 50 waiting triggers: {largest_gap_milliseconds():.0f} ms")
 
 
