@@ -27,12 +27,17 @@ OUTAGES = "Outages and who answered"
 SECRETS = "Tokens and secrets"
 ANSWERS = "What Airbyte or a proxy may answer"
 INPUT = "What you may hand in"
+RESOURCES = "Declared resources, clears and refreshes"
 AIRFLOW = "Airflow's own traps"
 LIMITS = "What it does not promise"
 
 HEADER = "| When | Then |"
 # The numbers of the cases; those with a letter are parts of one.
-ITEMS = (*map(str, range(1, 29)), "F1", "F2", "F3", "F4", "F5", "F6")
+ITEMS = (
+    *map(str, range(1, 29)),
+    *(f"F{number}" for number in range(1, 7)),
+    *(f"R{number}" for number in range(1, 11)),
+)
 
 
 class Case(NamedTuple):
@@ -902,7 +907,7 @@ CASES = (
             "tests/unit/test_parameters.py": (
                 "test_a_job_id_is_found_in_every_form_in_which_it_is_passed_on",
                 "test_no_job_id_is_said_to_come_from_a_task_that_pushed_none",
-                "test_several_jobs_are_said_to_need_several_sensors",
+                "test_several_jobs_are_said_to_need_several_tasks",
             ),
         },
     ),
@@ -1078,6 +1083,453 @@ CASES = (
         },
     ),
     Case(
+        RESOURCES,
+        "R1",
+        "The response to a creation is lost.",
+        "The resource is looked for by its name, for half a minute, before the request is sent "
+        "again. There is one.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_creation_whose_response_is_lost_is_found_and_not_repeated",
+                "test_a_creation_that_ends_with_503_is_repeated_only_if_it_had_no_effect",
+                "test_an_outage_while_a_lost_creation_is_looked_for_is_survived",
+            ),
+            "tests/unit/provisioning/test_properties.py": (
+                "test_property_no_fault_makes_two_of_one_or_loses_a_change",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R1",
+        "A task dies after a creation and before it returns.",
+        "The next run finds the resource by its name and completes it.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_run_that_died_after_a_creation_is_completed_by_the_next",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R2",
+        "Two tasks create a resource of one name at the same moment.",
+        "Both look again afterwards. The oldest stays; the task that made the newer one deletes "
+        "it, and says so.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "TestSeveralOfOneName::test_the_newer_one_that_this_task_created_is_deleted",
+                "TestSeveralOfOneName::test_whoever_created_the_newer_one_deletes_it",
+                "TestSeveralOfOneName::test_of_the_same_second_that_nobody_deletes_ours_is_deleted",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R2",
+        "Several resources have the name, and none of them was surely created by this task.",
+        "The task fails and names their ids. None is deleted.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "TestSeveralOfOneName::test_is_an_error_that_names_all_ids",
+                "TestSeveralOfOneName::test_that_somebody_leaves_there_is_an_error",
+                "TestSeveralOfOneName::"
+                "test_of_which_none_is_surely_ours_is_an_error_and_none_is_deleted",
+            ),
+            "tests/unit/provisioning/test_deletion.py": (
+                "test_an_ambiguous_name_is_an_error_with_the_ids",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R3",
+        "A task with the same declaration runs again.",
+        "It writes nothing, and its result is `unchanged`.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_pipeline_is_created_once_and_then_unchanged_without_a_write",
+            ),
+            "tests/unit/provisioning/test_properties.py": (
+                "test_property_one_run_reaches_the_declared_state_and_the_second_writes_nothing",
+            ),
+            "tests/integration/test_resource_operators.py": ("test_a_second_run_writes_nothing",),
+            "tests/integration/test_example_dags.py": (
+                "test_provision_pipeline_creates_one_of_each_and_then_writes_nothing",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R3",
+        "Somebody changes a resource in Airbyte.",
+        "The next run shows each field, `declared → actual`, and writes only what differs.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "test_drift_is_reported_field_by_field",
+                "test_only_what_differs_is_sent",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R3",
+        "Airbyte has fields, streams or tags that are not declared.",
+        "They are listed once and stay, unless the declaration is `exact`. A write sends them "
+        "along where Airbyte would reset them.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "test_what_is_not_declared_is_listed_once_and_left_alone",
+                "TestConnections::test_missing_tags_are_created_and_those_of_people_stay",
+                "test_a_resource_allocation_survives_a_change_of_something_else",
+            ),
+            "tests/unit/provisioning/test_streams.py": (
+                "test_all_streams_are_sent_whole_when_one_differs",
+                "test_streams_that_are_not_declared_go_only_if_exact",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R4",
+        "The response to a change is lost, or the change fails on the way.",
+        "The resource is read again, and the change repeated only if it is not there.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_change_is_written_until_it_is_there",
+            ),
+            "tests/unit/provisioning/test_properties.py": (
+                "test_property_no_fault_makes_two_of_one_or_loses_a_change",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R4",
+        "Airbyte itself answers a write with 500.",
+        "That can be the fault of the declaration: the message has Airbyte's reason, and nothing "
+        "is repeated.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_500_that_may_be_the_callers_fault_is_shown_and_not_repeated",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R4",
+        "Airbyte accepts a value and does not store it.",
+        "What was written is read back, so this is an error with both values.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_value_that_airbyte_accepts_but_does_not_store_is_an_error",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R5",
+        "A secret is declared as the mask, as Airbyte and exports show it.",
+        "The stored one stays: a mask is never sent, because Airbyte would store it. If there is "
+        "none, that is an error.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "TestSecrets::test_the_mask_keeps_the_stored_one",
+                "TestSecrets::test_the_mask_creates_nothing",
+            ),
+            "tests/unit/provisioning/test_actors.py": (
+                "test_the_mask_of_a_secret_that_is_not_stored_is_an_error",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R5",
+        "A secret has not changed.",
+        "It is not written again, also if something else is.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "TestSecrets::test_an_unchanged_one_is_not_sent_again_with_another_change",
+            ),
+            "tests/unit/provisioning/test_fingerprints.py": (
+                "test_a_secret_is_written_for_a_reason",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R5",
+        "The declared secret changes, or somebody else writes another one in Airbyte.",
+        "It is written once. A fingerprint tells of the first, the version that Airbyte gives each "
+        "secret of the second.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "TestSecrets::test_a_changed_one_is_written_once",
+                "TestSecrets::test_one_that_somebody_else_changed_is_written_again",
+            ),
+            "tests/integration/test_resource_operators.py": (
+                "TestSecrets::test_a_changed_secret_is_written_once",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R5",
+        "The Airflow variable with the fingerprints is missing or broken, or cannot be read or "
+        "written.",
+        "The task goes on, with a warning unless it is only missing, and writes the secrets once "
+        "more.",
+        {
+            "tests/integration/test_resource_operators.py": (
+                "TestSecrets::test_a_broken_record_has_the_secrets_written_again",
+                "TestSecrets::test_a_store_that_fails_does_not_fail_the_task",
+            ),
+            "tests/unit/provisioning/test_drift.py": (
+                "TestSecrets::test_one_of_a_source_that_somebody_else_created_is_written_once",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R5",
+        "A configuration has secrets.",
+        "None is in a log, an XCom, a rendered field or an error, also if Airbyte repeats it.",
+        {
+            "tests/integration/test_resource_dags.py": (
+                "test_secrets_arrive_in_airbyte_and_appear_nowhere_in_airflow",
+            ),
+            "tests/unit/provisioning/test_drift.py": (
+                "TestSecrets::test_none_is_in_a_result_or_the_log",
+                "TestSecrets::test_none_is_in_an_error_that_quotes_the_configuration",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R6",
+        "A declared sync mode would make Airbyte delete the state of a stream.",
+        "It is refused, with the streams, unless `allow_state_loss` is set or there is no state.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "TestConnections::test_a_sync_mode_that_would_lose_state_is_refused_until_allowed",
+                "TestConnections::test_a_sync_mode_may_change_where_there_is_no_state",
+            ),
+            "tests/unit/provisioning/test_connections.py": (
+                "test_a_change_that_deletes_state_must_be_allowed",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R6",
+        "Another source, destination or connector is declared than the existing one has.",
+        "That is an error with both. Nothing is deleted and created again.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "TestConnections::test_another_source_is_an_error",
+                "test_another_connector_is_an_error_and_nothing_is_recreated",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R6",
+        "Airbyte has disabled a connection, or somebody has deleted it.",
+        "A disabled one stays so, unless `status` is declared. A deleted one is never revived: a "
+        "new one is created.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "TestConnections::"
+                "test_a_connection_that_airbyte_disabled_stays_disabled_unless_declared",
+                "TestConnections::test_a_deleted_connection_is_never_revived",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R7",
+        "A source does not offer a declared stream, sync mode, field or cursor.",
+        "Every problem is said at once, with what is offered, before the connection is written.",
+        {
+            "tests/unit/provisioning/test_connections.py": (
+                "test_what_is_not_offered_is_refused_before_anything_is_written",
+            ),
+            "tests/unit/provisioning/test_streams.py": (
+                "test_all_that_is_not_offered_is_said_at_once",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R7",
+        "A declaration is invalid, in itself or for its connector.",
+        "Every problem is said at once, before the first write.",
+        {
+            "tests/unit/provisioning/test_drift.py": (
+                "test_every_problem_of_a_pipeline_is_said_before_the_first_write",
+            ),
+            "tests/integration/test_resource_operators.py": (
+                "TestArguments::test_invalid_ones_are_rejected_when_the_dag_is_parsed",
+                "TestArguments::test_templates_are_checked_when_the_task_runs",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R7",
+        "`dry_run` is set.",
+        "The result is the changes that a run would make. Nothing is written, and no connector "
+        "runs.",
+        {
+            "tests/unit/provisioning/test_convergence.py": (
+                "test_a_dry_run_writes_nothing_and_discovers_nothing",
+            ),
+            "tests/integration/test_resource_operators.py": (
+                "test_a_dry_run_returns_the_same_changes_and_writes_nothing",
+            ),
+            "tests/unit/provisioning/test_properties.py": (
+                "test_property_one_run_reaches_the_declared_state_and_the_second_writes_nothing",
+            ),
+            "tests/integration/test_example_dags.py": (
+                "test_apply_pipeline_file_plans_then_creates_then_writes_nothing",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R7",
+        "An existing workspace is exported and the file applied.",
+        "That changes nothing.",
+        {
+            "tests/integration/test_resource_operators.py": (
+                "TestApply::test_applying_what_was_exported_changes_nothing",
+            ),
+            "tests/unit/provisioning/test_export.py": (
+                "TestApplied::test_an_exported_source_is_unchanged",
+                "TestApplied::test_an_exported_connection_is_unchanged",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R8",
+        "What should be deleted is gone already, or the response to its deletion is lost.",
+        "The task succeeds and says so.",
+        {
+            "tests/unit/provisioning/test_deletion.py": (
+                "test_what_is_gone_is_absent",
+                "test_an_unknown_name_is_absent",
+                "test_a_deletion_survives_a_failed_response",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R8",
+        "Others hang on what should be deleted.",
+        "The task fails and names them, unless `cascade` is set.",
+        {
+            "tests/unit/provisioning/test_deletion.py": (
+                "test_connections_that_would_go_with_it_are_named",
+                "test_they_go_with_it_if_that_is_allowed",
+                "test_a_workspace_is_not_deleted_while_something_is_in_it",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R8",
+        "A workspace has more than 20 sources or destinations, of which Airbyte would forget the "
+        "rest.",
+        "All are deleted before it.",
+        {
+            "tests/unit/provisioning/test_deletion.py": (
+                "test_every_actor_of_a_workspace_is_deleted_before_it",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R8",
+        "The work between setup and teardown fails.",
+        "The teardown deletes the sandbox all the same.",
+        {
+            "tests/integration/test_example_dags.py": (
+                "test_sandbox_with_teardown_deletes_everything_whether_the_sync_succeeds_or_not",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R9",
+        "A clear or a refresh is asked for while a job of the connection runs. Airbyte would kill "
+        "it without a word.",
+        "The job is looked for first, and `on_running` applies to it.",
+        {
+            "tests/integration/test_clear_operator.py": (
+                "TestOnRunning::test_it_is_waited_for_and_not_cancelled",
+                "TestOnRunning::test_skip_and_fail_leave_it_alone",
+            ),
+            "tests/integration/test_refresh_operator.py": (
+                "TestOnRunning::test_a_sync_is_waited_for_and_stays_a_sync",
+            ),
+            "tests/unit/api/test_clear_and_refresh.py": (
+                "TestStart::test_a_job_that_starts_during_a_pause_is_not_cancelled",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R9",
+        "The response to a clear or a refresh is lost.",
+        "Its job is found by job ids, as for a sync. There is no second one.",
+        {
+            "tests/integration/test_clear_operator.py": ("test_a_lost_response_clears_once",),
+            "tests/integration/test_refresh_operator.py": (
+                "test_a_lost_response_starts_no_second_refresh",
+            ),
+            "tests/unit/api/test_clear_and_refresh.py": (
+                "TestLostResponse::test_the_job_is_found_and_is_ours",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R9",
+        "The job that should be cancelled has ended, and another one runs on its connection.",
+        "The other one is left alone: the job is read before each request.",
+        {
+            "tests/integration/test_cancel_operator.py": (
+                "TestJob::test_another_job_of_its_connection_is_not_cancelled",
+                "TestJob::test_one_that_another_replaces_meanwhile_is_not_read_as_running",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R10",
+        "A connection is given by its name, and several or none have it.",
+        "The task fails before it starts anything, with their ids or the closest names.",
+        {
+            "tests/integration/test_connection_names.py": (
+                "TestNotFound::test_the_closest_names_are_said",
+                "test_a_name_of_several_is_an_error_with_their_ids",
+            ),
+        },
+    ),
+    Case(
+        RESOURCES,
+        "R10",
+        "A connection is renamed while its task is deferred.",
+        "The name is looked up once, so the task goes on with the same connection.",
+        {
+            "tests/integration/test_connection_names.py": (
+                "TestOneLookUp::test_a_resumed_task_uses_the_connection_of_the_job",
+                "TestOneLookUp::test_a_task_that_pauses_uses_the_connection_that_it_found",
+            ),
+        },
+    ),
+    Case(
         AIRFLOW,
         "7",
         "A sync ends within seconds of the deferral. Airflow 3.3.2 can then fail the task: it "
@@ -1242,7 +1694,7 @@ def test_the_document_has_the_same_rows():
 def test_the_document_has_its_headings_in_their_order():
     headings = re.findall(r"(?m)^## (.+)$", DOCUMENT)
 
-    assert headings == [OURS, ENDS, OUTAGES, SECRETS, ANSWERS, INPUT, AIRFLOW, LIMITS]
+    assert headings == [OURS, ENDS, OUTAGES, SECRETS, ANSWERS, INPUT, RESOURCES, AIRFLOW, LIMITS]
 
 
 def test_a_row_that_differs_is_found():
