@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
@@ -97,8 +98,9 @@ class AirbyteResourceOperator(AirbyteOperator):
             self._validate_parameters()
             return self._run(context)
 
+    @abstractmethod
     def _run(self, context: Context) -> dict[str, Any]:
-        raise NotImplementedError
+        """Do the work, with valid parameters."""
 
     def _validate_parameters(self) -> None:
         super()._validate_parameters()
@@ -157,12 +159,13 @@ class AirbyteCreateOperator(AirbyteResourceOperator):
         self.if_exists: IfExists = if_exists
         check_unless_template(_check_if_exists, if_exists, "if_exists")
 
+    @abstractmethod
     def _parse(self, arguments: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
+        """Return the declaration, and report every problem of the arguments."""
 
+    @abstractmethod
     async def _ensure(self, declaration: Any) -> tuple[ResourceResult, str]:
         """Return the result, and the UUID of the workspace."""
-        raise NotImplementedError
 
     def _check_declaration(self) -> None:
         """
