@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from airflow_provider_airbyte_sme.api.errors import (
-    AirbyteAmbiguousNameError,
     AirbyteError,
     AirbyteNotFoundError,
     AirbytePermissionError,
 )
 from airflow_provider_airbyte_sme.api.models import AirbyteConnection
+from airflow_provider_airbyte_sme.api.resources.base import only_named
 from airflow_provider_airbyte_sme.api.retry import is_ambiguous
 from airflow_provider_airbyte_sme.provisioning.errors import AirbyteInUseError
 from airflow_provider_airbyte_sme.provisioning.inventory import Inventory
@@ -110,16 +110,10 @@ class Deletion:
     async def _find(self, reference: Reference) -> _Found | None:
         if reference.resource_id:
             return await self._find_by_id(reference.kind, reference.resource_id)
-        resources = await self._list(reference.kind, reference.workspace_id)
-        same = [each for each in resources if each.name == reference.name]
-        if len(same) > 1:
-            raise AirbyteAmbiguousNameError(
-                reference.kind,
-                reference.name,
-                [each.id for each in same],
-                workspace_id=reference.workspace_id,
-            )
-        return _found(reference.kind, same[0]) if same else None
+        kind, workspace_id = reference.kind, reference.workspace_id
+        resources = await self._list(kind, workspace_id)
+        resource = only_named(kind, resources, reference.name, workspace_id=workspace_id)
+        return None if resource is None else _found(kind, resource)
 
     async def _find_by_id(self, kind: ResourceKind, resource_id: str) -> _Found | None:
         try:

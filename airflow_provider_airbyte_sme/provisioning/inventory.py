@@ -24,13 +24,14 @@ from airflow_provider_airbyte_sme.api.models import (
     Workspace,
 )
 from airflow_provider_airbyte_sme.api.resources.actors import Actors
+from airflow_provider_airbyte_sme.api.resources.base import N, only_named
 from airflow_provider_airbyte_sme.provisioning.connectors import ConnectorNames
 
 T = TypeVar("T")
 
-# In a dry run, the id of a workspace that does not exist yet. Nothing is in it, and any other
-# workspace tells what its connectors want.
-NEW_WORKSPACE = "(to be created)"
+# In a dry run, the id of what does not exist yet. Nothing is in such a workspace, and any other one
+# tells what its connectors want.
+NEW_ID = "(to be created)"
 
 _MAX_NAMES = 5
 
@@ -98,8 +99,7 @@ class Inventory:
         :raises AirbyteAmbiguousNameError: Several workspaces have the name.
         :raises AirbyteConfigError: None has it.
         """
-        found = only_one("workspace", name, await self.workspaces(), lambda each: each.workspace_id)
-        return found.workspace_id
+        return _existing("workspace", name, await self.workspaces()).workspace_id
 
     async def actor(self, kind: ActorKind, name: str, workspace_id: str) -> Actor:
         """
@@ -108,8 +108,7 @@ class Inventory:
         :raises AirbyteAmbiguousNameError: Several have the name.
         :raises AirbyteConfigError: None has it.
         """
-        actors = await self.actors(kind, workspace_id)
-        return only_one(kind, name, actors, lambda each: each.actor_id)
+        return _existing(kind, name, await self.actors(kind, workspace_id))
 
     async def definition_id(self, kind: ActorKind, connector: str, workspace_id: str) -> str:
         """
@@ -133,7 +132,7 @@ class Inventory:
 
     async def _describing(self, workspace_id: str) -> str:
         """Return the id of a workspace that tells what connectors want."""
-        if workspace_id != NEW_WORKSPACE:
+        if workspace_id != NEW_ID:
             return workspace_id
         if not (others := await self.workspaces()):
             raise AirbyteConfigError(
@@ -171,32 +170,20 @@ class Inventory:
         fresh: bool,
     ) -> Sequence[T]:
         key = (kind, workspace_id)
-        if workspace_id == NEW_WORKSPACE:
+        if workspace_id == NEW_ID:
             return ()
         if fresh or key not in self._lists:
             self._lists[key] = await read()
         return self._lists[key]
 
 
-def only_one(kind: str, name: str, resources: Sequence[T], id_of: Callable[[T], str]) -> T:
-    """
-    Return the one resource with a name.
-
-    :raises AirbyteAmbiguousNameError: Several have it.
-    :raises AirbyteConfigError: None has it.
-    """
-    found = [each for each in resources if _name(each) == name]
-    if len(found) > 1:
-        raise AirbyteAmbiguousNameError(kind, name, [id_of(each) for each in found])
-    if not found:
+def _existing(kind: str, name: str, resources: Sequence[N]) -> N:
+    found = only_named(kind, resources, name)
+    if found is None:
         raise AirbyteConfigError(
-            f"Airbyte has no {kind} {name!r}{_hint(name, [_name(each) for each in resources])}."
+            f"Airbyte has no {kind} {name!r}{_hint(name, [each.name for each in resources])}."
         )
-    return found[0]
-
-
-def _name(resource: Any) -> str:
-    return str(resource.name)
+    return found
 
 
 def _hint(name: str, names: Sequence[str]) -> str:

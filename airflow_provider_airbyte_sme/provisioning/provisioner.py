@@ -30,7 +30,7 @@ from airflow_provider_airbyte_sme.provisioning.errors import (
     AirbyteVanishedError,
 )
 from airflow_provider_airbyte_sme.provisioning.fingerprints import Fingerprints
-from airflow_provider_airbyte_sme.provisioning.inventory import NEW_WORKSPACE, Inventory
+from airflow_provider_airbyte_sme.provisioning.inventory import NEW_ID, Inventory
 from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 from airflow_provider_airbyte_sme.provisioning.results import (
     Action,
@@ -39,10 +39,7 @@ from airflow_provider_airbyte_sme.provisioning.results import (
 from airflow_provider_airbyte_sme.provisioning.secrets import SecretStore
 from airflow_provider_airbyte_sme.provisioning.targets.actors import ActorTarget
 from airflow_provider_airbyte_sme.provisioning.targets.base import Context, Target
-from airflow_provider_airbyte_sme.provisioning.targets.connections import (
-    UNKNOWN_ID,
-    ConnectionTarget,
-)
+from airflow_provider_airbyte_sme.provisioning.targets.connections import ConnectionTarget
 from airflow_provider_airbyte_sme.provisioning.targets.tags import TagTarget
 from airflow_provider_airbyte_sme.provisioning.targets.workspaces import WorkspaceTarget
 
@@ -158,7 +155,7 @@ class Provisioner:
         actors = [*pipeline.sources, *pipeline.destinations]
         await self._check_actors(actors, pipeline.workspace)
         workspace = await self.ensure_workspace(pipeline.workspace)
-        workspace_id = workspace.resource_id or NEW_WORKSPACE
+        workspace_id = workspace.resource_id or NEW_ID
         results = [workspace]
         for tag in pipeline.tags:
             results.append(await self.ensure_tag(tag, workspace_id))
@@ -183,7 +180,7 @@ class Provisioner:
         :raises AirbyteDeclarationError: Some are invalid; with the problems of all.
         """
         found = await WorkspaceTarget(self._context, workspace).find_all(fresh=False)
-        workspace_id = found[0].id if found else NEW_WORKSPACE
+        workspace_id = found[0].id if found else NEW_ID
         if not (found or self._context.dry_run or await self.inventory.workspaces()):
             return  # no workspace tells what connectors want
         problems: list[str] = []
@@ -222,7 +219,7 @@ class Provisioner:
             return reference
         for result in results:
             if result.kind == kind and result.name == reference:
-                return result.resource_id or UNKNOWN_ID
+                return result.resource_id or NEW_ID
         actor = await self.inventory.actor(kind, reference, results[0].resource_id)
         return actor.id
 

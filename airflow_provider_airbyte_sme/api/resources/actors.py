@@ -18,6 +18,7 @@ from airflow_provider_airbyte_sme.api.resources.base import (
     Resource,
     flag,
     listed,
+    only_named,
 )
 
 A = TypeVar("A", bound=Actor)
@@ -55,7 +56,7 @@ class Actors(Resource[A]):
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         actors = await self.list(workspace_ids=[workspace_id])
-        return self._only_named(actors, name, workspace_id=workspace_id)
+        return only_named(self.kind, actors, name, workspace_id=workspace_id)
 
     async def get(self, actor_id: str | int, *, include_secret_coordinates: bool = False) -> A:
         """

@@ -213,21 +213,6 @@ class ResourceGroup(Generic[T]):
             secrets=secrets,
         )
 
-    def _only_named(
-        self: ResourceGroup[N], items: Iterable[N], name: str, *, workspace_id: str = ""
-    ) -> N | None:
-        """
-        Return the item with this name; ``None`` if there is none.
-
-        :raises AirbyteAmbiguousNameError: Several have it.
-        """
-        found = [item for item in items if item.name == name]
-        if len(found) > 1:
-            raise AirbyteAmbiguousNameError(
-                self.kind, name, [item.id for item in found], workspace_id=workspace_id
-            )
-        return found[0] if found else None
-
     def _url(self, *segments: str | int, query: Query | None = None) -> str:
         return self._session.settings.urls.public_url(self.path, *segments, query=query)
 
@@ -320,3 +305,19 @@ def listed(ids: Iterable[str]) -> str | None:
 def flag(value: bool) -> str | None:
     """Return a flag as the value of a query parameter that is false by default."""
     return "true" if value else None
+
+
+def only_named(kind: str, items: Iterable[N], name: str, *, workspace_id: str = "") -> N | None:
+    """
+    Return the item with this name; ``None`` if there is none.
+
+    :param kind: How messages name the items.
+    :param workspace_id: Where they are, for messages.
+    :raises AirbyteAmbiguousNameError: Several have it.
+    """
+    found = [item for item in items if item.name == name]
+    if len(found) > 1:
+        raise AirbyteAmbiguousNameError(
+            kind, name, [item.id for item in found], workspace_id=workspace_id
+        )
+    return found[0] if found else None

@@ -16,6 +16,7 @@ from airflow_provider_airbyte_sme.api.resources.base import (
     Resource,
     flag,
     listed,
+    only_named,
 )
 
 
@@ -71,7 +72,7 @@ class Connections(Resource[AirbyteConnection]):
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         connections = await self.list(workspace_ids=[workspace_id])
-        return self._only_named(connections, name, workspace_id=workspace_id)
+        return only_named(self.kind, connections, name, workspace_id=workspace_id)
 
     async def create(
         self, payload: Mapping[str, Any], *, secrets: Iterable[str] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_airbyte_sme.api.models import Tag
-from airflow_provider_airbyte_sme.api.resources.base import Resource, listed
+from airflow_provider_airbyte_sme.api.resources.base import Resource, listed, only_named
 
 
 class Tags(Resource[Tag]):
@@ -32,4 +32,4 @@ class Tags(Resource[Tag]):
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         tags = await self.list(workspace_ids=[workspace_id])
-        return self._only_named(tags, name, workspace_id=workspace_id)
+        return only_named(self.kind, tags, name, workspace_id=workspace_id)

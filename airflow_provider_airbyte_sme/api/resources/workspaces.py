@@ -10,6 +10,7 @@ from airflow_provider_airbyte_sme.api.resources.base import (
     Resource,
     flag,
     listed,
+    only_named,
 )
 
 
@@ -42,4 +43,4 @@ class Workspaces(Resource[Workspace]):
         :raises AirbyteAmbiguousNameError: Several have it.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return self._only_named(await self.list(), name)
+        return only_named(self.kind, await self.list(), name)

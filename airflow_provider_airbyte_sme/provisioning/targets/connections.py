@@ -22,14 +22,12 @@ from airflow_provider_airbyte_sme.provisioning.connections import (
     state_losses,
 )
 from airflow_provider_airbyte_sme.provisioning.declarations import ConnectionDeclaration
+from airflow_provider_airbyte_sme.provisioning.inventory import NEW_ID
 from airflow_provider_airbyte_sme.provisioning.results import Plan
 from airflow_provider_airbyte_sme.provisioning.schedules import is_scheduled
 from airflow_provider_airbyte_sme.provisioning.targets.base import Context, Target
 
 log = logging.getLogger(__name__)
-
-# In a dry run, the id of a source or destination that does not exist yet.
-UNKNOWN_ID = "(to be created)"
 
 
 class ConnectionTarget(Target[AirbyteConnection]):
@@ -122,7 +120,7 @@ class ConnectionTarget(Target[AirbyteConnection]):
         return await self._client.connections.get_catalog(actual.connection_id)
 
     async def _require(self, kind: ActorKind, actor_id: str) -> None:
-        if actor_id == UNKNOWN_ID:
+        if actor_id == NEW_ID:
             return
         actors = await self._context.inventory.actors(kind, self._workspace_id)
         if all(each.actor_id != actor_id for each in actors):
