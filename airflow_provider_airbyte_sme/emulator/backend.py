@@ -8,6 +8,7 @@ from typing import Protocol
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.emulator.clock import Clock
+from airflow_provider_airbyte_sme.emulator.recording import InFlight
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Backend(Protocol):
     latency: float
     #: Number of public API requests handled at the same time over HTTP; ``None``: no limit.
     threads: int | None
+    #: Counts the requests that a server has accepted.
+    in_flight: InFlight
 
     @property
     def next_due(self) -> float | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -188,6 +188,12 @@ class Query:
     def __init__(self, raw: str) -> None:
         # A query that is not valid UTF-8 gets replacement characters, which then fail to convert.
         self._values = parse_qs(raw, keep_blank_values=True, errors="replace")
+
+    def without(self, names: Collection[str]) -> Query:
+        """Return the query without some of its parameters."""
+        query = Query("")
+        query._values = {name: v for name, v in self._values.items() if name not in names}
+        return query
 
     def text(self, name: str) -> str | None:
         """Return the first value, or ``None`` if it is missing or empty."""

@@ -9,11 +9,22 @@ from typing import Literal, Protocol
 TimeMode = Literal["real", "manual", "instant"]
 
 
+def to_microsecond(epoch: float) -> float:
+    """
+    Return the nearest whole microsecond: what the server stores (``docs/airbyte-api.md §3.1``).
+
+    Two instants compare as their texts do, although they are floats that were computed.
+
+    :param epoch: Seconds since the epoch.
+    """
+    return round(epoch, 6)
+
+
 class Clock(Protocol):
     """The emulator's source of time."""
 
     def time(self) -> float:
-        """Return the current time, in seconds since the epoch."""
+        """Return the current time, in seconds since the epoch and in whole microseconds."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -38,8 +49,8 @@ class RealClock:
     """Real time: the system clock."""
 
     def time(self) -> float:
-        """Return the current time, in seconds since the epoch."""
-        return time.time()
+        """Return the current time, in seconds since the epoch and in whole microseconds."""
+        return to_microsecond(time.time())
 
     def sleep(self, seconds: float) -> None:
         """Block the calling thread for *seconds*."""
@@ -65,10 +76,10 @@ class ManualClock:
     """
 
     def __init__(self, start: float) -> None:
-        self._now = start
+        self._now = to_microsecond(start)
 
     def time(self) -> float:
-        """Return the time that the clock was moved to, in seconds since the epoch."""
+        """Return the time that the clock was moved to, as :meth:`Clock.time`."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
@@ -83,7 +94,7 @@ class ManualClock:
         """
         if seconds < 0:
             raise ValueError(f"cannot advance the clock by {seconds} s: time goes forward only")
-        self._now += seconds
+        self._now = to_microsecond(self._now + seconds)
 
     def phase_duration(self, seconds: float) -> float:
         """Return *seconds*: a phase takes as long as planned."""

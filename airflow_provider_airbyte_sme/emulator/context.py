@@ -17,6 +17,7 @@ from airflow_provider_airbyte_sme.emulator.binding import (
     uuid_text,
 )
 from airflow_provider_airbyte_sme.emulator.clock import Clock
+from airflow_provider_airbyte_sme.emulator.job_lists import JobLists
 from airflow_provider_airbyte_sme.emulator.jobs import JobEngine
 from airflow_provider_airbyte_sme.emulator.problems import (
     HateoasError,
@@ -59,6 +60,7 @@ class RequestContext:
     settings: Settings
     access: Access
     jobs: JobEngine
+    job_lists: JobLists
     airbyte_url: str
     send_webhook: Callable[[str, Mapping[str, Any]], None]
 

@@ -21,6 +21,7 @@ from airflow_provider_airbyte_sme.emulator.access import Access
 from airflow_provider_airbyte_sme.emulator.binding import Query
 from airflow_provider_airbyte_sme.emulator.clock import Clock
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
+from airflow_provider_airbyte_sme.emulator.job_lists import JobLists
 from airflow_provider_airbyte_sme.emulator.jobs import JobEngine
 from airflow_provider_airbyte_sme.emulator.pages import page
 from airflow_provider_airbyte_sme.emulator.problems import (
@@ -71,6 +72,7 @@ class Core:
         self.access = Access(
             world, auth_mode=settings.auth_mode, token_lifetime=settings.token_lifetime
         )
+        self.job_lists = JobLists()
         self.jobs = JobEngine(
             world,
             clock,
@@ -155,6 +157,7 @@ class Core:
                 settings=self.settings,
                 access=self.access,
                 jobs=self.jobs,
+                job_lists=self.job_lists,
                 airbyte_url=self.airbyte_url,
                 send_webhook=self.send_webhook,
             )

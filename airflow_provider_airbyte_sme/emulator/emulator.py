@@ -31,14 +31,9 @@ from airflow_provider_airbyte_sme.emulator.dataplane import (
     sync_context,
 )
 from airflow_provider_airbyte_sme.emulator.discovery import discover
-from airflow_provider_airbyte_sme.emulator.faults import (
-    Event,
-    Fault,
-    FaultKind,
-    Faults,
-    alteration,
-    fault_response,
-)
+from airflow_provider_airbyte_sme.emulator.faults import Fault
+from airflow_provider_airbyte_sme.emulator.injection import FaultInjector
+from airflow_provider_airbyte_sme.emulator.job_lists import JobLists
 from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
 from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
@@ -47,12 +42,7 @@ from airflow_provider_airbyte_sme.emulator.pagination import (
     move_record,
     shuffle_records,
 )
-from airflow_provider_airbyte_sme.emulator.problems import (
-    WEBAPP_PAGE,
-    gateway_page,
-    html_response,
-)
-from airflow_provider_airbyte_sme.emulator.recording import RecordedRequest, record
+from airflow_provider_airbyte_sme.emulator.recording import InFlight, RecordedRequest, record
 from airflow_provider_airbyte_sme.emulator.routing import Match
 from airflow_provider_airbyte_sme.emulator.schema_changes import propagate
 from airflow_provider_airbyte_sme.emulator.settings import Settings
@@ -72,13 +62,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ROUTE_NAMES = frozenset(route.name for route in OPERATIONS)
 _MAX_RECORDED_REQUESTS = 10_000
 
 StartableJob = Literal["sync", "reset", "refresh"]
 
 
-class Emulator:
+class Emulator(FaultInjector):
     """
     An emulated Airbyte server.
 
@@ -148,8 +137,10 @@ class Emulator:
         self.latency = latency
         self.threads = threads
         self.clock = make_clock(time, start)
-        self._lock = threading.RLock()
-        self._faults = Faults()
+        super().__init__((route.name for route in OPERATIONS), threading.RLock())
+        #: Requests over HTTP that have been accepted and not answered: their number now, and the
+        #: largest since :meth:`clear_requests`.
+        self.in_flight = InFlight()
         self._recorded: deque[RecordedRequest] = deque(maxlen=_MAX_RECORDED_REQUESTS)
         self._watchers: list[Callable[[], None]] = []
         self._server: Listener | None = None
@@ -396,9 +387,15 @@ class Emulator:
             return list(self._recorded)
 
     def clear_requests(self) -> None:
-        """Forget all recorded requests."""
+        """Forget all recorded requests, and how many were in flight."""
         with self._lock:
             self._recorded.clear()
+            self.in_flight.reset()
+
+    @property
+    def job_lists(self) -> JobLists:
+        """What ``GET /jobs`` leaves out or ignores; can be changed at any time."""
+        return self._core.job_lists
 
     @property
     def jobs(self) -> Mapping[int, Job]:
@@ -707,6 +704,20 @@ class Emulator:
             self._core.jobs.settle()
             self._core.jobs.finish(self._core.world.jobs[job_id], status, rows, bytes)
 
+    def skew_job(self, job_id: int, seconds: float) -> None:
+        """
+        Stamp the further status changes of a job with another time than that of the change.
+
+        :param seconds: How far ``updatedAt`` is ahead. If negative, lists and ``GET`` show a change
+            only that long after its ``updatedAt``: its transaction was committed late, or the clock
+            of the server that wrote it is behind (``docs/airbyte-api.md §3.1``). *clock_skew* of
+            :meth:`script_job` is the same for all changes of a job.
+        :raises KeyError: The job is unknown.
+        """
+        with self._change():
+            self._core.jobs.settle()
+            self._core.world.jobs[job_id].plan.clock_skew = seconds
+
     def cancel_job(self, job_id: int) -> None:
         """Cancel a job, as a user in the UI would; raises the same errors as :meth:`finish_job`."""
         self.finish_job(job_id, "cancelled")
@@ -731,136 +742,6 @@ class Emulator:
         """Undo :meth:`delete_workflow`."""
         with self._change():
             self._connection(connection_id).has_workflow = True
-
-    def fail_next(
-        self,
-        route: str,
-        status: int = 503,
-        times: int | None = 1,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | str | Mapping[str, object] | None = None,
-        *,
-        after: bool = False,
-    ) -> None:
-        """
-        Return an error for the next requests.
-
-        :param route: Route such as ``GET /jobs/{jobId}``, a config API route with its full path
-            such as ``POST /api/v1/jobs/get``, or ``*`` for every request.
-        :param status: Status of the response.
-        :param times: Number of requests; ``None``: all, until :meth:`clear_faults`.
-        :param headers: Extra headers of the response, such as ``Retry-After``. A lone surrogate is
-            sent as the byte that it stands for, so that a header can be invalid UTF-8.
-        :param body: Body of the response; the default is the body that Airbyte, its ingress (502,
-            503, 504) or a CDN (520 to 530) sends with *status*.
-        :param after: Whether to handle the request first, as if a proxy gave up on a server that
-            did not.
-        :raises ValueError: The route is unknown, or *times* is below 1.
-        """
-        self._answer(route, times, fault_response(status, headers or {}, body), after)
-
-    def html_next(
-        self, route: str, times: int | None = 1, status: int = 200, *, after: bool = False
-    ) -> None:
-        """Return an HTML page for the next requests; for the parameters see :meth:`fail_next`."""
-        is_page = status < 400
-        response = html_response(status, WEBAPP_PAGE) if is_page else gateway_page(status)
-        self._answer(route, times, response, after)
-
-    def alter_next(
-        self,
-        route: str,
-        change: Callable[[Any], Any] | None = None,
-        times: int | None = 1,
-        *,
-        headers: Mapping[str, str | None] | None = None,
-        status: int | None = None,
-    ) -> None:
-        """
-        Handle the next requests, but change their responses, as another version or a proxy would.
-
-        :param change: Called with the decoded JSON body; returns the new body. The default changes
-            nothing.
-        :param headers: New values of headers; ``None`` removes a header, also ``Date``.
-        :param status: New status of the response. For the other parameters see :meth:`fail_next`.
-        """
-        changed = alteration(change, headers or {}, status)
-        self._add(Fault(route, times, "alter", change=changed))
-
-    def hang_next(
-        self,
-        route: str,
-        seconds: float,
-        times: int | None = 1,
-        *,
-        after: bool = True,
-        lost: bool = False,
-    ) -> None:
-        """
-        Hold the next requests open for *seconds*.
-
-        On the in-memory transport, a request with a shorter timeout fails with a timeout error. For
-        the other parameters see :meth:`fail_next`.
-
-        :param after: Whether to handle the request at once and only hold its response back, as
-            Airbyte does when it starts a job. Otherwise it is handled at the end, also if the
-            client has given up by then, as when Airbyte cancels a job.
-        :param lost: Whether to close the connection at the end, without a response.
-        """
-        kind: FaultKind = "delay" if after else "delay_before"
-        self._add(Fault(route, times, kind, seconds=seconds, is_lost=lost))
-
-    def drip_next(self, route: str, pause: float, times: int | None = 1) -> None:
-        """
-        Handle the next requests, but send their responses byte by byte, headers included.
-
-        :param pause: Time between two bytes, in seconds. For the other parameters see
-            :meth:`fail_next`.
-        """
-        self._add(Fault(route, times, "drip", pause=pause))
-
-    def cut_next(self, route: str, size: int = 0, times: int | None = 1) -> None:
-        """
-        Handle the next requests, but close the connection in the middle of the response.
-
-        :param size: Number of bytes of the body to send first, after the headers. For the other
-            parameters see :meth:`fail_next`.
-        """
-        self._add(Fault(route, times, "cut", cut=size))
-
-    def drop_next(self, route: str, times: int | None = 1, *, after: bool = True) -> None:
-        """
-        Close the connection of the next requests without a response.
-
-        :param after: Whether to handle the request first. For the other parameters see
-            :meth:`fail_next`.
-        """
-        self._add(Fault(route, times, "drop_after" if after else "drop_before", is_lost=True))
-
-    def call_next(
-        self,
-        route: str,
-        action: Callable[[], object],
-        times: int | None = 1,
-        *,
-        after: bool = False,
-    ) -> None:
-        """
-        Let something happen right before or after the next requests, such as a job that starts.
-
-        A fault can apply to the same request: ``call_next("POST /jobs", emulator.start_sync)`` and
-        ``drop_next("POST /jobs")``.
-
-        :param action: Called without arguments; no other request is handled meanwhile.
-        :param after: Whether it is called after the request, before the response is sent. For the
-            other parameters see :meth:`fail_next`.
-        """
-        self._add(Event(route, times, action, "after" if after else "before"))
-
-    def clear_faults(self) -> None:
-        """Remove all pending faults and the actions of :meth:`call_next`."""
-        with self._lock:
-            self._faults.clear()
 
     def stop_identity_provider(self, *, issues_tokens: bool = False) -> None:
         """
@@ -913,13 +794,6 @@ class Emulator:
         self._server = server
         if server is not None:
             self._core.last_origin = server.url
-
-    def _answer(self, route: str, times: int | None, response: HttpResponse, after: bool) -> None:
-        self._add(Fault(route, times, "answer_after" if after else "answer", response=response))
-
-    def _add(self, fault: Fault | Event) -> None:
-        with self._lock:
-            self._faults.add(fault, _ROUTE_NAMES)
 
     def _start(self, connection: Connection, job_type: StartableJob) -> Job:
         jobs = self._core.jobs

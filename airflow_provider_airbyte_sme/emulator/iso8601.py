@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 def iso_timestamp(epoch: float) -> str:
     """Format seconds since the epoch, in UTC and whole seconds; ``:00`` seconds are omitted."""
     timestamp = datetime.fromtimestamp(int(epoch), UTC)
-    return timestamp.strftime("%Y-%m-%dT%H:%MZ" if timestamp.second == 0 else "%Y-%m-%dT%H:%M:%SZ")
+    text = timestamp.isoformat(timespec="seconds" if timestamp.second else "minutes")
+    return f"{text.removesuffix('+00:00')}Z"
 
 
 def iso_duration(seconds: int) -> str:

@@ -15,12 +15,14 @@ See ``docs/airbyte-api.md §3.6``, for starting and cancelling §3.2 and §3.4.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.models import TERMINAL_STATUSES, JobStatus
-from airflow_provider_airbyte_sme.emulator.clock import Clock
+from airflow_provider_airbyte_sme.emulator.clock import Clock, to_microsecond
+from airflow_provider_airbyte_sme.emulator.job_index import JobIndex
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.stream_states import delete_before_job
 from airflow_provider_airbyte_sme.emulator.world import (
@@ -209,18 +211,29 @@ class JobEngine:
         self._on_attempt = on_attempt
         #: Incremented with every change of any job.
         self.revision = 0
+        #: All jobs, for lists.
+        self.index = JobIndex(world.jobs)
         self._active = {
             job.connection_id: job for job in world.jobs.values() if not job.is_terminal
         }
+        # When a status ends, and the job's id, earliest first. What a job no longer waits for stays
+        # here until it is the earliest.
+        self._ends = [
+            (job.ends_at, job.id) for job in self._active.values() if job.ends_at is not None
+        ]
+        heapq.heapify(self._ends)
         for job in self._active.values():
             self._resume(job)
 
     @property
     def next_due(self) -> float | None:
         """When the next status change is due, in seconds since the epoch, if any."""
-        return min(
-            (job.ends_at for job in self._active.values() if job.ends_at is not None), default=None
-        )
+        while self._ends:
+            at, job_id = self._ends[0]
+            if self._world.jobs[job_id].ends_at == at:
+                return at
+            heapq.heappop(self._ends)
+        return None
 
     def active_job(self, connection_id: str) -> Job | None:
         """Return the connection's job that has not ended, if any."""
@@ -229,9 +242,9 @@ class JobEngine:
     def settle(self) -> None:
         """Make every status change that is due by now, earliest first."""
         now = self._clock.time()
-        while due := self._due(now):
-            at, _, job = min(due)
-            self._next_phase(job, at)
+        while (at := self.next_due) is not None and at <= now:
+            _, job_id = heapq.heappop(self._ends)
+            self._next_phase(self._world.jobs[job_id], at)
 
     def start_sync(self, connection: Connection, *, waits_for_attempt: bool = False) -> Job:
         """
@@ -420,15 +433,16 @@ class JobEngine:
             self._on_attempt(job)
         else:
             job.plan = self._default_plan(job.config_type)
-            job.ends_at = self._clock.time() + self._clock.phase_duration(self._sync_duration)
+            self._end_after(job, self._sync_duration, self._clock.time())
             del job.plan.phases[0]
 
-    def _due(self, now: float) -> list[tuple[float, int, Job]]:
-        return [
-            (job.ends_at, job.id, job)
-            for job in self._active.values()
-            if job.ends_at is not None and job.ends_at <= now
-        ]
+    def _end_after(self, job: Job, seconds: float | None, since: float) -> None:
+        """Let the current status of *job* end *seconds* after *since*; ``None``: not by itself."""
+        if seconds is None:
+            job.ends_at = None
+            return
+        job.ends_at = to_microsecond(since + self._clock.phase_duration(seconds))
+        heapq.heappush(self._ends, (job.ends_at, job.id))
 
     def _create_sync(self, connection: Connection) -> Job:
         """Create a sync of all streams, or a refresh if one is noted."""
@@ -460,14 +474,13 @@ class JobEngine:
         self._world.next_job_id += 1
         self._world.jobs[job.id] = job
         self._active[connection.id] = job
+        self.index.add(job)
         first = job.plan.phases[0]
         if first.status == PENDING:
             del job.plan.phases[0]
-            job.ends_at = (
-                None if first.seconds is None else now + self._clock.phase_duration(first.seconds)
-            )
+            self._end_after(job, first.seconds, now)
         else:
-            job.ends_at = now
+            self._end_after(job, 0.0, now)
         return job
 
     def _default_plan(self, config_type: ConfigType) -> JobPlan:
@@ -495,16 +508,14 @@ class JobEngine:
             self._enter(job, Phase(FAILED), at)
         else:
             job.plan.phases = [Phase(RUNNING)]
-            job.ends_at = at + self._clock.phase_duration(delay)
+            self._end_after(job, delay, at)
 
     def _enter(self, job: Job, phase: Phase, at: float) -> None:
         self.revision += 1
         job.status = phase.status
-        job.updated_at = at + job.plan.clock_skew
+        self.index.update(job, to_microsecond(at + job.plan.clock_skew))
         job.history.append((at, phase.status))
-        job.ends_at = (
-            None if phase.seconds is None else at + self._clock.phase_duration(phase.seconds)
-        )
+        self._end_after(job, phase.seconds, at)
         has_open_attempt = bool(job.attempts) and job.attempts[-1].ended_at is None
         if has_open_attempt and (phase.status == INCOMPLETE or job.is_terminal):
             self._end_attempt(job, at)
@@ -548,8 +559,8 @@ class JobEngine:
         if job.status != FAILED or connection.status != "active":
             return
         failed: list[Job] = []
-        for earlier in reversed(self._world.jobs.values()):
-            if earlier.connection_id != connection.id or earlier.status == CANCELLED:
+        for earlier in reversed(self.index.of_connection(connection.id)):
+            if earlier.status == CANCELLED:
                 continue
             if earlier.status != FAILED:
                 break

@@ -9,7 +9,8 @@ also a ``next``, because one builder makes both.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ Position = Literal["first", "last"]
 
 
 def page_response(
-    records: Sequence[T],
+    records: Iterable[T],
     render: Callable[[T], dict[str, Any]],
     *,
     url: str,
@@ -36,7 +37,7 @@ def page_response(
     :param url: Absolute URL of the list, without a query.
     :param filters: The filters that the links repeat, as names and values.
     """
-    data = [render(record) for record in records[offset : offset + limit]]
+    data = [render(record) for record in islice(records, offset, offset + limit)]
     builder = list(filters)
     next_link = previous_link = ""
     if data:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_airbyte_sme.emulator.world import World
+from airflow_provider_airbyte_sme.emulator.world import World, fields_of
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -44,5 +44,5 @@ def load(path: Path) -> World | None:
 def save(path: Path, world: World) -> None:
     """Write *world* to *path* atomically."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(world.to_json()), "utf-8")
+    partial.write_text(json.dumps(world, default=fields_of), "utf-8")
     partial.replace(path)

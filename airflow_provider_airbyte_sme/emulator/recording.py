@@ -1,10 +1,12 @@
-"""Recorded requests, with secrets masked."""
+"""Recorded requests, with secrets masked, and how many are in flight."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -50,6 +52,39 @@ class RecordedRequest:
     at: float
     fault: str | None = None
     body_bytes: int = 0
+
+
+class InFlight:
+    """
+    How many requests are in flight at the same time.
+
+    A request counts from when the server accepts it until it is handled and its response is ready
+    to be sent: also while it waits for a thread, and if its client has given up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        #: Number of requests in flight.
+        self.now = 0
+        #: Largest number of requests in flight since the last :meth:`reset`.
+        self.peak = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one request while the context is open."""
+        with self._lock:
+            self.now += 1
+            self.peak = max(self.peak, self.now)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.now -= 1
+
+    def reset(self) -> None:
+        """Start to look for the peak again."""
+        with self._lock:
+            self.peak = self.now
 
 
 def record(

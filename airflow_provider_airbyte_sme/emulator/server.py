@@ -132,6 +132,10 @@ class _RequestHandler:
         self._public_api_threads = asyncio.Semaphore(emulator.threads) if emulator.threads else None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        with self._emulator.in_flight.one():
+            return await self._handle(request)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await _read_body(request)
         if body is None:
             error = too_large(request.content_length or MAX_BODY_BYTES + 1)
@@ -196,11 +200,12 @@ async def _send_raw(request: web.BaseRequest, response: HttpResponse, delivery: 
         raw = raw[: len(raw) - len(response.body) + min(delivery.cut, len(response.body))]
     size = 1 if delivery.pause else len(raw)
     for start in range(0, len(raw), size):
+        if start:
+            await asyncio.sleep(delivery.pause)
         transport = request.transport
         if transport is None or transport.is_closing():
             return
         transport.write(raw[start : start + size])
-        await asyncio.sleep(delivery.pause)
     if request.transport is not None:
         request.transport.close()
 

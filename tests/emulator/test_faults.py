@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -275,6 +275,50 @@ class TestClocks:
         emulator.fail_next("GET /jobs", 503, headers={"Date": "Mon, 01 Jan 99999 00:00:00 GMT"})
 
         assert caller.get("/jobs").headers["date"] == "Mon, 01 Jan 99999 00:00:00 GMT"
+
+    @pytest.mark.parametrize("served_over", ["sockets", "memory"])
+    def test_the_date_header_follows_a_clock_that_is_moved(self, emulator, served_over):
+        emulator.advance(90_061.75)
+        request = HttpRequest("GET", f"{BASE}/api/v1/health")
+
+        if served_over == "memory":
+            date = run_blocking(emulator.transport().send(request)).headers["date"]
+        else:
+            with emulator.serve() as server:
+                date = requests.get(f"{server.url}/api/v1/health", timeout=5).headers["Date"]
+
+        # IMF-fixdate of RFC 9110
+        assert date == emulator.now.strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+    @pytest.mark.parametrize("date", [None, "Wed, 25 Mar 2026 01:30:50 GMT"])
+    def test_a_fresh_list_can_have_a_date_of_a_cache_or_none(self, emulator, caller, date):
+        first = emulator.start_sync()
+        headers = {"Date": date, "Age": "600"}
+        emulator.alter_next("GET /jobs", headers=headers, times=2)
+
+        empty = ok(caller.get("/jobs", updatedAtStart=emulator.now + timedelta(seconds=1)))
+        altered = caller.get("/jobs")
+
+        assert (altered.headers.get("date"), altered.headers["age"]) == (date, "600")
+        assert [job["jobId"] for job in altered.json()["data"]] == [first]
+        assert empty["data"] == []
+        assert caller.get("/jobs").headers["date"] != date
+
+    def test_a_list_can_come_from_a_cache_as_a_whole(self, emulator, caller):
+        job_id = emulator.start_sync()
+        old = caller.get("/jobs")
+        emulator.advance(60)
+        cached = {**old.headers, "Age": "60"}
+        emulator.fail_next("GET /jobs", 200, times=None, headers=cached, body=old.body)
+
+        stale = [caller.get("/jobs", updatedAtStart=emulator.now) for _ in range(2)]
+
+        assert caller.job(job_id)["status"] == "succeeded"
+        for response in stale:
+            assert (response.body, response.headers) == (old.body, {**old.headers, "age": "60"})
+        assert ok(old)["data"][0]["status"] == "running"
+        emulator.clear_faults()
+        assert ok(caller.get("/jobs"))["data"][0]["status"] == "succeeded"
 
     def test_two_clocks_make_a_duration_negative(self, emulator, caller):
         emulator.script_job(duration=2, clock_skew=-3)

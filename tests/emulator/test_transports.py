@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from airflow_provider_airbyte_sme.api.errors import (
 )
 from airflow_provider_airbyte_sme.api.http import HttpRequest, run_blocking
 from airflow_provider_airbyte_sme.emulator import Emulator
-from tests.emulator.conftest import BASE, ok
+from tests.emulator.conftest import BASE, ok, wait_until
 
 HEALTH = f"{BASE}/api/v1/health"
 
@@ -170,6 +170,46 @@ class TestHttpTransport:
             elapsed = time.monotonic() - start
 
         assert elapsed >= 0.3
+
+    def test_requests_in_flight_are_counted_also_while_they_wait_for_a_thread(self):
+        emulator = Emulator(threads=1)
+        with emulator.serve() as server:
+            url = f"{server.url}/api/public/v1/health"
+            requests.get(url, timeout=5)
+            assert (emulator.in_flight.now, emulator.in_flight.peak) == (0, 1)
+            emulator.hang_next("*", 60)
+            address = ("127.0.0.1", urlsplit(server.url).port or 0)
+
+            with ExitStack() as stack:
+                for _ in range(3):
+                    client = stack.enter_context(socket.create_connection(address))
+                    client.sendall(b"GET /api/public/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+                wait_until(lambda: emulator.in_flight.now == 3)
+                emulator.clear_requests()
+                assert emulator.requests == []
+                assert requests.get(f"{server.url}/api/v1/health", timeout=5).status_code == 200
+
+            assert (emulator.in_flight.now, emulator.in_flight.peak) == (3, 4)
+        assert emulator.in_flight.now == 0
+        emulator.clear_requests()
+        assert emulator.in_flight.peak == 0
+
+    @pytest.mark.parametrize("fault", ["none", "drip", "drop", "no date"])
+    def test_requests_one_after_another_are_never_in_flight_together(self, served, fault):
+        url = f"{served.url}/api/v1/health"
+        if fault == "drip":
+            served.drip_next("*", 0.0001, times=None)
+        elif fault == "drop":
+            served.drop_next("*", times=None)
+        elif fault == "no date":
+            served.date_offset = None
+
+        for _ in range(10):
+            with suppress(requests.ConnectionError):
+                requests.get(url, timeout=5)
+
+        assert len(served.requests) >= 10
+        assert served.in_flight.peak == 1
 
     def test_a_delayed_response_blocks_only_its_own_thread(self, served, session):
         served.hang_next("GET /jobs", 30)

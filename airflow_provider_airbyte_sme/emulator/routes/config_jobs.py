@@ -306,12 +306,15 @@ def list_jobs(context: RequestContext) -> HttpResponse:
     body = context.body(_JOB_LIST)
     pagination = body.get("pagination") or {}
     statuses = body.get("statuses")
+    jobs_in_scope = (
+        reversed(context.world.jobs.values())
+        if connection is None
+        else jobs_of(context, connection.id)
+    )
     found = [
         job
-        for job in reversed(context.world.jobs.values())
-        if (connection is None or job.connection_id == connection.id)
-        and job.config_type in body["configTypes"]
-        and (not statuses or job.status in statuses)
+        for job in jobs_in_scope
+        if job.config_type in body["configTypes"] and (not statuses or job.status in statuses)
     ]
     offset = max(0, pagination.get("rowOffset") or 0)
     size = max(0, pagination.get("pageSize") or _DEFAULT_PAGE_SIZE)
@@ -335,9 +338,7 @@ def get_last_replication_job(context: RequestContext) -> HttpResponse:
 
 def jobs_of(context: RequestContext, connection_id: str) -> Iterable[Job]:
     """Return the jobs of a connection, the newest first."""
-    return (
-        job for job in reversed(context.world.jobs.values()) if job.connection_id == connection_id
-    )
+    return reversed(context.jobs.index.of_connection(connection_id))
 
 
 @_router.add("POST", "/jobs/explain")

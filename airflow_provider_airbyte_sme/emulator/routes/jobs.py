@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
@@ -12,6 +13,7 @@ from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, integer, one_of, text
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
 from airflow_provider_airbyte_sme.emulator.iso8601 import iso_duration, iso_timestamp
+from airflow_provider_airbyte_sme.emulator.job_index import Period
 from airflow_provider_airbyte_sme.emulator.jobs import (
     AlreadyRunningError,
     NotActiveError,
@@ -149,34 +151,44 @@ def _job(context: RequestContext, role: str) -> Job:
 @_router.add("GET", "/jobs")
 def list_jobs(context: RequestContext) -> HttpResponse:
     """List jobs; by default, the oldest first."""
-    query = context.query
+    query = context.query.without(context.job_lists.ignored)
     limit, offset = query.limit_and_offset()
     connection_id = query.text("connectionId")
     job_type = query.optional("jobType", one_of(*JobType))
     status = query.optional("status", one_of(*JobStatus))
-    bounds = {
-        name: query.timestamp(name)
-        for name in ("createdAtStart", "createdAtEnd", "updatedAtStart", "updatedAtEnd")
-    }
+    created = query.timestamp("createdAtStart"), query.timestamp("createdAtEnd")
+    updated = query.timestamp("updatedAtStart"), query.timestamp("updatedAtEnd")
     workspace_ids = query.uuids("workspaceIds")
-    jobs, filters = _scope(context, connection_id, workspace_ids)
+    is_visible, filters = _scope(context, connection_id, workspace_ids)
     stored_types = _STORED_TYPES[job_type] if job_type else _default_types(context)
-    matching = [
+    by_update, newest_first = _order(query.text("orderBy"))
+    index = context.jobs.index
+    jobs: Iterable[Job]
+    if connection_id is not None:
+        jobs = _sorted(index.of_connection(connection_id.lower()), by_update, newest_first)
+    elif by_update:
+        jobs = index.by_update(updated, newest_first=newest_first)
+    elif updated != (None, None):
+        jobs = _sorted(index.by_update(updated), by_update, newest_first)
+    else:
+        jobs = index.by_creation(created, newest_first=newest_first)
+    matching = (
         job
         for job in jobs
         if job.config_type in stored_types
         and (status is None or job.status == status)
-        and _within(job.created_at, bounds["createdAtStart"], bounds["createdAtEnd"])
-        and _within(job.updated_at, bounds["updatedAtStart"], bounds["updatedAtEnd"])
-    ]
-    _sort(matching, query.text("orderBy"))
+        and _within(job.created_at, created)
+        and _within(job.updated_at, updated)
+        and is_visible(job)
+        and context.job_lists.shows(job.id)
+    )
     if job_type:
         filters.insert(0, ("jobType", job_type))
     return json_response(
         200,
         page_response(
             matching,
-            job_response,
+            partial(job_response, with_counters=context.job_lists.has_counters),
             url=context.public_url("jobs"),
             filters=filters,
             limit=limit,
@@ -187,22 +199,16 @@ def list_jobs(context: RequestContext) -> HttpResponse:
 
 def _scope(
     context: RequestContext, connection_id: str | None, workspace_ids: list[str]
-) -> tuple[list[Job], list[tuple[str, str]]]:
-    """Return the requested jobs that the caller may see, and the filters that the links repeat."""
-    jobs = list(context.world.jobs.values())
+) -> tuple[Callable[[Job], bool], list[tuple[str, str]]]:
+    """Return whether a job is in the requested scope, and the filters that the links repeat."""
+    connections = context.world.connections
     if connection_id is not None:
-        connection = context.world.connections.get(connection_id.lower())
+        connection = connections.get(connection_id.lower())
         context.require(connection.workspace_id if connection else None, roles.READER)
-        of_connection = [job for job in jobs if connection and job.connection_id == connection.id]
-        return of_connection, [("connectionId", connection_id)]
+        return lambda job: True, [("connectionId", connection_id)]
     workspaces = set(context.readable_workspace_ids())
-    visible = [
-        job
-        for job in jobs
-        if context.world.connections[job.connection_id].workspace_id in workspaces
-    ]
     filters = [("workspaceIds", ",".join(workspace_ids))] if workspace_ids else []
-    return visible, filters
+    return lambda job: connections[job.connection_id].workspace_id in workspaces, filters
 
 
 def _default_types(context: RequestContext) -> tuple[ConfigType, ...]:
@@ -211,18 +217,24 @@ def _default_types(context: RequestContext) -> tuple[ConfigType, ...]:
     return ("sync", "reset_connection", "refresh")
 
 
-def _within(epoch: float, start: float | None, end: float | None) -> bool:
+def _within(epoch: float, period: Period) -> bool:
+    start, end = period
     return (start is None or epoch >= start) and (end is None or epoch <= end)
 
 
-def _sort(jobs: list[Job], order_by: str | None) -> None:
+def _order(order_by: str | None) -> tuple[bool, bool]:
+    """Return whether jobs are ordered by their last update, and whether the newest is first."""
     # The first match counts, with the field in any case and the direction in upper case:
     # docs/airbyte-api.md §3.5.
     clause = re.search(r"([a-zA-Z0-9]+)\|(ASC|DESC)", order_by or "createdAt|ASC")
     if clause is None or clause[1].lower() not in ("createdat", "updatedat"):
         raise bad_request(f"Invalid order by clause provided: {order_by}")
-    by_update, descending = clause[1].lower() == "updatedat", clause[2] == "DESC"
-    jobs.sort(
+    return clause[1].lower() == "updatedat", clause[2] == "DESC"
+
+
+def _sorted(jobs: Iterable[Job], by_update: bool, newest_first: bool) -> list[Job]:
+    return sorted(
+        jobs,
         key=lambda job: (job.updated_at if by_update else job.created_at, job.id),
-        reverse=descending,
+        reverse=newest_first,
     )
