@@ -150,9 +150,7 @@ def rejected_tunnel(status: int, reason: str) -> OSError:
 
 def root_cause(error: BaseException) -> BaseException:
     """Return the innermost exception: HTTP libraries wrap it several times."""
-    inner = getattr(error, "reason", None)
-    if not isinstance(inner, BaseException):
-        inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+    inner = next((part for part in error.args if isinstance(part, BaseException)), None)
     return error if inner is None else root_cause(inner)
 
 
@@ -180,15 +178,16 @@ def wire_url(url: str) -> str:
 
 def _check(parts: SplitResult, url: str) -> None:
     """Raise a ``ValueError`` for what one of the libraries would reject, and the other repair."""
-    if not parts.hostname:
+    host = parts.hostname
+    if not host:
         raise ValueError("it has no host")
     if _NEVER_IN_A_URL.search(url):
         raise ValueError("it contains a blank or a control character")
     if parts.port == 0:
         raise ValueError("its port is 0")
-    if parts.hostname.isascii():
+    if host.isascii():
         # Checks the lengths of its labels.
-        parts.hostname.encode("idna")
+        host.encode("idna")
 
 
 def _ascii_authority(parts: SplitResult) -> str:

@@ -9,15 +9,16 @@ import time
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from http.client import HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any
 
-import requests
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from requests.utils import check_header_validity, default_headers
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
 from airflow_provider_airbyte_sme.api.network import (
@@ -34,28 +35,27 @@ from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 # The call that this thread makes: requests has no way to hand it to a connection.
 _CALL: ContextVar[Call] = ContextVar("_CALL")
 
+# The headers of a request win.
+_DEFAULT_HEADERS = default_headers()
+
 
 class RequestsTransport:
     """
     A transport whose coroutines never suspend. Threads may share it.
 
-    Its pool keeps idle connections and has no limit, so no request waits for another.
+    It has no session of requests, which would look for cookies, redirects, proxies and a .netrc,
+    and take as long for that as the rest of a call takes. Its pool keeps idle connections and has
+    no limit, so no request waits for another.
 
     :param settings: Its TLS files and proxy are used.
     :raises AirbyteConfigError: A certificate file cannot be read, or the proxy cannot be used.
     """
 
     def __init__(self, settings: AirbyteSettings) -> None:
-        self._session = _Session()
-        # With it, a .netrc would replace the token, and each request would look up proxies.
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         proxy = proxy_for(settings)
-        self._session.proxies = {"http": proxy.url, "https": proxy.url} if proxy else {}
+        self._proxies = {"http": proxy.url, "https": proxy.url} if proxy else {}
         self._secrets = proxy.secrets if proxy else ()
-        adapter = _Adapter(tls_context(settings), proxy)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
+        self._adapter = _Adapter(tls_context(settings), proxy)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
@@ -81,13 +81,10 @@ class RequestsTransport:
     def _send(self, url: str, request: HttpRequest, call: Call) -> HttpResponse:
         # A limit that is over already; the libraries take 0 for no limit.
         call.next_timeout()
-        response = self._session.request(
-            request.method,
-            url,
-            headers=dict(request.headers),
-            data=request.body,
+        response = self._adapter.send(
+            _prepared(url, request),
             timeout=(call.connect_timeout, request.timeout),
-            allow_redirects=False,
+            proxies=self._proxies,
         )
         headers = {
             name.lower(): header_text(value.encode("latin-1"))
@@ -105,14 +102,26 @@ class RequestsTransport:
 
     async def close(self) -> None:
         """Close all idle connections."""
-        self._session.close()
+        self._adapter.close()
 
 
-class _Session(requests.Session):
-    """Never looks at ``Location``: requests parses it although it does not follow it."""
+def _prepared(url: str, request: HttpRequest) -> PreparedRequest:
+    """
+    Return *request* as it is: requests would encode its URL again.
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
+    :raises requests.exceptions.InvalidHeader: A header contains what no header may contain.
+    """
+    for header in request.headers.items():
+        check_header_validity(header)
+    prepared = PreparedRequest()
+    prepared.method = request.method
+    prepared.url = url
+    prepared.headers = _DEFAULT_HEADERS.copy()
+    prepared.headers.update(request.headers)
+    prepared.body = request.body
+    if request.body is not None or request.method != "GET":
+        prepared.headers["Content-Length"] = str(len(request.body or b""))
+    return prepared
 
 
 class _Adapter(HTTPAdapter):
@@ -121,7 +130,8 @@ class _Adapter(HTTPAdapter):
     def __init__(self, tls: SSLContext, proxy: Proxy | None) -> None:
         self._tls = tls
         self._proxy = proxy
-        super().__init__()
+        # Only api/retry.py decides about retries.
+        super().__init__(max_retries=Retry(False))
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **_: Any
@@ -144,7 +154,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, *_: Any, **__: Any
+        self, request: PreparedRequest, *_: Any, **__: Any
     ) -> HTTPConnectionPool:
         pool: HTTPConnectionPool = self.poolmanager.connection_from_url(request.url)
         return pool
@@ -195,11 +205,13 @@ class _BoundedConnection(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
             self.connect()
-        call = _CALL.get()
-        self.sock.settimeout(call.next_timeout())
-        # There is a connection, with its tunnel and TLS.
-        call.may_be_sent = True
+        self.sock.settimeout(_CALL.get().next_timeout())
         super().request(*args, **kwargs)
+
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        # There is a connection, with its tunnel and TLS, and no header was rejected.
+        _CALL.get().may_be_sent = True
+        super().endheaders(*args, **kwargs)
 
 
 class _BoundedTlsConnection(_BoundedConnection, HTTPSConnection):
@@ -215,9 +227,10 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 def _timed_out(error: Exception) -> bool:
-    # requests reports a timeout in the middle of the body as a connection error.
-    return isinstance(error, requests.Timeout) or isinstance(
-        root_cause(error), TimeoutError | ReadTimeoutError
+    cause = root_cause(error)
+    # A refused connection is a kind of timeout to urllib3.
+    return isinstance(cause, TimeoutError | UrllibTimeoutError) and not isinstance(
+        cause, NewConnectionError
     )
 
 

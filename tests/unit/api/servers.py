@@ -31,7 +31,7 @@ def supports_ipv6() -> bool:
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it was received; header names in lower case."""
+    """One request as it was received; header names in lower case, those of the same name joined."""
 
     method: str
     target: str
@@ -278,10 +278,11 @@ def _read(stream: BufferedReader, *, reads_body: bool) -> Received | None:
     if not line:
         return None
     method, target, _ = line.split(" ")
-    headers = {}
+    headers: dict[str, str] = {}
     while header := stream.readline().decode("latin-1").strip():
         name, _, value = header.partition(":")
-        headers[name.lower()] = value.strip()
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     length = int(headers.get("content-length", "0")) if reads_body else 0
     return Received(method, target, headers, stream.read(length))
 

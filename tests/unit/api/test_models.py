@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pendulum
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -178,6 +179,61 @@ def test_a_timestamp_that_cannot_be_read_counts_as_missing(name, text):
 )
 def test_a_duration_that_cannot_be_read_counts_as_missing(text):
     assert Job.from_json({**JOB, "duration": text}) == Job.from_json(without(JOB, "duration"))
+
+
+YEARS_TO_SECONDS = st.tuples(
+    st.sampled_from(["0000", "0001", "1970", "2024", "2026", "9999"]),
+    st.integers(1, 13).map("-{:02}".format),
+    st.integers(1, 32).map("-{:02}".format),
+    st.integers(0, 25).map("T{:02}".format),
+    st.integers(0, 60).map(":{:02}".format),
+    st.just("") | st.integers(0, 60).map(":{:02}".format),
+    st.just("") | st.text("0123456789", min_size=1, max_size=9).map(".{}".format),
+    st.just("Z"),
+).map("".join)
+HOURS_TO_SECONDS = st.tuples(
+    st.just("PT"),
+    *(
+        st.just("") | (st.integers(0, 99) | st.integers(0, 999_999)).map(f"{{}}{unit}".format)
+        for unit in "HMS"
+    ),
+).map("".join)
+
+
+def as_pendulum_reads(text):
+    try:
+        return pendulum.parse(text, exact=True)
+    except ValueError:
+        return None
+
+
+@reproducible
+@given(text=YEARS_TO_SECONDS)
+@example("2024-02-29T01:30Z")
+@example("2026-02-29T01:30Z")
+@example("2026-03-25T24:00:00Z")
+@example("2026-03-25T23:59:60Z")
+@example("2026-03-25T01:30:50.999999999Z")
+def test_timestamps_are_read_as_pendulum_reads_them(text):
+    assert Job.from_json({**JOB, "startTime": text}).started_at == as_pendulum_reads(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-25T01:30:50Z", "2026-03-25T02:30:50+01:00", "20260325T013050Z"]
+)
+def test_a_timestamp_of_any_form_is_a_plain_instant_to_which_a_duration_can_be_added(text):
+    job = Job.from_json({**JOB, "startTime": text})
+
+    assert type(job.started_at) is datetime
+    assert job.started_at.tzinfo is UTC
+    assert job.started_at + timedelta(seconds=10) == datetime(2026, 3, 25, 1, 31, tzinfo=UTC)
+
+
+@reproducible
+@given(text=HOURS_TO_SECONDS.filter(lambda text: text != "PT"))
+@example("PT999999H999999M999999S")
+def test_durations_are_read_as_pendulum_reads_them(text):
+    assert Job.from_json({**JOB, "duration": text}).duration == as_pendulum_reads(text)
 
 
 def test_a_job_needs_nothing_but_id_status_and_connection():

@@ -1,11 +1,13 @@
 """Proxies, with both transports."""
 
+import socket
 from base64 import b64decode
 
 import pytest
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteConfigError,
+    AirbyteRequestTimeoutError,
     AirbyteSettings,
     AirbyteTransportError,
     AirbyteUrls,
@@ -202,6 +204,23 @@ def test_an_unreachable_proxy_means_that_nothing_was_sent_and_its_secret_is_not_
 
     assert not error.value.request_sent
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("target", [AIRBYTE, AIRBYTE.replace("http:", "https:")])
+def test_a_proxy_that_does_not_accept_connections_is_a_timeout_before_anything_was_sent(
+    send, target
+):
+    with socket.create_server((LOOPBACK, 0), backlog=0) as listener:
+        address = listener.getsockname()
+        proxy = f"http://{LOOPBACK}:{address[1]}"
+        # The kernel queues one connection until the server accepts it; the next has to wait.
+        with (
+            socket.create_connection(address),
+            pytest.raises(AirbyteRequestTimeoutError) as error,
+        ):
+            send(target, HttpRequest("GET", target, timeout=0.15), proxy=proxy)
+
+    assert not error.value.request_sent
 
 
 def test_a_rejected_tunnel_means_that_nothing_was_sent(send):

@@ -17,6 +17,7 @@ from airflow_provider_airbyte_sme.api import (
     HttpRequest,
     Transport,
 )
+from tests.unit.api.runners import over_requests
 from tests.unit.api.servers import (
     LOOPBACK,
     Proxy,
@@ -53,6 +54,14 @@ def test_no_body_is_sent_without_one(send, method):
 
     assert server.requests[0].body == b""
     assert "transfer-encoding" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(("method", "length"), [("GET", None), ("POST", "0"), ("DELETE", "0")])
+def test_the_length_of_a_missing_body_is_sent_where_a_server_may_require_it(send, method, length):
+    with RawServer() as server:
+        send(server.url, HttpRequest(method, server.url))
+
+    assert server.requests[0].headers.get("content-length") == length
 
 
 @pytest.mark.parametrize("status", ["200 OK", "204 No Content", "401 Unauthorized", "503 Busy"])
@@ -373,6 +382,30 @@ def test_a_header_that_the_library_rejects_is_not_shown(send):
 
     assert "s3cret" not in str(error.value)
     assert not error.value.request_sent
+
+
+@pytest.mark.parametrize(
+    "value", ["Bearer s3cret\n", "Bearer s3cret\r\n folded", "Bearer s3cret\u20ac"]
+)
+def test_a_rejected_header_means_that_nothing_was_sent_also_with_a_connection(value):
+    async def scenario(transport: Transport) -> None:
+        await transport.send(HttpRequest("GET", server.url))
+        headers = {"Authorization": value}
+        await transport.send(HttpRequest("POST", server.url, headers, secrets=("s3cret",)))
+
+    with RawServer() as server, pytest.raises(AirbyteTransportError) as error:
+        over_requests(AirbyteSettings(AirbyteUrls.parse(server.url)), scenario)
+
+    assert "s3cret" not in str(error.value)
+    assert not error.value.request_sent
+    assert [request.method for request in server.requests] == ["GET"]
+
+
+def test_a_header_of_the_request_replaces_that_of_the_library_in_any_case(send):
+    with RawServer() as server:
+        send(server.url, HttpRequest("GET", server.url, {"ACCEPT-encoding": "identity"}))
+
+    assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 def test_the_message_is_one_line_that_names_the_request(send):
