@@ -39,6 +39,7 @@ from airflow_provider_airbyte_sme.api.job_errors import (
     AirbyteJobError,
     AirbyteJobFailedError,
     AirbyteJobTimeoutError,
+    AirbyteSyncTimeoutError,
     AirbyteTooFewRowsError,
 )
 from airflow_provider_airbyte_sme.api.models import (
@@ -113,6 +114,7 @@ __all__ = [
     "AirbyteSettings",
     "AirbyteSettingsNotFoundError",
     "AirbyteStoppedError",
+    "AirbyteSyncTimeoutError",
     "AirbyteTooFewRowsError",
     "AirbyteTransportError",
     "AirbyteUnsupportedError",

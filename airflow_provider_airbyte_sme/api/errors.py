@@ -26,6 +26,7 @@ All errors that this client raises.
     │       ├── AirbyteNotOfferedError      501: this edition lacks the operation
     │       └── AirbyteWriteFailedError     500 to a write, with Airbyte's reason
     ├── AirbyteDecodeError                  2xx, but not the documented body; .is_html
+    ├── AirbyteSyncTimeoutError             no sync had completed at the deadline; see job_errors.py
     └── AirbyteJobError                     .job; see job_errors.py
         ├── AirbyteJobFailedError
         ├── AirbyteJobCancelledError

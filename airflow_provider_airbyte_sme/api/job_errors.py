@@ -32,3 +32,7 @@ class AirbyteTooFewRowsError(AirbyteJobError):
 
 class AirbyteJobTimeoutError(AirbyteJobError):
     """The job was still running at the deadline."""
+
+
+class AirbyteSyncTimeoutError(AirbyteError):
+    """No sync of a connection had completed successfully at the deadline."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, one_line
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
+from airflow_provider_airbyte_sme.api.retry import http_date
 from airflow_provider_airbyte_sme.api.scrubbing import scrub
 
 log = logging.getLogger(__name__)
@@ -25,10 +28,12 @@ class Page(NamedTuple, Generic[T]):
     :param items: Those that could be read.
     :param sent: How many items the server sent, unreadable ones included. It decides where the
         next page begins, and whether there is one.
+    :param server_time: The server's clock (``Date``), UTC; ``None`` if it did not send it.
     """
 
     items: list[T]
     sent: int
+    server_time: datetime | None = None
 
 
 class ApiResponse(NamedTuple):
@@ -64,7 +69,22 @@ class ApiResponse(NamedTuple):
         :raises AirbyteDecodeError: As for :meth:`decode`; also if no item can be read.
         """
         data = self.decode(lambda payload: _items_of(payload, "data"))
-        return Page(self._items(data, build), len(data))
+        return self._page(self._items(data, build), len(data))
+
+    def decode_readable(self, build: Callable[[Any], T]) -> Page[T]:
+        """
+        Return the page of those items that can be read, without a word about the others.
+
+        It is for lists that are read again and again, by a caller who needs none of the items.
+
+        :raises AirbyteDecodeError: As for :meth:`decode`.
+        """
+        data = self.decode(lambda payload: _items_of(payload, "data"))
+        items: list[T] = []
+        for item in data:
+            with suppress(AirbyteDecodeError):
+                items.append(build(item))
+        return self._page(items, len(data))
 
     def decode_list(self, build: Callable[[Any], T], *, field: str = "data") -> list[T]:
         """
@@ -92,6 +112,9 @@ class ApiResponse(NamedTuple):
                 "connection, and that no proxy asks for a login.",
                 is_html=True,
             )
+
+    def _page(self, items: list[T], sent: int) -> Page[T]:
+        return Page(items, sent, http_date(self.http.headers.get("date", "")))
 
     def _items(self, data: list[Any], build: Callable[[Any], T]) -> list[T]:
         items: list[T] = []

@@ -123,6 +123,24 @@ def is_outage(error: AirbyteError) -> bool:
     return is_transient(error)
 
 
+def is_about_one_resource(error: AirbyteError) -> bool:
+    """
+    Whether *error* says something about the resource that was asked for, and nothing about Airbyte.
+
+    A request for another resource may succeed at the same moment. Airbyte's own 500 counts, as one
+    row that it cannot render is enough for it.
+    """
+    if isinstance(error, AirbyteDecodeError):
+        return not error.is_html
+    return (
+        isinstance(error, AirbyteApiError)
+        and error.problem.from_airbyte
+        and not isinstance(error, AirbyteAuthenticationError | AirbyteRateLimitError)
+        and error.status <= 500
+        and error.status != 408
+    )
+
+
 def may_be_outdated_settings(error: AirbyteError) -> bool:
     """
     Whether *error* may mean that the settings were changed meanwhile, such as a rotated secret.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
@@ -290,6 +290,26 @@ class AirbyteSettings:
         proxy_password = unquote(parts.password) if parts.password else ""
         values = (self.client_secret, parts.password or "", proxy_password, *self.headers.values())
         return tuple(filter(None, values))
+
+    @property
+    def reach(self) -> tuple[Hashable, ...]:
+        """
+        What reaches the server, as a key that must not be logged: it contains the secrets.
+
+        Two Airflow connections that differ only in preferences, such as the URL for people or a
+        timeout, reach the same Airbyte in the same way.
+        """
+        return (
+            self.urls.public,
+            self.client_id,
+            self.client_secret,
+            self.verify_tls,
+            self.ca_bundle,
+            self.client_cert,
+            self.client_key,
+            self.proxy,
+            frozenset(self.headers.items()),
+        )
 
     def config_api_url(self, *segments: str, purpose: str) -> str:
         """

@@ -32,7 +32,7 @@ PURE_API = (
     "api.tokens",
     "api.response",
     "api.retry",
-    "api.waiting",
+    "api.waiting*",
     "api.scrubbing",
     "api.network",
 )
@@ -64,13 +64,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "cli": ("api*", "provisioning*", "connection"),
     "__main__": ("cli",),
     "hooks*": ("get_provider_info", "api*", "connection", "hooks*"),
-    "triggers*": ("api*", "connection", "outcome", "triggers*"),
+    "triggers*": ("api*", "connection", "outcome", "parameters", "triggers*"),
     "operators*": (
         *("api*", "connection", "parameters", "outcome", "provisioning*", "secret_store"),
         *("hooks*", "triggers*", "operators*"),
     ),
     "sensors*": (
-        *("api*", "connection", "parameters", "outcome"),
+        *("api*", "connection", "parameters", "outcome", "operators.base"),
         *("hooks*", "triggers*", "sensors*"),
     ),
 }

@@ -10,6 +10,7 @@ Fields: docs/airbyte-api.md §3.1 (job), §3.7 (failure).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -56,6 +57,8 @@ class JobType(StrEnum):
 
 # Types of the config API that have another name there.
 _CONFIG_TYPES = {"reset_connection": JobType.RESET}
+# A refresh syncs all streams, and takes the place of a scheduled sync: docs/airbyte-api.md §3.7.24.
+_SYNC_TYPES = frozenset({JobType.SYNC, JobType.REFRESH})
 TERMINAL_STATUSES = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
@@ -165,9 +168,43 @@ class Job:
         return self.status == JobStatus.CANCELLED
 
     @property
+    def updated_at(self) -> datetime | None:
+        """
+        When Airbyte last changed the job, in whole seconds; ``None`` if that cannot be told.
+
+        While it runs, that is not "now": docs/airbyte-api.md §3.1.
+        """
+        if self.last_updated_at is not None or self.started_at is None:
+            return self.last_updated_at
+        with suppress(OverflowError):
+            return self.started_at + (self.duration or timedelta())
+        return None
+
+    @property
     def moves_data(self) -> bool:
         """Whether the job writes records; a reset or clear deletes them. An unknown type does."""
         return self.job_type not in (JobType.RESET, JobType.CLEAR)
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether the job syncs all streams of its connection; one of an unknown type does not."""
+        return self.job_type in _SYNC_TYPES
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """
+        When the job ended, UTC, in whole seconds: Airbyte leaves out fractions.
+
+        ``None`` if it has not ended, or if its end cannot be read.
+        """
+        if not self.is_terminal:
+            return None
+        if self.last_updated_at is not None:
+            return self.last_updated_at
+        if self.started_at is not None and self.duration is not None:
+            with suppress(OverflowError):
+                return self.started_at + self.duration
+        return None
 
     def is_of_type(self, job_type: str) -> bool:
         """

@@ -98,11 +98,17 @@ class ResourceGroup(Generic[T]):
         self,
         *segments: str | int,
         query: Query | None = None,
+        timeout: float = 0.0,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> T:
-        url = self._url(*segments, query=query)
-        response = await self._session.request("GET", url, deadline=deadline, retry=retry)
+        response = await self._session.request(
+            "GET",
+            self._url(*segments, query=query),
+            timeout=timeout,
+            deadline=deadline,
+            retry=retry,
+        )
         return response.decode(self.model.from_json)
 
     async def _list_page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteConflictError,
@@ -16,13 +17,16 @@ from airflow_provider_airbyte_sme.api.job_errors import (
     AirbyteJobFailedError,
 )
 from airflow_provider_airbyte_sme.api.models import AirbyteConnection, Job, JobFailure
+from airflow_provider_airbyte_sme.api.resources.base import MAX_PAGE_SIZE
 from airflow_provider_airbyte_sme.api.resources.job_starts import (
     CANCEL_PATIENCE,
     DETAILS_PATIENCE,
     HELD_OPEN_TIMEOUT,
     JobStarts,
 )
+from airflow_provider_airbyte_sme.api.response import Page
 from airflow_provider_airbyte_sme.api.retry import RetryPolicy, is_ambiguous
+from airflow_provider_airbyte_sme.api.settings import QueryValue
 from airflow_provider_airbyte_sme.api.waiting import (
     DEFAULT_POLL_INTERVAL,
     FAILURE_BUDGET,
@@ -30,6 +34,7 @@ from airflow_provider_airbyte_sme.api.waiting import (
     Wait,
     duration_text,
 )
+from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, ended_since
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +212,115 @@ class Jobs(JobStarts):
             lambda deadline: self._get(job_id, deadline=deadline, retry=READ_RETRY),
             Outage(self._session.clock(), poll_interval, failure_budget),
         )
+
+    async def read_once(self, job_id: int, *, timeout: float = 0.0) -> Job:
+        """
+        Read a job for a wait, which outlasts an outage itself.
+
+        :param timeout: Seconds to wait for the response, if longer than the settings' own.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        return await self._get(job_id, timeout=timeout, retry=READ_RETRY)
+
+    async def list_changes(
+        self, since: datetime | None, *, offset: int = 0, timeout: float = 0.0
+    ) -> Page[Job]:
+        """
+        Read a page of 100 jobs, the last update first, for a wait. Unreadable ones are left out.
+
+        :param since: Only jobs that were updated at or after this instant; ``None`` for all.
+        :param offset: How many to skip.
+        :param timeout: As for :meth:`read_once`.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        return await self._list_changes(since, offset=offset, timeout=timeout)
+
+    async def ended_syncs(
+        self,
+        connection_id: str,
+        since: datetime,
+        *,
+        timeout: float = 0.0,
+        deadline: float | None = None,
+    ) -> SyncsSince:
+        """
+        Find the syncs of a connection that ended since an instant, for a wait.
+
+        One request as a rule: Airbyte compares exactly, although it shows whole seconds
+        (docs/airbyte-api.md §3.5.5). What it lists is checked again, so a server that ignores the
+        filter or the order only costs more requests. Refreshes count; servers up to 2.0.0 do not
+        list them. Unreadable jobs are left out.
+
+        :param connection_id: UUID of the connection.
+        :param since: With a time zone. A sync that ended at this very instant counts.
+        :param timeout: As for :meth:`read_once`.
+        :param deadline: When nothing is retried any more, on the session's clock.
+        :return: The first success that is found ends the search.
+        :raises AirbyteError: Airbyte is unreachable or rejects the request.
+        """
+        syncs = SyncsSince()
+        offset = 0
+        while True:
+            page = await self._list_changes(
+                since,
+                # No jobType: it takes one value, and a refresh counts too.
+                connection_id=connection_id,
+                offset=offset,
+                timeout=timeout,
+                deadline=deadline,
+            )
+            for job in page.items:
+                # In the same second, the server's filter decides.
+                if ended_since(job, since) is not False:
+                    syncs = syncs.with_job(job)
+            offset += page.sent
+            if syncs.succeeded is not None or page.sent < MAX_PAGE_SIZE:
+                return syncs
+
+    async def poll_syncs(
+        self,
+        connection_id: str,
+        since: datetime,
+        *,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        failure_budget: float = FAILURE_BUDGET,
+    ) -> SyncsSince:
+        """
+        Find the syncs of a connection that ended since an instant, whoever started them.
+
+        Retries while Airbyte is unavailable. For what counts, see :meth:`ended_syncs`.
+
+        :param connection_id: UUID of the connection.
+        :param since: With a time zone.
+        :param poll_interval: Seconds between two failed reads.
+        :param failure_budget: Seconds without a good response after which to give up.
+        :raises AirbyteError: A permanent error, or the failure budget is spent.
+        """
+        return await self._read_through_outage(
+            lambda deadline: self.ended_syncs(connection_id, since, deadline=deadline),
+            Outage(self._session.clock(), poll_interval, failure_budget),
+        )
+
+    async def _list_changes(
+        self,
+        since: datetime | None,
+        *,
+        connection_id: str | None = None,
+        offset: int,
+        timeout: float,
+        deadline: float | None = None,
+    ) -> Page[Job]:
+        query: dict[str, QueryValue | None] = {
+            "connectionId": connection_id,
+            "updatedAtStart": None if since is None else since.astimezone(UTC).isoformat(),
+            "orderBy": "updatedAt|DESC",
+            "limit": MAX_PAGE_SIZE,
+            "offset": offset,
+        }
+        response = await self._session.request(
+            "GET", self._url(query=query), timeout=timeout, deadline=deadline, retry=READ_RETRY
+        )
+        return response.decode_readable(Job.from_json)
 
     async def ensure_succeeded(self, job: Job) -> Job:
         """

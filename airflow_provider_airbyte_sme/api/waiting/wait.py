@@ -1,8 +1,7 @@
 """
-The rules of a wait for a job: deadline, failure budget, when to read next, what changed.
+The rules of one wait: deadline, failure budget, when to read next, what changed.
 
-Pure: no I/O and no clock of its own. A driver reads the job, passes the result and the time, logs
-and sleeps. Times are seconds on the driver's own clock.
+Times are seconds on the driver's own clock.
 """
 
 from __future__ import annotations
@@ -87,10 +86,19 @@ class Wait(NamedTuple):
     failure_budget: float = FAILURE_BUDGET
     connection_name: str = ""
 
+    @property
+    def deadline(self) -> float:
+        """When the time is over; infinite without a limit."""
+        return math.inf if self.timeout is None else self.began + self.timeout
+
     def outage(self, *, now: float) -> Outage:
         """Return the failure budget of the reads that begin *now*, at most the time left."""
         left = self._left(now)
         return Outage(now, self.poll_interval, max(0.0, min(self.failure_budget, left)))
+
+    def is_over(self, *, now: float) -> bool:
+        """Whether the time is over."""
+        return self._left(now) < _SHORTEST_PAUSE
 
     def next_read(self, job: Job, *, now: float) -> float | None:
         """
@@ -101,10 +109,9 @@ class Wait(NamedTuple):
         """
         if job.is_terminal:
             return None
-        left = self._left(now)
-        if left < _SHORTEST_PAUSE:
+        if self.is_over(now=now):
             raise self.timeout_error(job)
-        return min(self.poll_interval, left)
+        return min(self.poll_interval, self._left(now))
 
     def raise_if_over(self, job: Job | None, error: AirbyteError, *, now: float) -> None:
         """
@@ -113,11 +120,11 @@ class Wait(NamedTuple):
         :param job: The job as last read; ``None`` if it was never read.
         :raises AirbyteJobTimeoutError: The time of the wait is over.
         """
-        if job is not None and is_outage(error) and self._left(now) < _SHORTEST_PAUSE:
-            raise self.timeout_error(job, f"; it could not be read any more: {error}") from error
+        if job is not None and is_outage(error) and self.is_over(now=now):
+            raise self.timeout_error(job, unreadable(error)) from error
 
     def _left(self, now: float) -> float:
-        return math.inf if self.timeout is None else self.timeout - (now - self.began)
+        return self.deadline - now
 
     def timeout_error(self, job: Job, reason: str = "") -> AirbyteJobTimeoutError:
         """
@@ -137,6 +144,11 @@ class Wait(NamedTuple):
         if job.status == previous_status:
             return ""
         return f"{job.describe(self.connection_name)}: {job.status}."
+
+
+def unreadable(error: AirbyteError) -> str:
+    """Return what a timeout during an outage adds to its message."""
+    return f"; it could not be read any more: {error}"
 
 
 def duration_text(seconds: float) -> str:

@@ -1,0 +1,55 @@
+"""A look through the list of all jobs for many at once, and where it is no longer worth it."""
+
+from __future__ import annotations
+
+from airflow_provider_airbyte_sme.api.models import Job
+from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.waiting.changes import PAGE_SIZE, ReadChanges, updates_of
+from airflow_provider_airbyte_sme.api.waiting.targets import Target
+from airflow_provider_airbyte_sme.api.waiting.watches import Key, SyncKey
+
+
+class Sweep:
+    """
+    A look through the list of all jobs, the newest change first.
+
+    It finds the jobs that many waits join with at once, as after a restart of the triggerer. It
+    ends where reading by id what it has not found costs less than going on.
+
+    :ivar sought: What it has not found yet.
+    :ivar page: The page that comes next, or is in flight; ``None`` after the last one.
+    """
+
+    def __init__(self, sought: dict[Key, Target]) -> None:
+        self.sought = sought
+        self.page: ReadChanges | None = ReadChanges(None, is_sweep=True)
+        self._fruitless = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last page was read."""
+        return self.page is None
+
+    def note_page(self, request: ReadChanges, page: Page[Job], *, sought: int) -> list[Target]:
+        """
+        Note a page, after the jobs in it.
+
+        :param sought: How many things were sought before it.
+        :return: The waits for syncs that it has found: all that may end them are above its end.
+        :raises UnusableListError: The page is not in the order of the changes.
+        """
+        updates = updates_of(page.items)
+        is_last = page.sent < PAGE_SIZE
+        found = [
+            target
+            for key, target in self.sought.items()
+            if isinstance(key, SyncKey) and (is_last or (updates and updates[-1] < key.since))
+        ]
+        for target in found:
+            del self.sought[target.key]
+        left = len(self.sought)
+        self._fruitless = self._fruitless + 1 if left == sought else 0
+        ends = is_last or self._fruitless >= left
+        offset = request.offset + page.sent
+        self.page = None if ends else ReadChanges(None, offset, is_sweep=True)
+        return found

@@ -1,0 +1,152 @@
+"""How far down a round of pages goes, and where the next one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import pytest
+
+from airflow_provider_airbyte_sme.api import Job
+from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.waiting.changes import (
+    OVERLAP,
+    PAGE_SIZE,
+    ChangeFeed,
+    ReadChanges,
+    UnusableListError,
+)
+from tests.unit.api.waiting.simulated_airbyte import instant
+
+NOW = instant(10_000)
+
+
+def row(job_id: int, ago: float, status: str = "succeeded") -> Job:
+    """Return a job that ended *ago* seconds before now."""
+    at = NOW - timedelta(seconds=ago)
+    return Job(job_id, status, "c1", started_at=at, last_updated_at=at)
+
+
+def rows(job_ids: Iterable[int], ago: float = 10.0) -> list[Job]:
+    return [row(job_id, ago) for job_id in job_ids]
+
+
+def page(jobs: list[Job], server_time: datetime | None = NOW) -> Page[Job]:
+    return Page(jobs, len(jobs), server_time)
+
+
+def read(feed: ChangeFeed, *pages: Page[Job], now: float) -> ReadChanges | None:
+    """Give *pages* to a round; return the request for one more."""
+    request: ReadChanges | None = feed.first_page(now=now)
+    for each in pages:
+        assert request is not None
+        request = feed.next_page(request, each)
+    return request
+
+
+@pytest.fixture
+def feed() -> ChangeFeed:
+    """A feed after its first round, which has shown a full page and the end of the list."""
+    feed = ChangeFeed()
+    assert read(feed, page(rows(range(100))), page([row(1000, 300)]), now=0.0) is None
+    return feed
+
+
+def test_the_watermark_is_the_newest_update_less_the_overlap(feed):
+    assert feed.watermark == NOW - timedelta(seconds=10) - OVERLAP
+
+
+def test_an_empty_airbyte_has_no_watermark():
+    """The clock of whoever wrote Date may be ahead of Airbyte's."""
+    feed = ChangeFeed()
+
+    assert read(feed, page([], NOW + timedelta(hours=1)), now=0.0) is None
+    assert feed.first_page(now=5.0) == ReadChanges(None)
+
+
+@pytest.mark.parametrize("server_time", [NOW, NOW - timedelta(minutes=1)])
+def test_an_update_from_the_future_does_not_move_the_watermark_there(server_time):
+    feed = ChangeFeed()
+
+    read(feed, page([row(1, -3000), row(2, 10)], server_time), now=0.0)
+
+    assert feed.watermark == server_time - OVERLAP
+
+
+def test_a_cached_date_moves_the_watermark_neither_far_back_nor_backwards(feed):
+    before = feed.watermark
+
+    read(feed, page(rows([1]), NOW - timedelta(days=3)), now=5.0)
+
+    assert feed.watermark == before
+
+
+def test_a_full_page_without_news_ends_a_round(feed):
+    assert read(feed, page(rows(range(100))), now=5.0) is None
+
+
+def test_after_news_there_is_one_more_page(feed):
+    news = page(rows(range(1, 101)))
+
+    assert read(feed, news, now=5.0) == ReadChanges(feed.watermark, PAGE_SIZE)
+    assert read(feed, news, page(rows(range(50))), now=10.0) is None
+
+
+def test_a_round_that_failed_does_not_make_its_rows_known(feed):
+    news = page(rows(range(100, 200)))
+    assert read(feed, news, now=5.0) is not None
+
+    assert read(feed, news, now=10.0) is not None
+
+
+def test_what_becomes_visible_late_behind_known_rows_is_found_within_the_overlap(feed):
+    """A row that another transaction wrote before, and committed after, a hundred others."""
+    known, late = rows(range(100)), row(5000, 11)
+    watermark = feed.watermark
+    assert read(feed, page(known), now=5.0) is None
+
+    deeper = read(feed, page(known), now=61.0)
+    assert deeper == ReadChanges(watermark, PAGE_SIZE)
+    assert feed.is_news(late)
+    assert feed.next_page(deeper, page([late])) is None
+    # That was news, so another such round follows, and then no more.
+    assert read(feed, page(known), page([late]), now=122.0) is None
+    assert read(feed, page(known), now=183.0) is None
+
+
+def test_rows_of_now_are_read_below_a_full_page_from_the_future(feed):
+    ahead = page(rows(range(200, 300), ago=-3000))
+    read(feed, ahead, page(rows(range(10))), now=5.0)
+
+    assert read(feed, ahead, now=10.0) == ReadChanges(feed.watermark, PAGE_SIZE)
+
+
+def test_a_server_that_ignores_the_limit_is_not_read_to_the_end(feed):
+    old = page([*rows(range(300, 399)), row(4000, 7200)])
+
+    assert read(feed, old, now=5.0) is None
+
+
+def test_a_server_that_ignores_the_offset_is_not_read_for_ever():
+    same = page(rows(range(100)))
+
+    assert read(ChangeFeed(), same, same, now=0.0) is None
+
+
+def test_a_page_of_unreadable_rows_is_passed():
+    feed = ChangeFeed()
+    request = feed.first_page(now=0.0)
+
+    assert feed.next_page(request, Page([], PAGE_SIZE, NOW)) is None
+    assert feed.first_page(now=5.0) == ReadChanges(None)
+
+
+def test_the_order_is_checked_in_the_middle_of_a_page_too():
+    """By creation, the oldest first: the job that ran longest may be at the top."""
+    with pytest.raises(UnusableListError, match="in the order of the changes"):
+        read(ChangeFeed(), page([row(1, 0), row(2, 9000), row(3, 1000)]), now=0.0)
+
+
+def test_a_list_without_times_cannot_be_used():
+    with pytest.raises(UnusableListError, match="no job in it has a time"):
+        read(ChangeFeed(), page([Job(1, "running", "c1")]), now=0.0)

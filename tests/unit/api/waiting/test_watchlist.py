@@ -1,0 +1,651 @@
+"""Single steps of a watchlist, on a simulated Airbyte: what is asked when, and who is told what."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterable
+from weakref import WeakSet
+
+import pytest
+
+from airflow_provider_airbyte_sme.api import Job
+from airflow_provider_airbyte_sme.api.waiting import Wait
+from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
+from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch, Watch
+from airflow_provider_airbyte_sme.api.waiting.watchlist import (
+    DEADLINE_MARGIN,
+    FEW,
+    Ended,
+    Lost,
+    ReadJob,
+    ReadSyncs,
+    Request,
+)
+from tests.unit.api.waiting.simulated_airbyte import (
+    Driver,
+    Fault,
+    SimulatedAirbyte,
+    SimulatedJob,
+    Update,
+    instant,
+)
+
+LATENCY = 0.05
+MANY = FEW + 1
+CONNECTION = "c1"
+Watches = Callable[..., list[JobWatch]]
+
+
+@pytest.fixture
+def airbyte() -> SimulatedAirbyte:
+    return SimulatedAirbyte()
+
+
+@pytest.fixture
+def driver(airbyte) -> Driver:
+    return Driver(airbyte, lambda: LATENCY)
+
+
+@pytest.fixture
+def add_job(airbyte) -> Callable[..., SimulatedJob]:
+    """Add a job that runs since a minute, until an instant."""
+
+    def add(
+        job_id: int, ended: float | None = None, status: str = "succeeded", began: float = -60.0
+    ) -> SimulatedJob:
+        job = SimulatedJob(job_id, CONNECTION, began, [Update(began, "running", began)])
+        if ended is not None:
+            job.updates.append(Update(ended, status, ended))
+        return airbyte.add(job)
+
+    return add
+
+
+@pytest.fixture
+def many(add_job, driver) -> list[JobWatch]:
+    """Waits for so many running jobs that lists are read."""
+    watches = [job_watch(add_job(job_id).job_id) for job_id in range(1000, 1000 + MANY)]
+    driver.join(*watches)
+    return watches
+
+
+def job_watch(job_id: int, **wait: float) -> JobWatch:
+    return JobWatch(Job(job_id, "running", CONNECTION), make_wait(**wait))
+
+
+def make_wait(
+    began: float = 0.0,
+    poll_interval: float = 5.0,
+    timeout: float = 7200.0,
+    failure_budget: float = 600.0,
+) -> Wait:
+    return Wait(began, poll_interval, timeout, failure_budget)
+
+
+def sync_watch(since: float, *, fail_on_failed_sync: bool = False, **wait: float) -> SyncWatch:
+    return SyncWatch(
+        CONNECTION, instant(since), make_wait(**wait), fail_on_failed_sync=fail_on_failed_sync
+    )
+
+
+def kinds(sent: Iterable[tuple[float, Request]], since: float = 0.0) -> Counter[str]:
+    return Counter(
+        ("sweep" if request.is_sweep else "page")
+        if isinstance(request, ReadChanges)
+        else type(request).__name__
+        for at, request in sent
+        if at >= since
+    )
+
+
+def delay(driver: Driver, watch: Watch, since: float) -> float:
+    outcome = driver.outcomes[watch]
+    assert isinstance(outcome.change, Ended)
+    return outcome.at - since
+
+
+def messages(driver: Driver, watch: Watch | None) -> list[str]:
+    return [told.message for _, told in driver.told if told.watch is watch]
+
+
+class TestRequests:
+    def test_a_few_jobs_are_read_by_id_as_often_as_each_wait_wants(self, driver, add_job):
+        driver.join(
+            job_watch(add_job(1).job_id, poll_interval=2.0),
+            job_watch(add_job(2).job_id, poll_interval=10.0),
+        )
+
+        driver.run(60)
+
+        reads = Counter(driver.sent_requests)
+        assert set(reads) == {ReadJob(1), ReadJob(2)}
+        assert reads[ReadJob(1)] in range(29, 32)
+        assert reads[ReadJob(2)] in range(6, 8)
+
+    def test_waits_for_one_job_share_its_reads_at_the_shortest_interval(self, driver, add_job):
+        job_id = add_job(1).job_id
+        driver.join(*[job_watch(job_id, poll_interval=float(n)) for n in range(4, 64)])
+
+        driver.run(40)
+
+        assert len(driver.sent) in range(10, 12)
+
+    def test_a_wait_that_joins_with_a_shorter_interval_does_not_wait_for_the_longer_one(
+        self, driver, add_job
+    ):
+        job_id = add_job(1, ended=12.0).job_id
+        slow, fast = (job_watch(job_id, poll_interval=each) for each in (60.0, 2.0))
+        driver.join(slow)
+        driver.at(10.0, lambda: driver.join(fast))
+
+        driver.run(20)
+
+        assert delay(driver, fast, 12.0) < 2.5
+        assert delay(driver, slow, 12.0) < 2.5
+
+    def test_a_wait_that_joins_with_a_shorter_interval_brings_the_next_round_forward(
+        self, driver, add_job
+    ):
+        driver.join(*[job_watch(add_job(n).job_id, poll_interval=60.0) for n in range(MANY)])
+        fast = job_watch(add_job(100, ended=14.0).job_id, poll_interval=2.0)
+        driver.at(12.0, lambda: driver.join(fast))
+
+        driver.run(30)
+
+        assert delay(driver, fast, 14.0) < 2.5
+
+    def test_a_thousand_idle_jobs_cost_one_page_and_one_read_by_id_in_each_round(
+        self, driver, add_job
+    ):
+        driver.join(*[job_watch(add_job(n, began=-n / 2).job_id) for n in range(1, 1001)])
+        driver.run(100)
+
+        sent = len(driver.sent)
+        driver.run(1100)
+
+        assert len(driver.sent) - sent <= 2 * 200 + 1
+
+    def test_each_job_is_read_by_id_within_the_documented_time(self, driver, many):
+        driver.run(610)
+
+        read = {request.job_id for request in driver.sent_requests if isinstance(request, ReadJob)}
+        assert read >= {watch.job.job_id for watch in many}
+
+    def test_a_thousand_jobs_that_end_in_one_second_cost_a_page_per_hundred(self, driver, add_job):
+        jobs = [add_job(n, began=-n / 2, ended=1000 + n / 1000) for n in range(1, 1001)]
+        watches = [job_watch(job.job_id) for job in jobs]
+        driver.join(*watches)
+        driver.run(999.9)
+        sent = len(driver.sent)
+
+        driver.run(1010)
+
+        assert len(driver.outcomes) == 1000
+        assert kinds(driver.sent[sent:])["page"] <= 2 + 10
+        assert kinds(driver.sent[sent:])["ReadJob"] <= 4  # the checks of two rounds
+        assert all(outcome.at <= 1001 + 2 * 5 for outcome in driver.outcomes.values())
+
+    def test_a_restarted_triggerer_finds_a_thousand_jobs_in_the_list(self, driver, add_job):
+        driver.join(*[job_watch(add_job(n, began=-n / 2).job_id) for n in range(1, 1001)])
+
+        driver.run(5)
+
+        assert kinds(driver.sent)["sweep"] == 10
+        assert kinds(driver.sent)["ReadJob"] <= 1  # the check of each job now and then
+
+    def test_a_look_for_jobs_that_are_in_no_list_does_not_read_all_of_it(
+        self, driver, airbyte, add_job
+    ):
+        for job_id in range(1, MANY + 1):
+            job = add_job(job_id)
+            job.is_listed = False
+            driver.join(job_watch(job_id))
+        for job_id in range(1000, 6000):
+            airbyte.add(SimulatedJob(job_id, "other", 0, [Update(-job_id, "succeeded", -job_id)]))
+
+        driver.run(30)
+
+        assert kinds(driver.sent)["sweep"] <= MANY
+
+    def test_hundreds_of_sensors_cost_one_page_and_one_read_in_each_round(self, driver):
+        driver.join(*[SyncWatch(f"c{n}", instant(0.0), Wait(0.0, 5.0, 7200.0)) for n in range(300)])
+        driver.run(100)
+
+        sent = len(driver.sent)
+        driver.run(200)
+
+        assert len(driver.sent) - sent <= 2 * 20 + 1
+
+    def test_what_one_thing_costs_is_independent_of_how_slowly_airbyte_responds(
+        self, airbyte, add_job
+    ):
+        driver = Driver(airbyte, lambda: 30.0)
+        driver.join(*[job_watch(add_job(n).job_id) for n in range(300)])
+
+        driver.run(600)  # the driver asserts that two requests at most are in flight
+
+        assert len(driver.sent) <= 2 * 600 / 30 + 2
+        slow = [text for text in messages(driver, None) if "slower than the poll interval" in text]
+        assert len(slow) == 1
+
+
+class TestRemovedWaits:
+    def test_a_job_that_is_waited_for_again_shares_the_request_in_flight(self, driver, add_job):
+        job_id = add_job(1, ended=20.0).job_id
+        first, second = job_watch(job_id), job_watch(job_id)
+        driver.join(first)
+        driver.at(0.01, lambda: driver.leave(first))
+        driver.at(0.02, lambda: driver.join(second))
+
+        driver.run(30)  # no request is sent twice, no response lost
+
+        assert driver.sent[0][0] == 0.0
+        assert driver.sent[1][0] == pytest.approx(LATENCY)
+        assert delay(driver, second, 20.0) < 5.5
+
+    def test_a_response_to_nobody_any_more_is_ignored(self, driver, add_job):
+        watch = job_watch(add_job(1).job_id)
+        driver.join(watch)
+        driver.at(0.01, lambda: driver.leave(watch))
+
+        driver.run(30)
+
+        assert len(driver.sent) == 1
+        assert len(driver.watchlist) == 0
+
+    @pytest.mark.parametrize("error", ["403", "500", "503"])
+    def test_an_error_to_nobody_any_more_ends_no_other_wait(self, airbyte, add_job, driver, error):
+        gone, other = job_watch(add_job(1).job_id), job_watch(add_job(2, ended=20.0).job_id)
+        airbyte.faults.append(Fault(error, job_id=1))
+        driver.join(gone, other)
+        driver.at(0.01, lambda: driver.leave(gone))
+
+        driver.run(40)
+
+        assert delay(driver, other, 20.0) < 6
+        assert len(driver.watchlist) == 0
+
+    def test_a_wait_that_has_ended_can_be_given_up(self, add_job, driver):
+        watch = job_watch(add_job(1, ended=-1.0).job_id)
+        driver.join(watch)
+        driver.run(1)
+
+        driver.watchlist.discard(watch, now=driver.now)
+
+        assert len(driver.watchlist) == 0
+
+    def test_a_read_that_is_due_for_nobody_wakes_nobody(self, add_job, driver):
+        gone, other = job_watch(add_job(1).job_id), job_watch(add_job(2).job_id, poll_interval=60.0)
+        driver.join(gone, other)
+        driver.run(1)
+        driver.leave(gone)
+
+        assert driver.watchlist.pause(now=driver.now) > 50
+
+    def test_waits_that_have_ended_are_not_kept_until_their_deadlines(self, driver, many, add_job):
+        class ReferableWatch(JobWatch):
+            """One that the test can refer to without keeping it."""
+
+        driver.run(1)
+        kept: WeakSet[Watch] = WeakSet()
+        for job_id in range(1, 3000):
+            watch = ReferableWatch(job_watch(add_job(job_id).job_id).job, make_wait())
+            kept.add(watch)
+            driver.watchlist.add(watch, now=driver.now)
+            driver.watchlist.discard(watch, now=driver.now)
+
+        gc.collect()
+        assert len(kept) < 300
+
+
+class TestLists:
+    def test_a_job_that_a_list_shows_without_rows_is_read_again_after_an_older_response(
+        self, airbyte, add_job, many, driver
+    ):
+        """The read in flight began before the job had ended."""
+        airbyte.list_counters = False
+        driver.run(1)
+        watch = many[0]
+        latencies = {ReadJob(watch.job.job_id): 4.0}
+        driver.latency_of = lambda request: latencies.get(request, LATENCY)
+        reads = [at for at, request in driver.sent if request == ReadJob(watch.job.job_id)]
+        assert len(reads) <= 1
+        # The check by id begins just before the end, and takes longer than the next round.
+        driver.run_until_sent(ReadJob(watch.job.job_id))
+        ended = driver.now + 2.5
+        airbyte.change(watch.job.job_id, Update(ended, "succeeded", ended))
+        latencies.clear()
+
+        driver.run(ended + 11)
+
+        assert delay(driver, watch, ended) < 10.5
+
+    def test_a_job_that_a_list_shows_without_rows_is_read_until_that_succeeds(
+        self, airbyte, add_job, driver
+    ):
+        airbyte.list_counters = False
+        watches = [job_watch(add_job(n, ended=100.0).job_id) for n in range(1, MANY + 1)]
+        airbyte.faults.append(Fault("500", 90.0, 130.0, job_id=1))
+        driver.join(*watches)
+
+        driver.run(150)
+
+        assert delay(driver, watches[0], 130.0) < 10
+        assert all(delay(driver, watch, 100.0) < 6 for watch in watches[1:])
+
+    def test_a_failed_sync_without_rows_in_lists_is_read_once(self, airbyte, many, add_job, driver):
+        airbyte.list_counters = False
+        add_job(1, ended=100.0, status="failed")
+        watch = sync_watch(since=50.0)
+        driver.join(watch)
+        driver.run(99)
+
+        driver.run(160)
+
+        reads = [at for at, each in driver.sent if at > 100 and isinstance(each, ReadSyncs)]
+        assert len(reads) <= 2  # one of them is the check of each wait now and then
+        assert "failed. Waiting for one that succeeds." in messages(driver, watch)[0]
+
+    def test_an_end_in_the_same_second_as_the_instant_is_read_exactly(self, many, add_job, driver):
+        add_job(1, ended=100.7)
+        early, late = sync_watch(since=100.5), sync_watch(since=100.9)
+        driver.join(early, late)
+
+        driver.run(120)
+
+        assert delay(driver, early, 100.7) < 6
+        assert late not in driver.outcomes
+
+    def test_a_sweep_that_fails_ends_and_all_is_read_by_id(self, airbyte, add_job, driver):
+        jobs = [add_job(n, began=-10000.0 * n) for n in range(1, MANY + 1)]
+        for n in range(1000, 1200):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        airbyte.sweep_error = "500"
+        driver.join(*[job_watch(job.job_id) for job in jobs])
+
+        driver.run(60)
+
+        assert kinds(driver.sent)["sweep"] == 1
+        read = {request.job_id for request in driver.sent_requests if isinstance(request, ReadJob)}
+        assert read == {job.job_id for job in jobs}
+
+    @pytest.mark.parametrize("error", ["403", "500", "timeout"])
+    def test_the_log_says_once_that_lists_cannot_be_used(self, airbyte, many, driver, error):
+        airbyte.faults.append(Fault(error, lists=True))
+
+        driver.run(1800)
+
+        assert len([text for text in messages(driver, None) if "unusable" in text]) == 1
+
+    def test_lists_that_work_again_are_read_again(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("500", 0.0, 100.0, lists=True))
+        driver.run(200)
+
+        sent = len(driver.sent)
+        driver.run(300)
+
+        assert kinds(driver.sent[sent:])["page"] == 20
+        assert kinds(driver.sent[sent:])["ReadJob"] <= 4
+
+    def test_a_wait_that_a_failed_sync_ends_is_told_of_one_that_others_have_seen(
+        self, many, add_job, driver
+    ):
+        add_job(1, ended=50.0, status="failed")
+        patient, strict = sync_watch(since=40.0), sync_watch(since=40.0, fail_on_failed_sync=True)
+        driver.join(patient)
+        driver.at(100.0, lambda: driver.join(strict))
+
+        driver.run(120)
+
+        assert delay(driver, strict, 100.0) < 6
+        assert patient not in driver.outcomes
+
+    def test_checks_by_id_go_on_beside_many_jobs_that_no_list_shows(self, airbyte, add_job):
+        driver = Driver(airbyte, lambda: 2.0)
+        for job_id in range(1, 101):
+            add_job(job_id).is_listed = False
+        shown = add_job(1000, ended=100.0)
+        # The list shows that it runs, and not that it has ended.
+        driver.join(*[job_watch(n, poll_interval=1.0) for n in range(1, 101)])
+        watch = job_watch(1000, poll_interval=1.0)
+        driver.join(watch)
+        driver.run(90)
+        airbyte.hide(shown)
+
+        driver.run(900)
+
+        assert delay(driver, watch, 100.0) < 700
+
+
+class TestOutages:
+    def test_each_wait_is_told_once_of_an_outage_and_once_of_its_end(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("503", 20.0, 200.0))
+
+        driver.run(300)
+
+        for watch in many:
+            failed, recovered = messages(driver, watch)
+            assert failed.startswith("No good response for")
+            assert recovered.startswith("Airbyte responds again")
+
+    def test_one_request_at_a_time_is_sent_in_an_outage(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("503", 20.0, 320.0))
+        driver.run(30)
+
+        sent = len(driver.sent)
+        driver.run(310)
+
+        assert len(driver.sent) - sent <= 300 / 5 + 1
+
+    def test_a_wait_that_joins_in_an_outage_has_a_failure_budget_of_its_own(
+        self, airbyte, many, add_job, driver
+    ):
+        airbyte.faults.append(Fault("503", 20.0, 900.0))
+        late = job_watch(add_job(1, ended=500.0).job_id, began=400.0)
+        driver.at(400.0, lambda: driver.join(late))
+
+        driver.run(1000)
+
+        assert all(isinstance(driver.outcomes[watch].change, Lost) for watch in many)
+        assert all(620 <= driver.outcomes[watch].at <= 626 for watch in many)
+        assert delay(driver, late, 900.0) < 10
+
+    def test_a_wait_that_joins_when_an_outage_has_ended_all_others_is_served(
+        self, airbyte, add_job, driver
+    ):
+        airbyte.faults.append(Fault("503", 0.0, 100.0))
+        driver.join(job_watch(add_job(1).job_id, failure_budget=30.0))
+        driver.run(50)
+        late = job_watch(add_job(2, ended=60.0).job_id, began=50.0)
+        driver.join(late)
+
+        driver.run(120)
+
+        assert delay(driver, late, 100.0) < 6
+
+    def test_failures_hours_ago_do_not_count_against_the_budget(self, airbyte, many, driver):
+        """A job was unreadable until a list showed it, and is again when lists fail."""
+        job_id = many[0].job.job_id
+        airbyte.faults += [
+            Fault("500", 0.0, 10.0, job_id=job_id),
+            Fault("500", 3000.0, 3100.0, job_id=job_id),
+            Fault("403", 3000.0, 3100.0, lists=True),
+        ]
+
+        driver.run(3200)
+
+        assert not driver.outcomes
+
+    def test_a_permanent_error_ends_each_wait_once_while_other_requests_are_in_flight(
+        self, airbyte, many, driver
+    ):
+        driver.run(4.99)
+        airbyte.faults.append(Fault("credentials", 5.0))
+
+        driver.run(100)
+
+        assert all(isinstance(driver.outcomes[watch].change, Lost) for watch in many)
+        assert len({id(driver.outcomes[watch].change.error) for watch in many}) == MANY
+        assert driver.watchlist.pause(now=driver.now) > 1
+
+    @pytest.mark.parametrize("error", ["403", "404"])
+    def test_what_airbyte_refuses_for_one_job_ends_its_wait_only(
+        self, airbyte, add_job, driver, error
+    ):
+        watches = [job_watch(add_job(n).job_id) for n in range(1, FEW + 1)]
+        airbyte.faults.append(Fault(error, 20.0, job_id=1))
+        driver.join(*watches)
+
+        driver.run(40)
+
+        assert set(driver.outcomes) == {watches[0]}
+        assert driver.outcomes[watches[0]].change.error.status == int(error)
+        assert not any(messages(driver, watch) for watch in watches[1:])
+
+
+class TestDeadlines:
+    def test_the_last_read_begins_at_the_deadline(self, add_job, driver):
+        watch = job_watch(add_job(1).job_id, timeout=12.0)
+        driver.join(watch)
+
+        driver.run(30)
+
+        assert driver.sent[-1][0] == 12.0
+        assert driver.outcomes[watch].at == 12.0 + LATENCY
+
+    def test_a_read_in_flight_at_the_deadline_is_not_the_last_one(self, add_job, driver):
+        job_id = add_job(1, ended=5.03).job_id
+        watch = job_watch(job_id, timeout=5.02)
+        driver.join(watch)
+
+        driver.run(10)
+
+        assert delay(driver, watch, 5.03) < 0.1
+
+    def test_a_deadline_in_the_past_still_has_a_last_read(self, add_job, driver):
+        over, ended = job_watch(add_job(1).job_id), job_watch(add_job(2, ended=40.0).job_id)
+        driver.run(50)
+        for watch in (over, ended):
+            watch.wait = make_wait(timeout=10.0)
+
+        driver.join(over, ended)
+        driver.run(60)
+
+        assert isinstance(driver.outcomes[over].change, Lost)
+        assert isinstance(driver.outcomes[ended].change, Ended)
+
+    def test_a_thousand_deadlines_at_once_end_with_the_margin(self, airbyte, add_job):
+        driver = Driver(airbyte, lambda: 1.0)
+        watches = [job_watch(add_job(n).job_id, timeout=100.0) for n in range(1000)]
+        driver.join(*watches)
+
+        driver.run(110)
+
+        assert len(driver.outcomes) == 1000
+        assert all(100 <= each.at <= 102 + DEADLINE_MARGIN for each in driver.outcomes.values())
+
+    def test_a_timeout_in_an_outage_says_why(self, airbyte, add_job, driver):
+        airbyte.faults.append(Fault("503", 5.0))
+        watch = job_watch(add_job(1).job_id, timeout=100.0)
+        driver.join(watch)
+
+        driver.run(200)
+
+        assert driver.outcomes[watch].at <= 100.0 + DEADLINE_MARGIN
+        assert "it could not be read any more" in str(driver.outcomes[watch].change.error)
+
+    def test_a_wait_without_a_time_limit_goes_on(self, add_job, driver):
+        watch = JobWatch(Job(add_job(1, ended=90_000.0).job_id, "running", CONNECTION), Wait(0.0))
+        driver.join(watch)
+
+        driver.run(90_020)
+
+        assert delay(driver, watch, 90_000.0) < 11
+
+    def test_a_sensor_that_times_out_names_the_newest_sync_that_failed(self, add_job, driver):
+        add_job(1, ended=20.0, status="failed")
+        watch = sync_watch(since=10.0, timeout=60.0)
+        driver.join(watch)
+
+        driver.run(70)
+
+        assert "the newest one, job 1, failed" in str(driver.outcomes[watch].change.error)
+
+
+class TestFewAndMany:
+    def test_a_page_that_arrives_when_few_are_left_is_used(self, airbyte, many, add_job, driver):
+        driver.run(9.99)
+        ended = many[0]
+        airbyte.change(ended.job.job_id, Update(10.0, "succeeded", 10.0))
+        driver.at(10.01, lambda: driver.leave(many[1]))
+
+        driver.run(10.2)
+
+        assert delay(driver, ended, 10.0) < 0.2
+
+    def test_a_page_that_fails_when_few_are_left_changes_nothing(self, airbyte, many, driver):
+        driver.run(9.99)
+        airbyte.faults.append(Fault("500", 9.99, 10.1, lists=True))
+        driver.at(10.01, lambda: driver.leave(many[0]))
+
+        driver.run(60)
+
+        assert not driver.outcomes
+        assert not driver.told
+
+    def test_sensors_are_read_by_themselves_when_few_are_left(self, airbyte, many, add_job, driver):
+        add_job(1, ended=50.0)
+        watch = sync_watch(since=40.0)
+        driver.join(watch)
+        driver.run(20)
+        for each in many:
+            driver.leave(each)
+
+        driver.run(60)
+
+        assert delay(driver, watch, 50.0) < 6
+
+    @pytest.mark.parametrize("rows", [50, 300])
+    def test_lists_in_another_order_are_not_used(self, airbyte, add_job, driver, rows):
+        airbyte.ignored = frozenset({"order"})
+        for job_id in range(5000, 5000 + rows):
+            airbyte.add(
+                SimulatedJob(job_id, "other", -job_id, [Update(-job_id, "succeeded", -job_id)])
+            )
+        watches = [job_watch(add_job(n, ended=100.0).job_id) for n in range(1, MANY + 1)]
+        driver.join(*watches)
+
+        driver.run(120)
+
+        assert all(delay(driver, watch, 100.0) < 6 for watch in watches)
+        assert kinds(driver.sent)["page"] <= 2
+        assert "it is not in the order of the changes" in messages(driver, None)[0]
+
+    def test_a_sweep_in_another_order_ends_the_use_of_lists(self, airbyte, add_job, driver):
+        for n in range(1000, 1200):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        airbyte.sweep_order = False
+        watches = [
+            job_watch(add_job(n, ended=100.0, began=-1e4 * n).job_id) for n in range(1, MANY + 1)
+        ]
+        driver.join(*watches)
+
+        driver.run(120)
+
+        assert all(delay(driver, watch, 100.0) < 6 for watch in watches)
+        assert len(messages(driver, None)) == 1
+
+    def test_lists_that_are_refused_twice_at_once_are_given_up_once(self, airbyte, add_job):
+        driver = Driver(airbyte, lambda: 1.0)
+        driver.latency_of = lambda request: (
+            3.0 if isinstance(request, ReadChanges) and request.is_sweep else 1.0
+        )
+        for n in range(1000, 1700):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        driver.join(*[job_watch(add_job(n, began=-1e4 * n).job_id) for n in range(1, MANY + 1)])
+        airbyte.faults.append(Fault("403", 5.0, lists=True))
+
+        driver.run(300)
+
+        assert len(messages(driver, None)) == 1
