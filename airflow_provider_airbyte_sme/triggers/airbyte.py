@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from functools import partial
+from datetime import datetime
 from typing import Any, Self
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -14,34 +14,23 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_airbyte_sme.api import (
     AirbyteError,
     AirbyteJobTimeoutError,
-    AirbyteSettings,
     Job,
     JobStatus,
     Ownership,
 )
+from airflow_provider_airbyte_sme.api.job_errors import AirbyteSyncTimeoutError
 from airflow_provider_airbyte_sme.api.models import label
-from airflow_provider_airbyte_sme.api.resources.outages import read_through_outage
-from airflow_provider_airbyte_sme.api.retry import (
-    is_outage,
-    is_permanent,
-    may_be_outdated_settings,
-)
-from airflow_provider_airbyte_sme.api.waiting import (
-    DEFAULT_POLL_INTERVAL,
-    FAILURE_BUDGET,
-    Wait,
-)
+from airflow_provider_airbyte_sme.api.retry import is_permanent
+from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, Wait
+from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch, Watch
 from airflow_provider_airbyte_sme.outcome import JobEvent, Pause, TrackedJob, cancel_text
 from airflow_provider_airbyte_sme.triggers.clients import shared_client
 from airflow_provider_airbyte_sme.triggers.resumption import hold_event
-from airflow_provider_airbyte_sme.triggers.settings import read_settings
+from airflow_provider_airbyte_sme.triggers.turns import take_turn
+from airflow_provider_airbyte_sme.triggers.waits import find_settings, watch_until_deadline
 
 log = logging.getLogger(__name__)
 
-# Seconds after the deadline at which a wait ends, whatever hangs.
-_DEADLINE_MARGIN = 5.0
-# Seconds between two reads of the Airflow connection during an outage.
-_REREAD_INTERVAL = 60.0
 # Seconds for each of the two attempts to cancel the job of a killed task, and between two reads of
 # the Airflow connection. Airflow gives `on_kill` 30 s by default ([triggerer] on_kill_timeout).
 _KILLED_PATIENCE = 12.0
@@ -97,7 +86,6 @@ class AirbyteJobTrigger(BaseTrigger):
         self.job_status = str(job_status)
         self.cancel_on_kill = cancel_on_kill
         self.deferred_at = deferred_at
-        self._next_reread = 0.0
 
     @classmethod
     def for_job(
@@ -144,8 +132,9 @@ class AirbyteJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then yield one :class:`.JobEvent`."""
+        await take_turn()
         try:
-            event = JobEvent("finished", self._tracked(await self._wait_until_deadline()))
+            event = JobEvent("finished", self._tracked(await self._ended_job()))
         except AirbyteJobTimeoutError as error:
             event = JobEvent("timeout", self._tracked(error.job), message=str(error))
         except AirbyteError as error:
@@ -184,7 +173,7 @@ class AirbyteJobTrigger(BaseTrigger):
     async def _try_to_cancel(self) -> Job:
         began = time.monotonic()
         wait = Wait(began, _KILLED_PAUSE, failure_budget=_KILLED_PATIENCE)
-        settings = await self._find_settings(wait)
+        settings = await find_settings(self.airbyte_conn_id, self._watch(wait))
         left = max(0.0, began + _KILLED_PATIENCE - time.monotonic())
         async with shared_client(settings) as client:
             return await client.jobs.cancel(self.job_id, patience=left)
@@ -192,85 +181,112 @@ class AirbyteJobTrigger(BaseTrigger):
     def _tracked(self, job: Job) -> TrackedJob:
         return TrackedJob(job, self.ownership, self.deadline, self.job_url, self.connection_name)
 
-    async def _wait_until_deadline(self) -> Job:
-        """Return the job that has ended. The time limit holds whatever else hangs."""
-        left = max(0.0, self.deadline - time.time())
-        wait = Wait(
-            time.monotonic(), self.poll_interval, left, FAILURE_BUDGET, self.connection_name
+    async def _ended_job(self) -> Job:
+        return await watch_until_deadline(
+            self._watch,
+            airbyte_conn_id=self.airbyte_conn_id,
+            deadline=self.deadline,
+            poll_interval=self.poll_interval,
+            connection_name=self.connection_name,
         )
-        try:
-            async with asyncio.timeout(left + _DEADLINE_MARGIN):
-                return await self._wait(wait)
-        except TimeoutError:
-            raise wait.timeout_error(self._last_known_job()) from None
 
-    async def _wait(self, wait: Wait) -> Job:
-        settings = await self._find_settings(wait)
-        while True:
-            try:
-                async with shared_client(settings) as client:
-                    return await client.jobs.wait(
-                        self.job_id,
-                        poll_interval=self.poll_interval,
-                        timeout=max(0.0, self.deadline - time.time()),
-                        connection_name=self.connection_name,
-                        last_read=self._last_known_job(),
-                        on_failed_read=partial(self._reread_settings, wait, settings),
-                    )
-            except _SettingsChanged as changed:
-                log.info("Airflow connection %s has changed: trying again.", self.airbyte_conn_id)
-                settings = changed.settings
+    def _watch(self, wait: Wait) -> Watch:
+        last_read = Job(self.job_id, self.job_status, self.connection_id)
+        return JobWatch(last_read, wait)
 
-    def _last_known_job(self) -> Job:
-        return Job(job_id=self.job_id, status=self.job_status, connection_id=self.connection_id)
 
-    async def _find_settings(self, wait: Wait) -> AirbyteSettings:
-        """
-        Read the Airflow connection, within the failure budget of *wait*.
+class AirbyteSyncTrigger(BaseTrigger):
+    """
+    Wait until a sync of a connection has completed successfully, whoever started it.
 
-        :raises AirbyteJobTimeoutError: The time of the wait is over.
-        :raises AirbyteError: A permanent error, or the failure budget is spent.
-        """
-        try:
-            return await read_through_outage(
-                partial(read_settings, self.airbyte_conn_id),
-                wait.outage(now=time.monotonic()),
-                clock=time.monotonic,
-                sleep=asyncio.sleep,
-            )
-        except AirbyteError as error:
-            wait.raise_if_over(self._last_known_job(), error, now=time.monotonic())
-            raise
+    Airflow's database stores the class path, so it never changes.
 
-    async def _reread_settings(
-        self, wait: Wait, current: AirbyteSettings, error: AirbyteError
+    :param airbyte_conn_id: Id of the Airflow connection.
+    :param connection_id: UUID of the Airbyte connection.
+    :param completed_after: When the sync must have completed at the earliest, ISO-8601 with offset.
+    :param deadline: When to give up, in seconds since the epoch. A restarted triggerer continues
+        with the same deadline.
+    :param poll_interval: Seconds between two reads, above 0.
+    :param fail_on_failed_sync: Whether a failed or cancelled sync ends the wait too.
+    :param connection_name: Name of the Airbyte connection, for messages.
+    :param deferred_at: As for :class:`AirbyteJobTrigger`.
+    """
+
+    def __init__(
+        self,
+        *,
+        airbyte_conn_id: str,
+        connection_id: str,
+        completed_after: str,
+        deadline: float,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        fail_on_failed_sync: bool = False,
+        connection_name: str = "",
+        deferred_at: float = 0.0,
     ) -> None:
-        """
-        Read the Airflow connection again, in case a secret of it was rotated during the wait.
+        super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
+        self.airbyte_conn_id = airbyte_conn_id
+        self.connection_id = connection_id
+        self.completed_after = completed_after
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+        self.fail_on_failed_sync = fail_on_failed_sync
+        self.connection_name = connection_name
+        self.deferred_at = deferred_at
 
-        :raises _SettingsChanged: It has changed.
-        :raises AirbyteError: *error* is permanent unless the connection has changed, and that could
-            not be read.
-        """
-        if not may_be_outdated_settings(error):
-            return
-        if not is_outage(error):
-            settings = await self._find_settings(wait)
-        elif time.monotonic() < self._next_reread:
-            return
-        else:
-            self._next_reread = time.monotonic() + _REREAD_INTERVAL
-            try:
-                settings = await read_settings(self.airbyte_conn_id)
-            except AirbyteError as unreadable:
-                log.warning(
-                    "Airflow connection %s cannot be read again: %s",
-                    self.airbyte_conn_id,
-                    unreadable,
-                )
-                return
-        if settings != current:
-            raise _SettingsChanged(settings)
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what rebuilds this trigger; it contains no secret."""
+        return (
+            "airflow_provider_airbyte_sme.triggers.airbyte.AirbyteSyncTrigger",
+            {
+                "airbyte_conn_id": self.airbyte_conn_id,
+                "connection_id": self.connection_id,
+                "completed_after": self.completed_after,
+                "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+                "fail_on_failed_sync": self.fail_on_failed_sync,
+                "connection_name": self.connection_name,
+                "deferred_at": self.deferred_at,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then yield one :class:`.JobEvent`."""
+        await take_turn()
+        try:
+            job = await watch_until_deadline(
+                self._watch,
+                airbyte_conn_id=self.airbyte_conn_id,
+                deadline=self.deadline,
+                poll_interval=self.poll_interval,
+                connection_name=self.connection_name,
+            )
+            tracked = TrackedJob(
+                job,
+                Ownership.FOREIGN,
+                self.deadline,
+                connection_name=self.connection_name,
+            )
+            event = JobEvent("finished", tracked)
+        except AirbyteSyncTimeoutError as error:
+            event = JobEvent("timeout", message=str(error))
+        except AirbyteError as error:
+            connection = label(self.connection_id, self.connection_name)
+            event = JobEvent(
+                "error",
+                message=f"Syncs of connection {connection} cannot be watched any longer: {error}",
+                permanent=is_permanent(error),
+            )
+        await hold_event(self, self.deferred_at)
+        yield TriggerEvent(event.to_payload())
+
+    def _watch(self, wait: Wait) -> Watch:
+        return SyncWatch(
+            self.connection_id,
+            datetime.fromisoformat(self.completed_after),
+            wait,
+            fail_on_failed_sync=self.fail_on_failed_sync,
+        )
 
 
 class AirbytePauseTrigger(BaseTrigger):
@@ -322,11 +338,3 @@ class AirbytePauseTrigger(BaseTrigger):
         await asyncio.sleep(max(0.0, self.until - time.time()))
         await hold_event(self, self.deferred_at)
         yield TriggerEvent(self.pause.to_payload())
-
-
-class _SettingsChanged(Exception):  # noqa: N818  # not an error: it ends a wait that goes on
-    """The Airflow connection has changed."""
-
-    def __init__(self, settings: AirbyteSettings) -> None:
-        super().__init__()
-        self.settings = settings

@@ -1,9 +1,9 @@
-"""One client for all triggers of an event loop with the same settings."""
+"""One client for all triggers of an event loop that reach the same Airbyte in the same way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -27,7 +27,7 @@ class _LoopClients:
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.clients: dict[AirbyteSettings, _SharedClient] = {}
+        self.clients: dict[Hashable, _SharedClient] = {}
 
 
 _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDictionary()
@@ -36,25 +36,26 @@ _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDict
 @asynccontextmanager
 async def shared_client(settings: AirbyteSettings) -> AsyncIterator[AirbyteClient]:
     """
-    Provide the running loop's client for *settings*. The last user closes it.
+    Provide the running loop's client for what :attr:`.AirbyteSettings.reach` says.
 
-    A thousand waits then share one token and one connection pool. Settings contain host, client id
-    and secret, so no one gets a token that was exchanged with another secret.
+    All requests then share one token and one connection pool. The last user closes it. Client id
+    and secret are part of the key, so no one gets a token that was exchanged with another secret.
 
     :raises AirbyteConfigError: A certificate file cannot be read.
     """
     loop = _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
+    key = settings.reach
     async with loop.lock:
-        if settings not in loop.clients:
-            loop.clients[settings] = _SharedClient(await _make_client(settings))
-        shared = loop.clients[settings]
+        if key not in loop.clients:
+            loop.clients[key] = _SharedClient(await _make_client(settings))
+        shared = loop.clients[key]
         shared.users += 1
     try:
         yield shared.client
     finally:
         shared.users -= 1
         if not shared.users:
-            del loop.clients[settings]
+            del loop.clients[key]
             await shared.client.close()
 
 

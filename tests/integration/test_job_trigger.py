@@ -11,10 +11,11 @@ import pytest
 from airflow.serialization.serialized_objects import BaseSerialization
 
 from airflow_provider_airbyte_sme.api import AirbyteJobTimeoutError, Ownership
-from airflow_provider_airbyte_sme.api.aiohttp_transport import POOL_SIZE
+from airflow_provider_airbyte_sme.api.waiting import watchlist
+from airflow_provider_airbyte_sme.api.waiting.watchlist import MAX_IN_FLIGHT
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.outcome import JobEvent
-from airflow_provider_airbyte_sme.triggers import airbyte as trigger_module
+from airflow_provider_airbyte_sme.triggers import waits
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
 from airflow_provider_airbyte_sme.triggers.resumption import SAFE_AFTER, seconds_to_hold
 from tests.integration.conftest import CONNECTION_NAME, CONNECTION_VARIABLE, request_count
@@ -286,7 +287,8 @@ class TestTimeLimit:
 
     @pytest.fixture(autouse=True)
     def _short_margin(self, monkeypatch):
-        monkeypatch.setattr(trigger_module, "_DEADLINE_MARGIN", 1.5)
+        monkeypatch.setattr(waits, "DEADLINE_MARGIN", 1.5)
+        monkeypatch.setattr(watchlist, "DEADLINE_MARGIN", 1.5)
 
     @pytest.fixture
     def times_out(self, make_trigger):
@@ -341,15 +343,17 @@ class TestTimeLimit:
 
         asyncio.run(scenario())
 
-    def test_no_free_connection(self, emulator, make_trigger, times_out):
-        trigger = make_trigger()
-        emulator.hang_next("GET /jobs/{jobId}", self.HANGS, times=POOL_SIZE)
+    def test_all_requests_that_one_triggerer_sends_at_once_hang(
+        self, emulator, make_trigger, times_out
+    ):
+        triggers = [make_trigger(_running_sync(emulator)) for _ in range(MAX_IN_FLIGHT)]
+        emulator.hang_next("GET /jobs/{jobId}", self.HANGS, times=MAX_IN_FLIGHT)
 
         async def scenario() -> None:
-            others = [asyncio.create_task(first_event(trigger)) for _ in range(POOL_SIZE)]
-            while request_count(emulator, "GET /jobs/{jobId}") < POOL_SIZE:
+            others = [asyncio.create_task(first_event(trigger)) for trigger in triggers]
+            while request_count(emulator, "GET /jobs/{jobId}") < MAX_IN_FLIGHT:
                 await asyncio.sleep(0.01)
-            await times_out(trigger.job_id)
+            await times_out()
             await _cancelled(*others)
 
         asyncio.run(scenario())
@@ -367,6 +371,12 @@ class TestTimeLimit:
             return event
 
         assert asyncio.run(scenario())["outcome"] == "finished"
+
+
+def _running_sync(emulator) -> int:
+    connection_id = emulator.add_connection()
+    emulator.script_job(connection_id, statuses=[("running", None)])
+    return emulator.start_sync(connection_id)
 
 
 def _ended_sync(emulator) -> int:

@@ -20,6 +20,7 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.outcome import JobEvent
 from airflow_provider_airbyte_sme.triggers import airbyte as trigger_module
 from airflow_provider_airbyte_sme.triggers import settings as settings_module
+from airflow_provider_airbyte_sme.triggers import waits
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
 from tests.integration.conftest import request_count
 from tests.integration.secrets_backends import VAULT_CONN_ID, Vault, unavailable, vault_with
@@ -83,7 +84,7 @@ class TestUnreadableConnection:
     def test_after_the_failure_budget_the_task_may_be_retried(
         self, vault, make_trigger, monkeypatch
     ):
-        monkeypatch.setattr(trigger_module, "FAILURE_BUDGET", 0.3)
+        monkeypatch.setattr(waits, "FAILURE_BUDGET", 0.3)
         vault.answer = lambda number: unavailable()
 
         event = JobEvent.from_payload(run_trigger(make_trigger()))
@@ -109,7 +110,7 @@ class TestUnreadableConnection:
         released = threading.Event()
         monkeypatch.setattr(settings_module, "READ_TIMEOUT", 0.1)
         seconds = 0.3 if end == "deadline" else 3600
-        monkeypatch.setattr(trigger_module, "FAILURE_BUDGET", 0.3)
+        monkeypatch.setattr(waits, "FAILURE_BUDGET", 0.3)
         vault.answer = lambda number: released.wait(60) and unavailable()
         try:
             event = run_trigger(make_trigger(deadline=time.time() + seconds))

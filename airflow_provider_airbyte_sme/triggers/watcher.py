@@ -1,0 +1,242 @@
+"""
+The job watcher: one poll loop per Airbyte and event loop, for all triggers that wait there.
+
+Its rules are those of :mod:`.api.waiting.watchlist`. Here requests are sent, results delivered, and
+the loop ends with its last wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Coroutine, Hashable, Iterable
+from contextlib import suppress
+from contextvars import Context, copy_context
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from airflow_provider_airbyte_sme.api import AirbyteClient, AirbyteError, AirbyteSettings, Job
+from airflow_provider_airbyte_sme.api.errors import copy_of
+from airflow_provider_airbyte_sme.api.retry import is_outage, may_be_outdated_settings
+from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
+from airflow_provider_airbyte_sme.api.waiting.watches import Watch
+from airflow_provider_airbyte_sme.api.waiting.watchlist import (
+    Change,
+    Ended,
+    ReadJob,
+    Request,
+    Told,
+    Watchlist,
+)
+from airflow_provider_airbyte_sme.triggers.clients import shared_client
+from airflow_provider_airbyte_sme.triggers.settings import read_settings
+
+log = logging.getLogger(__name__)
+
+# Seconds between two reads of the Airflow connections during an outage.
+_REREAD_INTERVAL = 60.0
+# So many waits are told of something before others in the event loop have their turn.
+_SLICE = 50
+
+
+class SettingsChangedError(Exception):
+    """
+    The Airflow connection of a wait has changed.
+
+    :param settings: The new ones.
+    """
+
+    def __init__(self, settings: AirbyteSettings) -> None:
+        super().__init__("the Airflow connection has changed")
+        self.settings = settings
+
+
+class _Waiter(NamedTuple):
+    """
+    A trigger that waits.
+
+    :param end: What ended the wait. An error is a result too: nobody may retrieve an exception.
+    :param context: Of the trigger's task, so that messages are in its log.
+    """
+
+    end: asyncio.Future[Job | Exception]
+    context: Context
+    airbyte_conn_id: str
+
+
+_shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _Watcher]] = (
+    WeakKeyDictionary()
+)
+
+
+async def wait_for(watch: Watch, settings: AirbyteSettings, *, airbyte_conn_id: str) -> Job:
+    """
+    Wait until *watch* has ended, with the running loop's watcher for the Airbyte of *settings*.
+
+    :param airbyte_conn_id: Id of the Airflow connection that has *settings*.
+    :return: The job that ended the wait. It may have failed.
+    :raises AirbyteError: The time is over, or the wait cannot go on.
+    :raises SettingsChangedError: The Airflow connection was changed during an outage.
+    """
+    shelf = _shelves.setdefault(asyncio.get_running_loop(), {})
+    watcher = shelf.get(settings.reach)
+    if watcher is None or watcher.has_failed:
+        watcher = shelf[settings.reach] = _Watcher(settings)
+    end = watcher.add(watch, settings, airbyte_conn_id)
+    try:
+        ended_with = await end
+    finally:
+        watcher.discard(watch)
+        if watcher.is_unused and shelf.get(settings.reach) is watcher:
+            del shelf[settings.reach]
+            await watcher.close()
+    if isinstance(ended_with, Exception):
+        raise ended_with
+    return ended_with
+
+
+class _Watcher:
+    """
+    Polls one Airbyte.
+
+    Its task has a context of its own: that of the trigger which happened to be the first would put
+    all messages into the log of that trigger's task.
+    """
+
+    def __init__(self, settings: AirbyteSettings) -> None:
+        self._settings = settings
+        self._timeout = 0.0
+        self._watchlist = Watchlist()
+        self._waiters: dict[Watch, _Waiter] = {}
+        self._wake = asyncio.Event()
+        self._jobs: set[asyncio.Task[list[Change]]] = set()
+        self._next_reread = 0.0
+        self.has_failed = False
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), context=Context())
+
+    @property
+    def is_unused(self) -> bool:
+        return not self._waiters
+
+    def add(
+        self, watch: Watch, settings: AirbyteSettings, airbyte_conn_id: str
+    ) -> asyncio.Future[Job | Exception]:
+        waiter = _Waiter(self._loop.create_future(), copy_context(), airbyte_conn_id)
+        self._waiters[watch] = waiter
+        self._timeout = max(self._timeout, settings.request_timeout)
+        self._watchlist.add(watch, now=time.monotonic())
+        self._wake.set()
+        return waiter.end
+
+    def discard(self, watch: Watch) -> None:
+        del self._waiters[watch]
+        self._watchlist.discard(watch, now=time.monotonic())
+
+    async def close(self) -> None:
+        """End the task. If the caller is cancelled meanwhile, the task still closes its session."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        try:
+            async with shared_client(self._settings) as client:
+                await self._poll(client)
+        except AirbyteError as error:
+            self._fail(error)
+        except Exception as error:
+            # A wait that nobody serves must not look like one that goes on.
+            log.exception("The job watcher has failed.")
+            self._fail(AirbyteError(f"The job watcher has failed: {error!r}"))
+
+    async def _poll(self, client: AirbyteClient) -> None:
+        try:
+            while True:
+                self._wake.clear()
+                await self._apply(self._watchlist.expire(now=time.monotonic()))
+                while request := self._watchlist.next_request(now=time.monotonic()):
+                    self._start(self._send(client, request))
+                pause = self._watchlist.pause(now=time.monotonic())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause if math.isfinite(pause) else None):
+                        await self._wake.wait()
+                for task in [each for each in self._jobs if each.done()]:
+                    self._jobs.discard(task)
+                    await self._apply(task.result())
+        finally:
+            for task in self._jobs:
+                task.cancel()
+            if self._jobs:
+                await asyncio.wait(self._jobs)
+
+    def _start(self, job: Coroutine[Any, Any, list[Change]]) -> None:
+        task = self._loop.create_task(job)
+        task.add_done_callback(lambda _: self._wake.set())
+        self._jobs.add(task)
+
+    async def _send(self, client: AirbyteClient, request: Request) -> list[Change]:
+        watchlist, timeout, clock = self._watchlist, self._timeout, time.monotonic
+        try:
+            if isinstance(request, ReadJob):
+                job = await client.jobs.read_once(request.job_id, timeout=timeout)
+                return watchlist.job_read(request, job, now=clock())
+            if isinstance(request, ReadChanges):
+                page = await client.jobs.list_changes(
+                    request.since, offset=request.offset, timeout=timeout
+                )
+                return watchlist.changes_read(request, page, now=clock())
+            syncs = await client.jobs.ended_syncs(
+                request.key.connection_id, request.key.since, timeout=timeout
+            )
+            return watchlist.syncs_read(request, syncs, now=clock())
+        except AirbyteError as error:
+            now = clock()
+            if is_outage(error) and may_be_outdated_settings(error) and now >= self._next_reread:
+                self._next_reread = now + _REREAD_INTERVAL
+                self._start(self._reread_settings())
+            return watchlist.failed(request, error, now=now)
+
+    async def _reread_settings(self) -> list[Change]:
+        """Read the Airflow connections again, in case a secret of one was rotated."""
+        for airbyte_conn_id in {waiter.airbyte_conn_id for waiter in self._waiters.values()}:
+            try:
+                settings = await read_settings(airbyte_conn_id)
+            except AirbyteError as error:
+                log.warning(
+                    "Airflow connection %s cannot be read again: %s", airbyte_conn_id, error
+                )
+                continue
+            if settings.reach != self._settings.reach:
+                for waiter in self._waiters.values():
+                    if waiter.airbyte_conn_id == airbyte_conn_id:
+                        _end(waiter, SettingsChangedError(settings))
+        return []
+
+    async def _apply(self, changes: Iterable[Change]) -> None:
+        for number, change in enumerate(changes, start=1):
+            self._apply_one(change)
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _apply_one(self, change: Change) -> None:
+        waiter = None if change.watch is None else self._waiters.get(change.watch)
+        if isinstance(change, Told):
+            level = logging.WARNING if change.is_warning else logging.INFO
+            if waiter:
+                waiter.context.run(log.log, level, change.message)
+            elif change.watch is None:
+                log.log(level, change.message)
+        elif waiter:
+            _end(waiter, change.job if isinstance(change, Ended) else change.error)
+
+    def _fail(self, error: AirbyteError) -> None:
+        self.has_failed = True
+        for waiter in self._waiters.values():
+            _end(waiter, copy_of(error))
+
+
+def _end(waiter: _Waiter, end: Job | Exception) -> None:
+    if not waiter.end.done():
+        waiter.end.set_result(end)
