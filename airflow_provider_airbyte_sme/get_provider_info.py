@@ -117,6 +117,8 @@ _OPERATOR_MODULES = (
     "resources",
     "streams",
 )
+_SENSOR_MODULES = ("airbyte", "base")
+_TRIGGER_MODULES = ("airbyte", "starting")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -146,10 +148,16 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [
-            {"integration-name": integration, "python-modules": [f"{package}.sensors.airbyte"]}
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.sensors.{module}" for module in _SENSOR_MODULES],
+            }
         ],
         "triggers": [
-            {"integration-name": integration, "python-modules": [f"{package}.triggers.airbyte"]}
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.triggers.{module}" for module in _TRIGGER_MODULES],
+            }
         ],
         "extra-links": [
             f"{package}.operators.base.AirbyteJobLink",

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.api.job_errors import (
     AirbyteJobTimeoutError,
+    AirbyteSyncTimeoutError,
     AirbyteTooFewRowsError,
 )
 from airflow_provider_airbyte_sme.api.models import Job, Ownership
@@ -66,7 +67,7 @@ class TrackedJob(NamedTuple):
             "rows_synced": job.rows_synced,
             "bytes_synced": job.bytes_synced,
             "started_at": None if job.started_at is None else job.started_at.isoformat(),
-            "ended_at": None if job.last_updated_at is None else job.last_updated_at.isoformat(),
+            "ended_at": None if job.ended_at is None else job.ended_at.isoformat(),
             "duration_seconds": None if job.duration is None else job.duration.total_seconds(),
             "adopted": not self.is_ours,
             "job_url": self.job_url,
@@ -86,8 +87,10 @@ class JobEvent(NamedTuple):
     It contains everything that the worker needs to continue: ``dag.test()`` passes nothing else.
 
     :param outcome: ``finished``: the job is terminal, successful or not. ``timeout``: it is still
-        running at the deadline. ``error``: it could not be watched any longer.
-    :param tracked: The job as last read; ``None`` with ``error``.
+        running at the deadline, or none has ended the wait by then. ``error``: it could not be
+        watched any longer.
+    :param tracked: The job as last read; ``None`` with ``error``, and with ``timeout`` if the wait
+        was not for a certain job.
     :param message: What failed; empty with ``finished``.
     :param permanent: Whether a retry of the task would fail again.
     """
@@ -133,7 +136,7 @@ class JobEvent(NamedTuple):
                 job_url=str(payload["job_url"]),
                 connection_name=str(payload["connection_name"]),
             )
-        elif outcome != "error":
+        elif outcome == "finished":
             raise ValueError(f"the trigger sent an event without its job: {payload}")
         return cls(
             outcome=outcome,
@@ -146,11 +149,14 @@ class JobEvent(NamedTuple):
         """
         Return the job as last read, ended or not.
 
+        :raises AirbyteSyncTimeoutError: There is none at the deadline.
         :raises AirbyteError: It could not be watched any longer.
         :raises AirflowFailException: Likewise, and a retry of the task would fail again.
         """
         if self.tracked is not None and self.outcome != "error":
             return self.tracked
+        if self.outcome == "timeout":
+            raise AirbyteSyncTimeoutError(self.message)
         if self.permanent:
             raise AirflowFailException(self.message)
         raise AirbyteError(self.message)
@@ -160,6 +166,7 @@ class JobEvent(NamedTuple):
         Return the job that has ended.
 
         :raises AirbyteJobTimeoutError: It was still running at the deadline.
+        :raises AirbyteSyncTimeoutError: There is none at the deadline.
         :raises AirbyteError: It could not be watched any longer.
         :raises AirflowFailException: Likewise, and a retry of the task would fail again.
         """

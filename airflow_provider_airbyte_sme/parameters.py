@@ -8,9 +8,10 @@ before the first request of the task.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -25,6 +26,9 @@ DEFAULT_TIMEOUT = 24 * 60 * 60.0
 
 Seconds = timedelta | float | str
 """A duration: a ``timedelta``, a number of seconds, or text with such a number."""
+
+Instant = datetime | str
+"""An instant: a ``datetime``, or ISO-8601 text; without a time zone, Airflow's default one."""
 
 _MAX_SECONDS = timedelta.max.total_seconds()
 _JOB_ID_KEYS = ("job_id", "jobId")
@@ -252,6 +256,36 @@ def validate_seconds(value: object, name: str) -> float:
             f"{name} must be a number of seconds above 0, or a timedelta, not {value!r}."
         )
     return seconds
+
+
+def validate_instant(value: object, name: str) -> datetime:
+    """
+    Return an instant in UTC.
+
+    :param value: See :data:`Instant`. A date is its midnight. What has no time zone is in
+        Airflow's ``[core] default_timezone``, as the dates of a DAG are.
+    :raises AirbyteConfigError: It is something else.
+    """
+    # A module, which mypy does not see.
+    from airflow.providers.common.compat.sdk import timezone  # type: ignore[attr-defined]
+
+    with suppress(ValueError, TypeError, OverflowError):
+        if isinstance(value, str) and _is_date_and_time(value.strip()):
+            value = timezone.parse(value.strip(), strict=True)
+        if isinstance(value, datetime):
+            instant: datetime = timezone.convert_to_utc(value)
+            return instant
+    raise AirbyteConfigError(
+        f"{name} must be a datetime, or its ISO-8601 text such as 2026-03-25T01:30:00+01:00, not "
+        f"{one_line(repr(value))}."
+    )
+
+
+def _is_date_and_time(text: str) -> bool:
+    """Whether *text* may be an instant: pendulum reads times, intervals and "now" too."""
+    # It lets a number of more digits than any clock produces wrap around.
+    begins_with_date = re.match(r"\d{4}-?\d{2}-?\d{2}(?!\d)", text)
+    return begins_with_date is not None and "/" not in text and not re.search(r"\d{10}", text)
 
 
 def validate_count(value: object, name: str) -> int:

@@ -27,6 +27,22 @@ class TaskInstance:
 
 
 @dataclass
+class RescheduledTaskInstance(TaskInstance):
+    """A task instance that knows when its first poke began, as in each version of Airflow."""
+
+    start_date: datetime | None = None
+    dag_id: str = "dag"
+    task_id: str = "wait"
+    run_id: str = "run"
+    map_index: int = -1
+    max_tries: int = 0
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        del context
+        return self.start_date
+
+
+@dataclass
 class DagRun:
     """The part of Airflow's DAG run that a task uses."""
 

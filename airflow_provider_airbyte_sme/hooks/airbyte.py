@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -20,6 +21,8 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.auth import Token
+from airflow_provider_airbyte_sme.api.resources.outages import read_through_outage
+from airflow_provider_airbyte_sme.api.waiting import Outage
 from airflow_provider_airbyte_sme.connection import (
     DEFAULT_CONN_ID,
     settings_from_connection,
@@ -31,6 +34,8 @@ from airflow_provider_airbyte_sme.get_provider_info import (
     UI_FIELD_BEHAVIOUR,
 )
 from airflow_provider_airbyte_sme.hooks.operations import AirbyteOperations
+
+R = TypeVar("R")
 
 
 class AirbyteHook(AirbyteOperations, BaseHook):
@@ -115,6 +120,31 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         """
         connection = connection or self.find_connection_of_job(job)
         return self.settings.urls.job_page(connection, job.job_id) if connection else ""
+
+    def read_through_outage(
+        self, read: Callable[[], R], *, poll_interval: float, failure_budget: float
+    ) -> R:
+        """
+        Return the result of *read*, repeated while Airbyte is unavailable.
+
+        :param read: Calls methods of this hook.
+        :param poll_interval: Seconds between two failed reads.
+        :param failure_budget: Seconds without a good response after which to give up.
+        :raises AirbyteError: A permanent error, or the failure budget is spent.
+        """
+        session = self.client.session
+
+        async def attempt() -> R:
+            return read()
+
+        return run_blocking(
+            read_through_outage(
+                attempt,
+                Outage(session.clock(), poll_interval, failure_budget),
+                clock=session.clock,
+                sleep=session.sleep,
+            )
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """

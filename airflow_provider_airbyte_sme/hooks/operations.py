@@ -81,6 +81,7 @@ class AirbyteOperations:
     cancel_job = blocking(Jobs, Jobs.cancel)
     wait_for_job = blocking(Jobs, Jobs.wait)
     poll_job = blocking(Jobs, Jobs.poll)
+    find_ended_syncs = blocking(Jobs, Jobs.poll_syncs)
     ensure_succeeded = blocking(Jobs, Jobs.ensure_succeeded)
     find_connection_of_job = blocking(Jobs, Jobs.find_connection)
 

@@ -175,6 +175,17 @@ def test_sync_every_tagged_connection_syncs_the_active_ones_with_the_tag(
     assert sorted(job.connection_id for job in emulator.jobs.values()) == sorted(tagged)
 
 
+def test_sync_sensor_gates_dbt_waits_for_a_sync_that_no_task_starts(
+    emulator: Emulator, dags: dict[str, DAG]
+) -> None:
+    emulator.call_next("GET /jobs", emulator.start_sync)
+
+    run = dags["sync_sensor_gates_dbt"].test(mark_success_pattern="dbt_build")
+
+    assert {task.state for task in run.get_task_instances()} == {"success"}
+    assert "POST /jobs" not in writes(emulator)
+
+
 @pytest.mark.parametrize("dag_id", ["sync_then_dbt", "sensor_gates_dbt"])
 def test_dbt_builds_its_models_from_the_job_of_the_sync(
     dag_id: str,

@@ -7,7 +7,6 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -28,28 +27,12 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteTooFewRowsError,
 )
 from tests.integration.conftest import CONNECTION_VARIABLE, request_count
-from tests.tasks import TaskInstance, TaskRun, run_trigger
+from tests.tasks import RescheduledTaskInstance, TaskRun, run_trigger
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
 except ImportError:  # Airflow 2.11
     from airflow.exceptions import AirflowRescheduleException
-
-
-@dataclass
-class RescheduledTaskInstance(TaskInstance):
-    """A task instance that knows when its first poke began, as in each version of Airflow."""
-
-    start_date: datetime | None = None
-    dag_id: str = "dag"
-    task_id: str = "wait"
-    run_id: str = "run"
-    map_index: int = -1
-    max_tries: int = 0
-
-    def get_first_reschedule_date(self, context: Any) -> datetime | None:
-        del context
-        return self.start_date
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -133,12 +116,12 @@ def test_an_unknown_job_fails_at_once(sensor_run, deferrable):
     [("failed", AirbyteJobFailedError), ("cancelled", AirbyteJobCancelledError)],
 )
 def test_a_job_that_does_not_succeed_fails_the_sensor(
-    emulator, sensor_run, deferrable, job_id, status, error
+    emulator, sensor_run, deferrable, running_job, status, error
 ):
-    emulator.finish_job(job_id, status)
+    emulator.finish_job(running_job, status)
 
-    with pytest.raises(error, match=f"Job {job_id} of connection 'Sample data to Warehouse'"):
-        sensor_run(job_id, deferrable=deferrable).finish()
+    with pytest.raises(error, match=f"Job {running_job} of connection 'Sample data to Warehouse'"):
+        sensor_run(running_job, deferrable=deferrable).finish()
 
 
 def test_the_job_is_not_cancelled_at_the_timeout(emulator, sensor_run, deferrable, running_job):

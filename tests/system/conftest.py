@@ -59,7 +59,11 @@ def airflow(
     with LocalAirflow(
         home=home,
         dags_folder=DAGS,
-        dag_ids=[*RESULT_TASKS, "short_sync", "waits_in_triggerer", "waits_on_worker"],
+        dag_ids=[
+            *RESULT_TASKS,
+            *("short_sync", "waits_in_triggerer", "waits_on_worker"),
+            *("gate_of_a_worker", "gate_of_the_triggerer"),
+        ],
         environment=environment,
     ) as airflow:
         connect(airflow, Airbyte.emulated(emulator))

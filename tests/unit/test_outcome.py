@@ -13,6 +13,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteConfigError,
     AirbyteError,
     AirbyteJobTimeoutError,
+    AirbyteSyncTimeoutError,
     AirbyteTooFewRowsError,
     AirbyteTransportError,
     Job,
@@ -112,6 +113,11 @@ class TestJobEventRoundTrip:
 
         assert through_json(event) == event
 
+    def test_timeout_without_job(self):
+        event = JobEvent("timeout", message="No sync of connection 18dc completed.")
+
+        assert through_json(event) == event
+
     @pytest.mark.parametrize("permanent", [True, False])
     def test_error(self, permanent):
         event = JobEvent("error", message="Airbyte is gone.", permanent=permanent)
@@ -133,7 +139,6 @@ class TestJobEventRoundTrip:
         {"outcome": "success"},
         {"outcome": None},
         {"outcome": "finished"},
-        {"outcome": "timeout"},
         {"outcome": "finished", "job": None},
     ],
     ids=[
@@ -143,7 +148,6 @@ class TestJobEventRoundTrip:
         "unknown outcome",
         "null outcome",
         "finished without job",
-        "timeout without job",
         "null job",
     ],
 )
@@ -172,6 +176,13 @@ class TestOutcome:
         with pytest.raises(AirbyteJobTimeoutError, match=r"Job 42 is still running\.") as failure:
             event.ended_job()
         assert failure.value.job == RUNNING_JOB
+
+    @pytest.mark.parametrize("method", [JobEvent.ended_job, JobEvent.last_read_job])
+    def test_timeout_without_job_raises_another_error(self, method):
+        event = JobEvent("timeout", message="No sync of connection 18dc completed.")
+
+        with pytest.raises(AirbyteSyncTimeoutError, match=r"^No sync of connection 18dc"):
+            method(through_json(event))
 
     @pytest.mark.parametrize("method", [JobEvent.ended_job, JobEvent.last_read_job])
     def test_a_transient_error_keeps_the_retries_of_the_task(self, method):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections import UserList
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +28,7 @@ from airflow_provider_airbyte_sme.parameters import (
     validate_conn_id,
     validate_count,
     validate_flag,
+    validate_instant,
     validate_job_id,
     validate_names,
     validate_seconds,
@@ -403,3 +407,63 @@ class TestOneOfSeveral:
     def test_none_or_several_are_refused_when_they_are_rendered(self, ways):
         with pytest.raises(AirbyteConfigError, match="must be given, but"):
             given_one(**ways)
+
+
+class TestInstant:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (datetime(2026, 3, 25, 1, 30, tzinfo=UTC), "2026-03-25T01:30:00+00:00"),
+            (
+                datetime(2026, 3, 25, tzinfo=timezone(timedelta(hours=2))),
+                "2026-03-24T22:00:00+00:00",
+            ),
+            (datetime(2026, 3, 25, 1, 30), "2026-03-25T01:30:00+00:00"),
+            ("2026-03-25T01:30:00.123456+05:30", "2026-03-24T20:00:00.123456+00:00"),
+            ("2026-03-25 01:30:00+00:00", "2026-03-25T01:30:00+00:00"),
+            ("20260325T013000Z", "2026-03-25T01:30:00+00:00"),
+            ("2026-03-25", "2026-03-25T00:00:00+00:00"),
+        ],
+        ids=repr,
+    )
+    def test_it_is_in_utc(self, value, expected):
+        assert validate_instant(value, "completed_after").isoformat() == expected
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(None, "", "None", "now", "tomorrow", 20260325, 1.5, True, date(2026, 3, 25)),
+            *("12:00", "P1D", "PT5M", "2026", "2026-03", "2026-W13", "2026-13-01", "2026-03-32"),
+            *("2026-03-25/2026-03-26", "2026-03-25/P1D", "2026-03-25T25:00", "2026-03-25 soon"),
+            *("99999999999999", "2026-03-25T00:00:00.12345678901234"),
+            datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        ],
+        ids=repr,
+    )
+    def test_anything_else_is_refused(self, value):
+        with pytest.raises(AirbyteConfigError, match=r"^since must be a datetime, or its ISO-8601"):
+            validate_instant(value, "since")
+
+    def test_without_a_zone_it_is_in_airflows_default_time_zone(self):
+        """As the dates of a DAG are. Airflow reads that setting once, when it is imported."""
+        code = """if True:
+            from datetime import datetime
+            from airflow_provider_airbyte_sme.parameters import validate_instant
+            for value in (datetime(2026, 7, 1, 12), "2026-07-01T12:00", "2026-07-01T12:00Z"):
+                print(validate_instant(value, "x").isoformat())
+        """
+        environment = {**os.environ, "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Europe/Berlin"}
+
+        process = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        assert process.stdout.split()[-3:] == [
+            "2026-07-01T10:00:00+00:00",
+            "2026-07-01T10:00:00+00:00",
+            "2026-07-01T12:00:00+00:00",
+        ]

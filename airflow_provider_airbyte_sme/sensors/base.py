@@ -1,0 +1,297 @@
+"""What the sensors have in common: how they wait, what ends them, and what an error means."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteConfigError,
+    AirbyteError,
+    AirbyteJobTimeoutError,
+    AirbyteSyncTimeoutError,
+    Job,
+    Ownership,
+)
+from airflow_provider_airbyte_sme.api.retry import is_outage
+from airflow_provider_airbyte_sme.api.waiting import (
+    DEFAULT_POLL_INTERVAL,
+    FAILURE_BUDGET,
+    duration_text,
+)
+from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, AirbyteOperator, push_job
+from airflow_provider_airbyte_sme.outcome import (
+    JobEvent,
+    OnTooFewRows,
+    TrackedJob,
+    check_rows,
+    failing_fast,
+)
+from airflow_provider_airbyte_sme.parameters import (
+    DEFAULT_TIMEOUT,
+    Seconds,
+    check_unless_template,
+    is_template,
+    resolve_deferrable,
+    validate_choice,
+    validate_count,
+    validate_seconds,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    MakeTrigger = Callable[[], BaseTrigger]
+
+# Parameters of Airflow's sensors that mean something only between two pokes.
+_POKE_PARAMETERS = ("exponential_backoff", "max_wait", "silent_fail")
+# What Airflow 2.11 says, without a class of its own, when it ends a deferral at execution_timeout.
+_DEFERRAL_TIMEOUT = "Trigger/execution timeout"
+
+R = TypeVar("R")
+
+
+class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
+    """
+    Wait for a job that somebody starts.
+
+    Base class. A subclass reads once in :meth:`read`. The job is never cancelled.
+
+    With Airflow's *soft_fail* the sensor skips at its timeout; every error fails it, an invalid
+    configuration too. With *never_fail* it skips after any error.
+
+    :param deferrable: Whether to wait in the triggerer instead of on a worker; by default Airflow's
+        ``[operators] default_deferrable``. Not with *exponential_backoff*, *max_wait* or
+        *silent_fail*, which concern pokes.
+    :param poll_interval: Time between two reads: a ``timedelta``, or seconds; by default
+        *poke_interval* if that is given. (templated)
+    :param poke_interval: Time between two pokes, when not deferrable; by default *poll_interval*.
+        (templated)
+    :param timeout: Time to wait in total: a ``timedelta``, or seconds. (templated)
+    :param min_rows: Lowest number of rows to accept from a job that succeeds. (templated)
+    :param on_too_few_rows: What to do when there are fewer: ``fail``, ``skip`` or ``warn``.
+    :raises AirbyteConfigError: An argument that is not a template is invalid.
+    """
+
+    template_fields: Sequence[str] = (
+        *AirbyteOperator.template_fields,
+        "poll_interval",
+        "poke_interval",
+        "timeout",
+        "min_rows",
+    )
+    operator_extra_links = (AirbyteJobLink(),)
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool | None = None,
+        poll_interval: Seconds | None = None,
+        poke_interval: Seconds | None = None,
+        timeout: Seconds | None = None,
+        min_rows: int | str | None = None,
+        on_too_few_rows: OnTooFewRows = "fail",
+        **kwargs: Any,
+    ) -> None:
+        poll: Any = DEFAULT_POLL_INTERVAL if poke_interval is None else poke_interval
+        poll = check_unless_template(
+            validate_seconds, poll if poll_interval is None else poll_interval, "poll_interval"
+        )
+        poke = check_unless_template(
+            validate_seconds, poll if poke_interval is None else poke_interval, "poke_interval"
+        )
+        total = check_unless_template(
+            validate_seconds, DEFAULT_TIMEOUT if timeout is None else timeout, "timeout"
+        )
+        # Airflow accepts only numbers here; a template follows below.
+        super().__init__(
+            poke_interval=DEFAULT_POLL_INTERVAL if is_template(poke) else poke,
+            timeout=DEFAULT_TIMEOUT if is_template(total) else total,
+            **kwargs,
+        )
+        validate_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
+        self.deferrable = resolve_deferrable(deferrable)
+        self.poll_interval = poll
+        self.poke_interval = poke
+        self.timeout = total
+        self.min_rows = check_unless_template(
+            validate_count, 0 if min_rows is None else min_rows, "min_rows"
+        )
+        self.on_too_few_rows = on_too_few_rows
+        self._deadline = math.inf
+        self._refuse_poke_parameters()
+
+    def _refuse_poke_parameters(self) -> None:
+        given = [name for name in _POKE_PARAMETERS if getattr(self, name)]
+        if self.deferrable and given:
+            raise AirbyteConfigError(
+                f"{' and '.join(given)} of a sensor has no effect with deferrable=True: remove it, "
+                f"or set deferrable=False. A deferred wait reads every poll_interval, and survives "
+                f"an outage of Airbyte of up to {duration_text(FAILURE_BUDGET)}."
+            )
+
+    def _validate_parameters(self) -> None:
+        super()._validate_parameters()
+        self.poll_interval = validate_seconds(self.poll_interval, "poll_interval")
+        self.poke_interval = validate_seconds(self.poke_interval, "poke_interval")
+        self.timeout = validate_seconds(self.timeout, "timeout")
+        self.min_rows = validate_count(self.min_rows, "min_rows")
+
+    @abstractmethod
+    def read(self, context: Context) -> Job | MakeTrigger:
+        """
+        Read once.
+
+        :return: The job that ends the wait, successful or not; otherwise what makes the trigger
+            that goes on with it.
+        :raises AirflowSensorTimeout: Airbyte is unavailable, and the sensor's time is over.
+        """
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """
+        Read once, retrying while Airbyte is unavailable.
+
+        :raises AirflowSensorTimeout: It still is when the sensor's time is over.
+        """
+        with failing_fast():
+            job = self.read(context)
+            if not isinstance(job, Job):
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self._finish(context, job))
+
+    def execute(self, context: Context) -> Any:
+        """Wait, on the worker or in the triggerer. A job that has ended is not waited for."""
+        with self._skipping(), failing_fast():
+            self._validate_parameters()
+            self._deadline = self._start_time(context) + self.timeout
+            if self.deferrable:
+                job = self.read(context)
+                if isinstance(job, Job):
+                    return self._finish(context, job)
+                self.defer(trigger=job(), method_name="execute_complete")
+        with self._failing_on_errors():
+            return super().execute(context)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> Any:
+        """Resume after a deferral."""
+        with self._skipping(), self._failing_on_errors():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resume when the wait has ended in the triggerer."""
+        with failing_fast():
+            self._validate_parameters()
+            job_event = JobEvent.from_payload(event)
+            try:
+                tracked = job_event.ended_job()
+            except AirbyteJobTimeoutError as timeout:
+                message = f"{timeout} It is left running. {job_event.last_read_job().job_url}"
+                raise AirflowSensorTimeout(message.rstrip()) from None
+            except AirbyteSyncTimeoutError as timeout:
+                raise AirflowSensorTimeout(str(timeout)) from None
+            return self._finish(context, tracked.job, tracked)
+
+    def _start_time(self, context: Context) -> float:
+        """Return when *timeout* began to count, in seconds since the epoch."""
+        task_instance: Any = context["ti"]
+        began = None
+        if self.reschedule:
+            if find_first := getattr(task_instance, "get_first_reschedule_date", None):
+                began = find_first(context)
+            else:  # Airflow 2.11
+                began = task_instance.start_date
+        return began.timestamp() if began else time.time()
+
+    def _time_left(self) -> float:
+        return max(0.0, self._deadline - time.time())
+
+    def _read_until_deadline(self, what: str, read: Callable[[float], R]) -> R:
+        """
+        Return the result of *read*.
+
+        :param what: What is read, as the beginning of a message.
+        :param read: Gets the seconds without a good response after which to give up.
+        :raises AirflowSensorTimeout: Airbyte is unavailable, and the sensor's time is over.
+        """
+        try:
+            return read(min(FAILURE_BUDGET, self._time_left()))
+        except AirbyteError as error:
+            if is_outage(error) and time.time() >= self._deadline:
+                raise AirflowSensorTimeout(
+                    f"{what} could not be read any more before the sensor's timeout of "
+                    f"{duration_text(self.timeout)} was over: {error}"
+                ) from error
+            raise
+
+    def _track(self, job: Job) -> TrackedJob:
+        connection = self.hook.find_connection_of_job(job)
+        return TrackedJob(
+            job,
+            Ownership.FOREIGN,
+            deadline=self._deadline,
+            job_url=self.hook.get_job_url(job, connection) if connection else "",
+            connection_name=connection.name if connection else "",
+        )
+
+    def _finish(
+        self, context: Context, job: Job, tracked: TrackedJob | None = None
+    ) -> dict[str, Any]:
+        if tracked is None or not tracked.job_url:
+            tracked = self._track(job)
+        push_job(context, tracked)
+        self.hook.ensure_succeeded(job)
+        check_rows(tracked, self.min_rows, self.on_too_few_rows)
+        return tracked.result()
+
+    @contextmanager
+    def _skipping(self) -> Iterator[None]:
+        """Skip after a timeout with *soft_fail*, and after any error with *never_fail*."""
+        try:
+            yield
+        except AirflowSkipException:
+            raise
+        except AirflowSensorTimeout as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
+        except Exception as error:
+            if self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
+
+    @contextmanager
+    def _failing_on_errors(self) -> Iterator[None]:
+        """
+        Undo what Airflow does to errors with *soft_fail*.
+
+        It skips, which would hide an invalid configuration, or a trigger that has crashed.
+        """
+        try:
+            yield
+        except AirflowSkipException as skip:
+            reason = skip.__cause__
+            if self.soft_fail and reason is not None and not _is_timeout(reason):
+                raise reason from reason.__cause__
+            raise
+
+
+def _is_timeout(error: BaseException) -> bool:
+    is_timeout = isinstance(error, AirflowSensorTimeout | AirflowTaskTimeout)
+    return is_timeout or str(error) == _DEFERRAL_TIMEOUT
