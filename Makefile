@@ -4,10 +4,12 @@ PYTHON ?= python3
 TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
+BENCH_ARGS ?=
 
 NEWEST := .venv/airflow-3.3
 LOWEST := .venv/airflow-2.11
 FAKER := .venv/faker
+OFFICIAL := .venv/official
 
 # Many tests wait for real time, so twice as many processes as cores.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(8, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))')
@@ -17,6 +19,8 @@ ON_EVERY_CORE := --numprocesses=$(PROCESSES) --dist=worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 GENERATED_REQUESTS := tests/emulator/test_generated_requests.py
+# It starts each measurement in a process of its own.
+BENCHMARKS := tests/integration/test_benchmarks.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -68,13 +72,13 @@ test: test-quick test-system ## Run the tests; test-soak, -cluster, -short-syncs
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
-	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) $(TESTS) $(PYTEST_ARGS)
+	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) --ignore=$(BENCHMARKS) $(TESTS) $(PYTEST_ARGS)
 
 .PHONY: test-soak
-test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, and the properties of declared state at length
-	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) $(GENERATED_REQUESTS) $(PYTEST_ARGS)
+test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, small benchmarks, and the properties of declared state and waits at length
+	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) $(GENERATED_REQUESTS) $(BENCHMARKS) $(PYTEST_ARGS)
 	AIRBYTE_EXAMPLES=$(EXAMPLES) $(NEWEST)/bin/pytest $(ON_EVERY_CORE) --timeout=1200 \
-		tests/unit/provisioning -k property $(PYTEST_ARGS)
+		tests/unit/provisioning tests/unit/api/waiting -k property $(PYTEST_ARGS)
 
 # One at a time: each of them starts more processes than there are cores.
 .PHONY: test-system
@@ -99,8 +103,16 @@ test-ui: $(NEWEST)/.installed-ui ## Run the connection form in a browser; needs 
 	$(NEWEST)/bin/pytest tests/ui $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: $(NEWEST)/.installed ## Measure import time, calls per second and event loop delay; on an idle machine
-	@$(NEWEST)/bin/python benchmarks/measure.py 2>/dev/null
+bench: $(OFFICIAL)/.installed ## Measure waits beside the official provider on an idle machine; BENCH_ARGS=--quick
+	@$(OFFICIAL)/bin/python -m benchmarks --parts basics waits further --plot performance.png $(BENCH_ARGS)
+
+.PHONY: bench-triggerer
+bench-triggerer: $(OFFICIAL)/.installed ## The same in the triggerer of a real Airflow; needs PostgreSQL
+	@$(OFFICIAL)/bin/python -m benchmarks --parts triggerer $(BENCH_ARGS)
+
+.PHONY: bench-docs
+bench-docs: $(OFFICIAL)/.installed ## Measure both, and write the figures to docs/performance.md
+	@$(OFFICIAL)/bin/python -m benchmarks --write docs $(BENCH_ARGS)
 
 .PHONY: coverage
 coverage: $(NEWEST)/.installed ## Measure branch coverage: at least 100 % of api/, 95 % of everything
@@ -135,6 +147,7 @@ constraints: ## Resolve and rewrite constraints/*.txt
 	}; \
 	resolve airflow-3.3 constraints/airflow-3.3.in pyproject.toml --group dev --group ui && \
 	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
+	resolve official constraints/official.in pyproject.toml --group bench && \
 	resolve faker constraints/faker.in --override constraints/faker-overrides.txt
 
 .PHONY: environments
@@ -155,6 +168,11 @@ $(NEWEST)/.installed-ui: $(NEWEST)/.installed
 $(LOWEST)/.installed: pyproject.toml constraints/airflow-2.11.txt
 	$(call make_environment,$(LOWEST),airflow-2.11,$(PYTHON) python3.11 python3.12,12)
 	$(call install,$(LOWEST),airflow-2.11,--group test --editable .)
+
+# Only here, because two providers of one service in one environment would share its connections and its tests.
+$(OFFICIAL)/.installed: pyproject.toml constraints/official.txt
+	$(call make_environment,$(OFFICIAL),official,$(PYTHON),99)
+	$(call install,$(OFFICIAL),official,--group bench --editable . apache-airflow-providers-airbyte)
 
 # The connector's pins conflict with those of every Airflow, hence its own environment. faker-overrides.txt overrides one.
 $(FAKER)/.installed: constraints/faker.txt constraints/faker-overrides.txt

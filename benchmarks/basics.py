@@ -1,30 +1,27 @@
 """
-Benchmarks of what the provider promises: import time, requests and a free event loop.
+What the provider costs without waiting: imports, calls, an unchanged pipeline, and the emulator.
 
-    make bench
-
-Run it on an otherwise idle machine; other load makes the numbers meaningless. Ratios are more
-reliable than absolute times.
+Ratios are more reliable than absolute times.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Any, Self
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from benchmarks.airbyte import CONN_ID, CONN_VARIABLE, AirbyteServer
+
+PIPELINE_SIZES = (1, 50, 99, 250)
+"""Numbers of connections of the pipelines that are found unchanged."""
 
 # A module that nothing else imports: everything imported after it belongs to the provider. Garbage
 # collection is off because a full one takes 90 ms after Airflow's imports and would be counted
@@ -44,6 +41,48 @@ NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 IMPORT_TIME = re.compile(r"import time:\s+(\d+) \|")
 
 
+@dataclass(frozen=True, slots=True)
+class Basics:
+    """
+    The figures.
+
+    :param import_best: Milliseconds that operators, sensors and triggers take to import after
+        ``airflow.sdk``, the best of several.
+    :param import_median: Their median.
+    :param get_job_ratio: Calls per second of ``hook.get_job``, relative to ``requests.Session``.
+    :param emulator_start: Milliseconds until the emulator serves.
+    :param emulator_page: Time of a page of 100 jobs, relative to encoding its body as JSON.
+    :param pipeline_requests: Requests of a run that finds a pipeline unchanged, for each of
+        :data:`PIPELINE_SIZES`.
+    """
+
+    import_best: float
+    import_median: float
+    get_job_ratio: float
+    emulator_start: float
+    emulator_page: float
+    pipeline_requests: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Return what was written as ``asdict(basics)``."""
+        return cls(**{**value, "pipeline_requests": tuple(value["pipeline_requests"])})
+
+
+def measure_basics() -> Basics:
+    """Measure everything in this module."""
+    imports = sorted(import_milliseconds() for _ in range(7))
+    start, page = emulator_figures()
+    return Basics(
+        import_best=imports[0],
+        import_median=statistics.median(imports),
+        get_job_ratio=get_job_rate_ratio(),
+        emulator_start=start,
+        emulator_page=page,
+        pipeline_requests=tuple(unchanged_pipeline_requests(size) for size in PIPELINE_SIZES),
+    )
+
+
 def import_milliseconds() -> float:
     """Return the time that operators, sensors and triggers take to import after ``airflow.sdk``."""
     process = subprocess.run(
@@ -57,30 +96,11 @@ def import_milliseconds() -> float:
     return sum(int(self_time) for self_time in IMPORT_TIME.findall(after_sdk)) / 1000
 
 
-@contextmanager
-def served_emulator(*options: str) -> Iterator[dict[str, str]]:
-    """
-    Run an emulator in a separate process, so that it does not compete for this interpreter.
-
-    :return: The emulator's JSON ready line: ``url``, ``client_id``, ``connection_id`` and others.
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "airflow_provider_airbyte_sme.emulator", "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def get_job_rate_ratio(rounds: int = 15, calls: int = 100) -> float:
+def get_job_rate_ratio(rounds: int = 40, calls: int = 50) -> float:
     """
     Compare ``hook.get_job`` with a bare ``requests.Session``, alternately on the same server.
+
+    The session reads no proxy settings and no ``.netrc`` either (``trust_env=False``).
 
     :param rounds: Number of comparisons; the result is their median.
     :param calls: Calls of each kind per comparison.
@@ -90,25 +110,26 @@ def get_job_rate_ratio(rounds: int = 15, calls: int = 100) -> float:
 
     from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 
-    with served_emulator() as airbyte:
-        _set_airflow_connection(airbyte)
-        hook = AirbyteHook()
-        job_id = hook.create_job(airbyte["connection_id"]).job_id
-        hook.wait_for_job(job_id, poll_interval=0.5)
-        url = f"{airbyte['url']}/api/public/v1/jobs/{job_id}"
-        token = requests.post(
-            f"{airbyte['url']}/api/public/v1/applications/token",
-            json={"client_id": airbyte["client_id"], "client_secret": airbyte["client_secret"]},
+    with AirbyteServer(connections=1, latency=0.0) as airbyte:
+        os.environ[CONN_VARIABLE] = airbyte.airflow_connection
+        [job] = airbyte.start_jobs()
+        hook = AirbyteHook(CONN_ID)
+        connection = json.loads(airbyte.airflow_connection)
+        session = requests.Session()
+        session.trust_env = False
+        token = session.post(
+            f"{connection['host']}/applications/token",
+            json={"client_id": connection["login"], "client_secret": connection["password"]},
             timeout=10,
         ).json()["access_token"]
-        session = requests.Session()
         session.headers["Authorization"] = f"Bearer {token}"
+        url = f"{connection['host']}/jobs/{job.job_id}"
 
         def call_session() -> None:
             session.get(url, timeout=30).json()
 
         def call_hook() -> None:
-            hook.get_job(job_id)
+            hook.get_job(job.job_id)
 
         ratios = []
         for _ in range(rounds):
@@ -116,41 +137,6 @@ def get_job_rate_ratio(rounds: int = 15, calls: int = 100) -> float:
             hook_seconds = _seconds(call_hook, calls)
             ratios.append(session_seconds / hook_seconds)
         return statistics.median(ratios)
-
-
-def largest_gap_milliseconds(triggers: int = 50) -> float:
-    """
-    Return the longest event-loop block while triggers wait for an Airbyte with 300 ms latency.
-
-    :param triggers: Number of triggers that wait at the same time.
-    :return: Milliseconds between two ticks of a task that sleeps for 1 ms at a time.
-    """
-    from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
-    from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger
-
-    with served_emulator("--latency", "0.3", "--sync-duration", "8") as airbyte:
-        _set_airflow_connection(airbyte)
-        job_id = AirbyteHook().create_job(airbyte["connection_id"]).job_id
-
-        async def wait() -> None:
-            trigger = AirbyteJobTrigger(
-                airbyte_conn_id="airbyte_sme_default",
-                job_id=job_id,
-                connection_id=airbyte["connection_id"],
-                poll_interval=1.0,
-                deadline=time.time() + 60,
-            )
-            async for event in trigger.run():
-                assert event.payload["outcome"] == "finished", event.payload
-
-        async def measure() -> float:
-            gaps: list[float] = []
-            ticker = asyncio.create_task(_tick(gaps))
-            await asyncio.gather(*(wait() for _ in range(triggers)))
-            ticker.cancel()
-            return max(gaps) * 1000
-
-        return asyncio.run(measure())
 
 
 def emulator_figures(rounds: int = 5, calls: int = 100) -> tuple[float, float]:
@@ -233,51 +219,8 @@ def unchanged_pipeline_requests(connections: int) -> int:
     return len(emulator.requests)
 
 
-async def _tick(gaps: list[float]) -> None:
-    last = time.perf_counter()
-    while True:
-        await asyncio.sleep(0.001)
-        now = time.perf_counter()
-        gaps.append(now - last)
-        last = now
-
-
-def _set_airflow_connection(airbyte: dict[str, str]) -> None:
-    os.environ["AIRFLOW_CONN_AIRBYTE_SME_DEFAULT"] = json.dumps(
-        {
-            "conn_type": "airbyte_sme",
-            "host": airbyte["url"],
-            "login": airbyte["client_id"],
-            "password": airbyte["client_secret"],
-        }
-    )
-
-
 def _seconds(call: Callable[[], object], times: int) -> float:
     started = time.perf_counter()
     for _ in range(times):
         call()
     return time.perf_counter() - started
-
-
-def main() -> None:
-    """Run all benchmarks and print one line for each."""
-    imports = sorted(import_milliseconds() for _ in range(7))
-    print(f"import after airflow.sdk: best {imports[0]:.1f} ms, median of 7 {imports[3]:.1f} ms")
-    print(f"hook.get_job calls/s relative to requests.Session: {get_job_rate_ratio():.2f}")
-    start, ratio = emulator_figures()
-    print(f"emulator: serves after {start:.1f} ms")
-    print(f"emulator: a page of 100 jobs relative to json.dumps of its body: {ratio:.1f}")
-    requests = ", ".join(
-        f"{unchanged_pipeline_requests(connections)} for {connections}"
-        for connections in (1, 50, 99, 250)
-    )
-    print(f"requests of an unchanged pipeline, by its connections: {requests}")
-    print(f"longest event-loop block with 50 waiting triggers: {largest_gap_milliseconds():.0f} ms")
-
-
-if __name__ == "__main__":
-    logging.disable(logging.INFO)
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["AIRFLOW_HOME"] = home
-        main()
