@@ -15,6 +15,11 @@ from typing import NamedTuple
 
 import pytest
 
+from airflow_provider_airbyte_sme.api.waiting.changes import OVERLAP
+from airflow_provider_airbyte_sme.api.waiting.watchlist import (
+    DEADLINE_MARGIN,
+    MAX_STALENESS,
+)
 from airflow_provider_airbyte_sme.triggers.resumption import SAFE_AFTER
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,6 +33,8 @@ SECRETS = "Tokens and secrets"
 ANSWERS = "What Airbyte or a proxy may answer"
 INPUT = "What you may hand in"
 RESOURCES = "Declared resources, clears and refreshes"
+SENSOR = "The sync sensor"
+SCALE = "Waiting at scale"
 AIRFLOW = "Airflow's own traps"
 LIMITS = "What it does not promise"
 
@@ -37,6 +44,8 @@ ITEMS = (
     *map(str, range(1, 29)),
     *(f"F{number}" for number in range(1, 7)),
     *(f"R{number}" for number in range(1, 11)),
+    *(f"S{number}" for number in range(1, 13)),
+    *(f"W{number}" for number in range(1, 18)),
 )
 
 
@@ -439,7 +448,7 @@ CASES = (
             "tests/integration/test_job_trigger.py": (
                 "TestTimeLimit::test_a_fault_ends_with_the_deadline",
                 "TestTimeLimit::test_another_wait_that_hangs_in_the_token_exchange",
-                "TestTimeLimit::test_no_free_connection",
+                "TestTimeLimit::test_all_requests_that_one_triggerer_sends_at_once_hang",
             ),
             "tests/unit/api/test_jobs_cancel.py": (
                 "test_a_cancel_is_given_up_within_a_minute",
@@ -1530,6 +1539,564 @@ CASES = (
         },
     ),
     Case(
+        SENSOR,
+        "S1",
+        "A sync is started by Airbyte's schedule, a person or another DAG.",
+        "The sync sensor opens when it has succeeded since the instant, also if it started before.",
+        {
+            "tests/integration/test_sync_sensor.py": (
+                "TestSyncOfSomebodyElse::test_one_that_has_completed_opens_the_gate_at_once",
+                "TestSyncOfSomebodyElse::test_one_that_completes_during_the_wait_opens_it",
+                "TestSyncOfSomebodyElse::"
+                "test_one_that_was_started_before_counts_if_it_completes_after",
+                "TestSyncOfSomebodyElse::test_one_that_completed_before_does_not",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestSyncWaits::test_a_sync_that_ended_before_the_trigger_starts_ends_it",
+                "TestSyncWaits::"
+                "test_waits_for_one_connection_and_for_its_job_end_with_the_same_job",
+            ),
+            "tests/system/test_sync_gates.py": ("test_a_gate_opens_when_a_sync_has_completed",),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S2",
+        "A sync fails or is cancelled.",
+        "The sensor waits for the next one. With `fail_on_failed_sync` it fails, unless another "
+        "one succeeded since the instant.",
+        {
+            "tests/integration/test_sync_sensor.py": (
+                "TestFailedSyncs::test_one_does_not_open_the_gate",
+                "TestFailedSyncs::test_one_ends_the_wait_if_that_is_wanted",
+                "TestFailedSyncs::test_a_success_wins_over_it",
+                "TestFailedSyncs::test_one_that_failed_before_the_instant_does_not_count",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestSyncWaits::test_an_unsuccessful_sync_does_not_end_it",
+                "TestSyncWaits::test_an_unsuccessful_sync_ends_it_if_that_is_wanted",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S3",
+        "A clear or reset ends, or a refresh.",
+        "Only the refresh opens the gate.",
+        {
+            "tests/integration/test_sync_sensor.py": (
+                "TestSyncOfSomebodyElse::test_a_refresh_opens_it_and_a_reset_does_not",
+            ),
+            "tests/unit/api/test_ended_syncs.py": (
+                "TestSearch::test_a_refresh_counts_and_a_reset_does_not",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestSyncWaits::test_a_refresh_ends_the_wait_and_a_reset_does_not",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S4",
+        "The connection has hundreds of jobs, or its server ignores filter and order.",
+        "The sync is found, and an earlier one does not count.",
+        {
+            "tests/unit/api/test_ended_syncs.py": (
+                "TestSearch::test_many_older_and_newer_jobs_do_not_hide_it",
+                "TestSearch::test_an_earlier_success_does_not_count",
+                "TestSearch::test_a_later_success_counts_whoever_started_it_and_whenever",
+                "TestDecision::test_the_newest_counts_in_whatever_order_they_come",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S5",
+        "A sync ends in the same second as the instant. Airbyte's responses show whole seconds.",
+        "Airbyte's own filter decides, which knows fractions.",
+        {
+            "tests/unit/api/test_ended_syncs.py": (
+                "TestFractionsOfASecond::test_the_servers_filter_decides_within_the_same_second",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::test_an_end_in_the_same_second_as_the_instant_is_read_exactly",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestInstants::test_each_wait_ends_with_the_first_sync_after_its_own_instant",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S6",
+        "A sensor's connection is unknown, and Airbyte lists no jobs of it.",
+        "The sensor fails at once.",
+        {
+            "tests/integration/test_sync_sensor.py": (
+                "TestConnection::test_an_unknown_one_fails_at_once",
+                "TestConnection::test_an_unknown_one_fails_at_once_for_an_instance_administrator",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S7",
+        "The connection is inactive.",
+        "The log warns that Airbyte starts no sync of it.",
+        {
+            "tests/integration/test_sync_sensor.py": (
+                "TestConnection::test_an_inactive_one_is_warned_of",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S8",
+        "Airbyte is away while the connection or its syncs are read.",
+        "The sensor goes on, no longer than its timeout.",
+        {
+            "tests/integration/test_sync_sensor.py": (
+                "TestConnection::test_an_outage_while_it_is_read_is_outlasted",
+                "TestTimeout::test_an_outage_is_outlasted_no_longer",
+                "TestTimeout::test_a_response_that_does_not_end_is_waited_for_no_longer",
+            ),
+            "tests/unit/api/test_ended_syncs.py": (
+                "TestPolling::test_an_outage_is_outlasted",
+                "TestPolling::test_the_failure_budget_limits_it",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S9",
+        "`start_from_trigger` meets what a triggerer cannot render.",
+        "It is refused when the DAG is parsed, with what to write instead.",
+        {
+            "tests/integration/test_start_from_trigger.py": (
+                "TestRefusedWhenTheDagIsParsed::test_the_output_of_a_task",
+                "TestRefusedWhenTheDagIsParsed::test_an_xcom_pull_without_map_indexes",
+                "TestRefusedWhenTheDagIsParsed::test_a_template_as_timeout",
+                "TestRefusedWhenTheDagIsParsed::test_a_connection_name",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S9",
+        "A template that a triggerer renders has an invalid value.",
+        "The sensor fails before the first request, and Airflow does not retry it.",
+        {
+            "tests/integration/test_start_from_trigger.py": (
+                "TestInTheTriggerer::test_an_invalid_value_of_a_template_fails_for_good",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S10",
+        "A triggerer restarts during a wait that began there.",
+        "The deadline stays the same.",
+        {
+            "tests/integration/test_start_from_trigger.py": (
+                "TestInTheTriggerer::test_a_restarted_triggerer_goes_on_with_the_same_deadline",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S11",
+        "Airflow cannot start the task in a triggerer.",
+        "A worker starts the wait, and the log says so once.",
+        {
+            "tests/integration/test_start_from_trigger.py": (
+                "TestOnAWorker::test_the_wait_is_deferred_and_the_log_says_so_once",
+                "TestOnAWorker::test_an_older_airflow_is_not_told_to_start_it_in_a_triggerer",
+                "TestOnAWorker::test_a_mapped_task_has_no_trigger_to_start",
+            ),
+        },
+    ),
+    Case(
+        SENSOR,
+        "S12",
+        "A trigger crashes, and the sensor has `soft_fail`.",
+        "The sensor fails.",
+        {
+            "tests/integration/test_start_from_trigger.py": (
+                "TestTriggerThatEndsWithoutAnEvent::test_one_that_has_crashed_fails_the_sensor",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W1",
+        "Thousands of tasks wait on one Airbyte.",
+        "Requests grow with what changes: while nothing does, each round costs one page of the "
+        "list of jobs and one job by its id, or as many as it takes to read each within "
+        f"{MAX_STALENESS / 3600:g} hours.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::"
+                "test_a_thousand_idle_jobs_cost_one_page_and_one_read_by_id_in_each_round",
+                "TestRequests::test_hundreds_of_sensors_cost_one_page_and_one_read_in_each_round",
+                "TestRequests::test_a_few_jobs_are_read_by_id_as_often_as_each_wait_wants",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestRequests::test_an_idle_round_costs_one_list_and_at_most_one_read_by_id",
+                "TestRequests::test_a_few_jobs_are_read_by_id_and_no_list_is_read",
+                "TestSyncWaits::test_hundreds_cost_requests_per_change_and_not_per_connection",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W1",
+        "A thousand jobs end in the same second.",
+        "They cost one page per hundred, and are delivered within two rounds.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::test_a_thousand_jobs_that_end_in_one_second_cost_a_page_per_hundred",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W2",
+        "A triggerer restarts with thousands of waits.",
+        "They take turns to start, so no other trigger is held up. Their jobs are found in the "
+        "list, a hundred per page.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestStart::test_the_event_loop_runs_other_tasks_between_them",
+                "TestStart::test_a_trigger_that_is_cancelled_before_its_turn_holds_up_no_other",
+                "TestStart::test_all_of_them_end_with_two_requests_at_once_at_most",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::test_a_restarted_triggerer_finds_a_thousand_jobs_in_the_list",
+                "TestRequests::test_a_look_for_jobs_that_are_in_no_list_does_not_read_all_of_it",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W3",
+        "No list shows a job, because of its type, a permission or an old server.",
+        "It is read by its id at its `poll_interval`, beside the lists.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestListsThatCannotShowAJob::test_all_waits_end_with_the_right_rows",
+            ),
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_a_list_that_lies_or_fails_costs_time_only",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::test_checks_by_id_go_on_beside_many_jobs_that_no_list_shows",
+                "TestLists::test_a_sweep_that_fails_ends_and_all_is_read_by_id",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W4",
+        "Airbyte refuses the list of jobs, or the list is out of order or has no times.",
+        "Everything is read by its id. The log says so once, and the list is tried again after 10 "
+        "minutes.",
+        {
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_a_list_that_lies_or_fails_costs_time_only",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::test_the_log_says_once_that_lists_cannot_be_used",
+                "TestFewAndMany::test_lists_in_another_order_are_not_used",
+                "TestFewAndMany::test_a_sweep_in_another_order_ends_the_use_of_lists",
+            ),
+            "tests/unit/api/waiting/test_changes.py": (
+                "test_the_order_is_checked_in_the_middle_of_a_page_too",
+                "test_a_list_without_times_cannot_be_used",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestListsThatCannotShowAJob::test_all_waits_end_with_the_right_rows",
+                "TestListsThatCannotShowAJob::test_a_list_that_fails_from_one_round_to_the_next",
+                "TestTaskLogs::test_what_concerns_all_waits_is_in_the_log_of_no_task",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W4",
+        "The list fails, and Airbyte responds to everything else.",
+        "After three failures in a row everything is read by its id, and the list is tried again "
+        "after a minute.",
+        {
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_a_list_that_lies_or_fails_costs_time_only",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::test_the_log_says_once_that_lists_cannot_be_used",
+                "TestLists::test_lists_that_work_again_are_read_again",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestListsThatCannotShowAJob::test_all_waits_end_with_the_right_rows",
+                "TestListsThatCannotShowAJob::test_a_list_that_fails_from_one_round_to_the_next",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W5",
+        "The list shows that a job has ended, but not its rows.",
+        "The job is read by its id, so `min_rows` has its number.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::"
+                "test_a_job_that_a_list_shows_without_rows_is_read_again_after_an_older_response",
+                "TestLists::test_a_job_that_a_list_shows_without_rows_is_read_until_that_succeeds",
+                "TestLists::test_a_failed_sync_without_rows_in_lists_is_read_once",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestListsThatCannotShowAJob::test_all_waits_end_with_the_right_rows",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W6",
+        "The `Date` of a list is missing, cached or wrong, or the clocks of Airbyte's pods differ.",
+        "No end is lost: what lists do not show then, a read by id does.",
+        {
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_late_rows_and_other_clocks_lose_nothing",
+                "test_property_a_list_that_lies_or_fails_costs_time_only",
+            ),
+            "tests/unit/api/waiting/test_changes.py": (
+                "test_an_update_from_the_future_does_not_move_the_watermark_there",
+                "test_a_cached_date_moves_the_watermark_neither_far_back_nor_backwards",
+                "test_rows_of_now_are_read_below_a_full_page_from_the_future",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestServerClocks::"
+                "test_a_date_that_is_missing_stale_or_from_the_future_loses_nothing",
+                "TestServerClocks::test_a_list_that_is_cached_for_a_while_loses_nothing",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W7",
+        f"A change becomes visible late, up to {OVERLAP.seconds} s after the instant that it "
+        "carries.",
+        "The list shows it once it is visible. If it comes later than that, the read by id finds "
+        "it.",
+        {
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_late_rows_and_other_clocks_lose_nothing",
+            ),
+            "tests/unit/api/waiting/test_changes.py": (
+                "test_what_becomes_visible_late_behind_known_rows_is_found_within_the_overlap",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestServerClocks::test_a_change_that_is_stamped_with_another_time_is_seen",
+                "TestListsThatCannotShowAJob::"
+                "test_a_job_that_disappears_from_the_list_ends_within_the_documented_time",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::test_each_job_is_read_by_id_within_the_documented_time",
+                "TestLists::test_checks_by_id_go_on_beside_many_jobs_that_no_list_shows",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W8",
+        "Airbyte is slower than the poll interval.",
+        "Polls become less frequent and do not pile up: at most two requests are in flight. The "
+        "log says so once.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::"
+                "test_what_one_thing_costs_is_independent_of_how_slowly_airbyte_responds",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestRequests::"
+                "test_never_more_than_two_requests_are_in_flight_and_slowness_is_told_once",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W9",
+        "One job is refused or cannot be read.",
+        "Only its own waits end or are told of it. All others go on.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestOutages::test_what_airbyte_refuses_for_one_job_ends_its_wait_only",
+            ),
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_a_list_that_lies_or_fails_costs_time_only",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestErrorsOfOneJob::test_a_job_that_airbyte_refuses",
+                "TestErrorsOfOneJob::test_a_job_that_cannot_be_read",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W10",
+        "Airbyte is away while many wait.",
+        "One request at a time is sent. The log of each task says once that there is no good "
+        "response, and once that Airbyte responds again. Each wait has its own 10 minutes.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestOutages::test_one_request_at_a_time_is_sent_in_an_outage",
+                "TestOutages::test_each_wait_is_told_once_of_an_outage_and_once_of_its_end",
+                "TestOutages::test_a_wait_that_joins_in_an_outage_has_a_failure_budget_of_its_own",
+                "TestOutages::test_a_wait_that_joins_when_an_outage_has_ended_all_others_is_served",
+                "TestOutages::test_failures_hours_ago_do_not_count_against_the_budget",
+            ),
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_an_outage_ends_waits_only_after_their_failure_budget",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestOutages::test_each_log_has_its_beginning_and_its_end_once_and_all_waits_go_on",
+                "TestOutages::test_one_that_outlasts_the_failure_budget_ends_every_wait_once",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W11",
+        "A client secret is rotated while many wait.",
+        "They share the refused request for a token, the read of the Airflow connection and the "
+        "new token. If the secret is unchanged, each wait ends once, with an error of its own.",
+        {
+            "tests/integration/test_rotation.py": (
+                "TestRotatedClientSecret::"
+                "test_all_waits_share_the_refused_exchange_the_read_and_the_new_token",
+                "TestRotatedClientSecret::"
+                "test_an_unchanged_secret_fails_all_waits_with_few_exchanges",
+                "TestRotatedClientSecret::"
+                "test_a_secrets_backend_that_fails_at_that_moment_is_outlasted",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestAirflowConnections::"
+                "test_a_secret_rotated_among_a_hundred_waits_costs_one_refused_exchange",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestOutages::"
+                "test_a_permanent_error_ends_each_wait_once_while_other_requests_are_in_flight",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W12",
+        "A task is cleared or killed, or its time is over, while others wait, also for the same "
+        "job.",
+        "The others go on.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestNeighbours::test_a_wait_that_is_cancelled",
+                "TestNeighbours::test_a_wait_that_is_cancelled_while_its_request_is_in_flight",
+                "TestNeighbours::test_a_wait_that_times_out",
+                "TestNeighbours::test_a_task_that_is_killed_and_cancels_its_job",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRemovedWaits::"
+                "test_a_job_that_is_waited_for_again_shares_the_request_in_flight",
+                "TestRemovedWaits::test_a_response_to_nobody_any_more_is_ignored",
+            ),
+            "tests/unit/api/waiting/test_watchlist_properties.py": (
+                "test_property_every_wait_ends_once_and_in_time",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W13",
+        "Waits end at their timeouts, perhaps a thousand at once.",
+        "Each job is read once more at that moment. A wait whose last read has no response "
+        f"within {DEADLINE_MARGIN:g} s ends without it.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestDeadlines::test_the_last_read_begins_at_the_deadline",
+                "TestDeadlines::test_a_read_in_flight_at_the_deadline_is_not_the_last_one",
+                "TestDeadlines::test_a_deadline_in_the_past_still_has_a_last_read",
+                "TestDeadlines::test_a_thousand_deadlines_at_once_end_with_the_margin",
+                "TestDeadlines::test_a_timeout_in_an_outage_says_why",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W14",
+        "Waits have different poll intervals.",
+        "They share one rhythm, the shortest, so each is polled at least as often as it asks for; "
+        "one that joins does not wait for a longer one.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::test_waits_for_one_job_share_its_reads_at_the_shortest_interval",
+                "TestRequests::"
+                "test_a_wait_that_joins_with_a_shorter_interval_does_not_wait_for_the_longer_one",
+                "TestRequests::"
+                "test_a_wait_that_joins_with_a_shorter_interval_brings_the_next_round_forward",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestRequests::test_waits_for_one_job_share_its_reads",
+                "TestRequests::test_all_waits_share_the_shortest_interval_of_those_for_the_same",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W15",
+        "Two Airflow connections differ only in `web_url` or `request_timeout`.",
+        "Their waits share requests and token, with the longer timeout. With other credentials "
+        "they share nothing.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestAirflowConnections::"
+                "test_two_that_reach_airbyte_in_the_same_way_share_token_and_requests",
+                "TestAirflowConnections::test_the_longer_request_timeout_applies_to_all",
+                "TestAirflowConnections::test_two_with_different_credentials_share_nothing",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W16",
+        "Something happens to the job of one of many tasks.",
+        "It is in the log of that task, and of no other. What concerns all is in the log of the "
+        "triggerer.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestTaskLogs::test_a_change_of_status_is_in_the_log_of_its_own_task",
+                "TestTaskLogs::test_waits_of_several_tasks_for_one_job_each_have_its_changes",
+                "TestTaskLogs::test_what_concerns_all_waits_is_in_the_log_of_no_task",
+                "TestSyncWaits::"
+                "test_the_log_tells_of_a_failed_sync_only_the_waits_for_its_connection",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W17",
+        "The last wait ends, or is cancelled in the middle of a request.",
+        "Its session is closed, and nothing is left pending. A wait that begins at that moment is "
+        "served.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestClosing::test_nothing_is_left_when_the_last_wait_has_ended",
+                "TestClosing::test_nothing_is_left_when_all_waits_are_cancelled",
+                "TestClosing::"
+                "test_nothing_is_left_when_the_last_wait_is_cancelled_during_a_request",
+                "TestClosing::"
+                "test_nothing_is_left_when_waits_are_cancelled_at_every_step_of_their_start",
+                "TestClosing::test_a_wait_that_begins_when_the_last_one_ends_is_served",
+                "TestClosing::test_every_wait_gets_the_error_if_there_can_be_no_client",
+            ),
+        },
+    ),
+    Case(
         AIRFLOW,
         "7",
         "A sync ends within seconds of the deferral. Airflow 3.3.2 can then fail the task: it "
@@ -1694,7 +2261,19 @@ def test_the_document_has_the_same_rows():
 def test_the_document_has_its_headings_in_their_order():
     headings = re.findall(r"(?m)^## (.+)$", DOCUMENT)
 
-    assert headings == [OURS, ENDS, OUTAGES, SECRETS, ANSWERS, INPUT, RESOURCES, AIRFLOW, LIMITS]
+    assert headings == [
+        OURS,
+        ENDS,
+        OUTAGES,
+        SECRETS,
+        ANSWERS,
+        INPUT,
+        RESOURCES,
+        SENSOR,
+        SCALE,
+        AIRFLOW,
+        LIMITS,
+    ]
 
 
 def test_a_row_that_differs_is_found():
