@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 # A warning names at most this many items.
 _MAX_NAMED_ITEMS = 5
 
+# docs/airbyte-api.md §7
+MAX_PAGE_SIZE = 100
+
 T = TypeVar("T")
 
 

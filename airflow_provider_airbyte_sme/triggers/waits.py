@@ -76,6 +76,6 @@ async def find_settings(airbyte_conn_id: str, watch: Watch) -> AirbyteSettings:
     except TimeoutError:
         raise watch.timeout_error() from None
     except AirbyteError as error:
-        if is_outage(error) and wait.is_over(now=time.monotonic()):
+        if wait.is_over_after(error, now=time.monotonic()):
             raise watch.timeout_error(unreadable(error)) from error
         raise

@@ -12,9 +12,9 @@ from airflow_provider_airbyte_sme.api.errors import AirbyteDecodeError, excerpt
 
 T = TypeVar("T")
 
-# What Airbyte sends (docs/airbyte-api.md §3.1). It is read without pendulum, which reads it alike
-# and takes longer for it than all else that is done with a page of 100 jobs. Hour 24 is left to
-# pendulum, because newer Pythons accept it.
+# What Airbyte sends (docs/airbyte-api.md §3.1). The standard library reads these with the same
+# result as pendulum. With pendulum, they would take most of the time for a page of 100 jobs. Hour
+# 24 is left to pendulum, because newer Pythons accept it.
 _INSTANT = r"(?a)\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,9})?)?Z"
 _DURATION = r"(?a)PT(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?"
 

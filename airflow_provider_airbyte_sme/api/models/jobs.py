@@ -197,14 +197,8 @@ class Job:
 
         ``None`` if it has not ended, or if its end cannot be read.
         """
-        if not self.is_terminal:
-            return None
-        if self.last_updated_at is not None:
-            return self.last_updated_at
-        if self.started_at is not None and self.duration is not None:
-            with suppress(OverflowError):
-                return self.started_at + self.duration
-        return None
+        is_readable = self.last_updated_at is not None or self.duration is not None
+        return self.updated_at if self.is_terminal and is_readable else None
 
     def is_of_type(self, job_type: str) -> bool:
         """

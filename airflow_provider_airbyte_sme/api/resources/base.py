@@ -11,15 +11,13 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteError,
     AirbyteNotFoundError,
 )
-from airflow_provider_airbyte_sme.api.response import ApiResponse, Page
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, ApiResponse, Page
 from airflow_provider_airbyte_sme.api.retry import RetryPolicy, is_ambiguous
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import QueryValue
 
 log = logging.getLogger(__name__)
 
-# docs/airbyte-api.md §7
-MAX_PAGE_SIZE = 100
 # How often a list is read until two passes in a row agree.
 MAX_PASSES = 5
 # Seconds for a call that runs a connector first, which takes minutes: docs/airbyte-api.md §4.6.

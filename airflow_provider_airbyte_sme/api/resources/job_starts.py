@@ -23,12 +23,12 @@ from airflow_provider_airbyte_sme.api.errors import (
 )
 from airflow_provider_airbyte_sme.api.models import CreatedJob, Job, JobType
 from airflow_provider_airbyte_sme.api.resources.base import (
-    MAX_PAGE_SIZE,
     Query,
     ReadableResource,
 )
 from airflow_provider_airbyte_sme.api.resources.connections import Connections
 from airflow_provider_airbyte_sme.api.resources.outages import read_through_outage
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE
 from airflow_provider_airbyte_sme.api.retry import is_ambiguous
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.waiting import FAILURE_BUDGET, Outage

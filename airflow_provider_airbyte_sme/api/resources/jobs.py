@@ -17,14 +17,13 @@ from airflow_provider_airbyte_sme.api.job_errors import (
     AirbyteJobFailedError,
 )
 from airflow_provider_airbyte_sme.api.models import AirbyteConnection, Job, JobFailure
-from airflow_provider_airbyte_sme.api.resources.base import MAX_PAGE_SIZE
 from airflow_provider_airbyte_sme.api.resources.job_starts import (
     CANCEL_PATIENCE,
     DETAILS_PATIENCE,
     HELD_OPEN_TIMEOUT,
     JobStarts,
 )
-from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
 from airflow_provider_airbyte_sme.api.retry import RetryPolicy, is_ambiguous
 from airflow_provider_airbyte_sme.api.settings import QueryValue
 from airflow_provider_airbyte_sme.api.waiting import (
@@ -223,17 +222,35 @@ class Jobs(JobStarts):
         return await self._get(job_id, timeout=timeout, retry=READ_RETRY)
 
     async def list_changes(
-        self, since: datetime | None, *, offset: int = 0, timeout: float = 0.0
+        self,
+        since: datetime | None,
+        *,
+        connection_id: str | None = None,
+        offset: int = 0,
+        timeout: float = 0.0,
+        deadline: float | None = None,
     ) -> Page[Job]:
         """
         Read a page of 100 jobs, the last update first, for a wait. Unreadable ones are left out.
 
         :param since: Only jobs that were updated at or after this instant; ``None`` for all.
+        :param connection_id: Only those of this connection.
         :param offset: How many to skip.
         :param timeout: As for :meth:`read_once`.
+        :param deadline: When nothing is retried any more, on the session's clock.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await self._list_changes(since, offset=offset, timeout=timeout)
+        query: dict[str, QueryValue | None] = {
+            "connectionId": connection_id,
+            "updatedAtStart": None if since is None else since.astimezone(UTC).isoformat(),
+            "orderBy": "updatedAt|DESC",
+            "limit": MAX_PAGE_SIZE,
+            "offset": offset,
+        }
+        response = await self._session.request(
+            "GET", self._url(query=query), timeout=timeout, deadline=deadline, retry=READ_RETRY
+        )
+        return response.decode_readable(Job.from_json)
 
     async def ended_syncs(
         self,
@@ -254,14 +271,14 @@ class Jobs(JobStarts):
         :param connection_id: UUID of the connection.
         :param since: With a time zone. A sync that ended at this very instant counts.
         :param timeout: As for :meth:`read_once`.
-        :param deadline: When nothing is retried any more, on the session's clock.
+        :param deadline: As for :meth:`list_changes`.
         :return: The first success that is found ends the search.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         syncs = SyncsSince()
         offset = 0
         while True:
-            page = await self._list_changes(
+            page = await self.list_changes(
                 since,
                 # No jobType: it takes one value, and a refresh counts too.
                 connection_id=connection_id,
@@ -300,27 +317,6 @@ class Jobs(JobStarts):
             lambda deadline: self.ended_syncs(connection_id, since, deadline=deadline),
             Outage(self._session.clock(), poll_interval, failure_budget),
         )
-
-    async def _list_changes(
-        self,
-        since: datetime | None,
-        *,
-        connection_id: str | None = None,
-        offset: int,
-        timeout: float,
-        deadline: float | None = None,
-    ) -> Page[Job]:
-        query: dict[str, QueryValue | None] = {
-            "connectionId": connection_id,
-            "updatedAtStart": None if since is None else since.astimezone(UTC).isoformat(),
-            "orderBy": "updatedAt|DESC",
-            "limit": MAX_PAGE_SIZE,
-            "offset": offset,
-        }
-        response = await self._session.request(
-            "GET", self._url(query=query), timeout=timeout, deadline=deadline, retry=READ_RETRY
-        )
-        return response.decode_readable(Job.from_json)
 
     async def ensure_succeeded(self, job: Job) -> Job:
         """

@@ -17,10 +17,8 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.models import Job
-from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
 
-# docs/airbyte-api.md §7
-PAGE_SIZE = 100
 # So late a change may become visible, and so far behind a pod's clock may be.
 OVERLAP = timedelta(seconds=60)
 # A ``Date`` that is further behind the newest update is a cached one.
@@ -105,7 +103,7 @@ class ChangeFeed:
         self._shown |= {
             job.job_id: (job.status, at) for job in page.items if (at := job.updated_at) is not None
         }
-        is_at_end = page.sent < PAGE_SIZE or self._is_below(updates, request.since)
+        is_at_end = page.sent < MAX_PAGE_SIZE or self._is_below(updates, request.since)
         goes_on = is_another and (self._is_complete or has_news or self._is_ahead(updates))
         if is_at_end or not goes_on:
             self._end_round(is_complete=is_at_end)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
-from airflow_provider_airbyte_sme.api.retry import is_outage
 from airflow_provider_airbyte_sme.api.waiting.messages import Lost, Told
 from airflow_provider_airbyte_sme.api.waiting.wait import Outage, duration_text, unreadable
 from airflow_provider_airbyte_sme.api.waiting.watches import Watch
@@ -26,7 +25,7 @@ def outlast(
         pause = _outage_of(watch, since).next_read(error, now=now)
         if pause is not None:
             shortest = min(shortest, pause)
-        elif is_outage(error) and watch.wait.is_over(now=now):
+        elif watch.wait.is_over_after(error, now=now):
             ended.append(Lost.timed_out(watch, unreadable(error)))
         else:
             ended.append(Lost.with_copy(watch, error))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_airbyte_sme.api.models import Job
-from airflow_provider_airbyte_sme.api.response import Page
-from airflow_provider_airbyte_sme.api.waiting.changes import PAGE_SIZE, ReadChanges, updates_of
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
+from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges, updates_of
 from airflow_provider_airbyte_sme.api.waiting.targets import Target
 from airflow_provider_airbyte_sme.api.waiting.watches import Key, SyncKey
 
@@ -39,7 +39,7 @@ class Sweep:
         :raises UnusableListError: The page is not in the order of the changes.
         """
         updates = updates_of(page.items)
-        is_last = page.sent < PAGE_SIZE
+        is_last = page.sent < MAX_PAGE_SIZE
         found = [
             target
             for key, target in self.sought.items()

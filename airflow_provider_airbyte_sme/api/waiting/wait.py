@@ -100,6 +100,10 @@ class Wait(NamedTuple):
         """Whether the time is over."""
         return self._left(now) < _SHORTEST_PAUSE
 
+    def is_over_after(self, error: AirbyteError, *, now: float) -> bool:
+        """Whether the time ended in an outage, so that a timeout ends the wait, not *error*."""
+        return is_outage(error) and self.is_over(now=now)
+
     def next_read(self, job: Job, *, now: float) -> float | None:
         """
         Decide what follows a good read.
@@ -120,7 +124,7 @@ class Wait(NamedTuple):
         :param job: The job as last read; ``None`` if it was never read.
         :raises AirbyteJobTimeoutError: The time of the wait is over.
         """
-        if job is not None and is_outage(error) and self.is_over(now=now):
+        if job is not None and self.is_over_after(error, now=now):
             raise self.timeout_error(job, unreadable(error)) from error
 
     def _left(self, now: float) -> float:

@@ -22,8 +22,8 @@ from airflow_provider_airbyte_sme.api import (
     Problem,
 )
 from airflow_provider_airbyte_sme.api.errors import api_error
-from airflow_provider_airbyte_sme.api.response import Page
-from airflow_provider_airbyte_sme.api.waiting.changes import PAGE_SIZE, ReadChanges
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
+from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, ended_since
 from airflow_provider_airbyte_sme.api.waiting.watches import SyncKey, Watch
 from airflow_provider_airbyte_sme.api.waiting.watchlist import (
@@ -215,7 +215,7 @@ class SimulatedAirbyte:
             rows = sorted(rows, key=lambda row: self.jobs[-row[1]].created)
         offset = 0 if "offset" in self.ignored else request.offset
         jobs = []
-        for _, negative_id in rows[offset : offset + PAGE_SIZE]:
+        for _, negative_id in rows[offset : offset + MAX_PAGE_SIZE]:
             job = self.jobs[-negative_id]
             update = job.at(now)
             assert update is not None

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from airflow_provider_airbyte_sme.api import Job
-from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
 from airflow_provider_airbyte_sme.api.waiting.changes import (
     OVERLAP,
-    PAGE_SIZE,
     ChangeFeed,
     ReadChanges,
     UnusableListError,
@@ -88,7 +87,7 @@ def test_a_full_page_without_news_ends_a_round(feed):
 def test_after_news_there_is_one_more_page(feed):
     news = page(rows(range(1, 101)))
 
-    assert read(feed, news, now=5.0) == ReadChanges(feed.watermark, PAGE_SIZE)
+    assert read(feed, news, now=5.0) == ReadChanges(feed.watermark, MAX_PAGE_SIZE)
     assert read(feed, news, page(rows(range(50))), now=10.0) is None
 
 
@@ -106,7 +105,7 @@ def test_what_becomes_visible_late_behind_known_rows_is_found_within_the_overlap
     assert read(feed, page(known), now=5.0) is None
 
     deeper = read(feed, page(known), now=61.0)
-    assert deeper == ReadChanges(watermark, PAGE_SIZE)
+    assert deeper == ReadChanges(watermark, MAX_PAGE_SIZE)
     assert feed.is_news(late)
     assert feed.next_page(deeper, page([late])) is None
     # That was news, so another such round follows, and then no more.
@@ -118,7 +117,7 @@ def test_rows_of_now_are_read_below_a_full_page_from_the_future(feed):
     ahead = page(rows(range(200, 300), ago=-3000))
     read(feed, ahead, page(rows(range(10))), now=5.0)
 
-    assert read(feed, ahead, now=10.0) == ReadChanges(feed.watermark, PAGE_SIZE)
+    assert read(feed, ahead, now=10.0) == ReadChanges(feed.watermark, MAX_PAGE_SIZE)
 
 
 def test_a_server_that_ignores_the_limit_is_not_read_to_the_end(feed):
@@ -137,7 +136,7 @@ def test_a_page_of_unreadable_rows_is_passed():
     feed = ChangeFeed()
     request = feed.first_page(now=0.0)
 
-    assert feed.next_page(request, Page([], PAGE_SIZE, NOW)) is None
+    assert feed.next_page(request, Page([], MAX_PAGE_SIZE, NOW)) is None
     assert feed.first_page(now=5.0) == ReadChanges(None)
 
 
