@@ -25,10 +25,10 @@ from airflow_provider_airbyte_sme.api import (
     Job,
     Ownership,
 )
-from airflow_provider_airbyte_sme.api.retry import is_outage
 from airflow_provider_airbyte_sme.api.waiting import (
     DEFAULT_POLL_INTERVAL,
     FAILURE_BUDGET,
+    Wait,
     duration_text,
 )
 from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, AirbyteOperator, push_job
@@ -230,10 +230,13 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
         :param read: Gets the seconds without a good response after which to give up.
         :raises AirflowSensorTimeout: Airbyte is unavailable, and the sensor's time is over.
         """
+        left = self._time_left()
+        # By the clock of the reads: another one may be a millisecond behind when they give up.
+        wait = Wait(time.monotonic(), timeout=left)
         try:
-            return read(min(FAILURE_BUDGET, self._time_left()))
+            return read(min(FAILURE_BUDGET, left))
         except AirbyteError as error:
-            if is_outage(error) and time.time() >= self._deadline:
+            if wait.is_over_after(error, now=time.monotonic()):
                 raise AirflowSensorTimeout(
                     f"{what} could not be read any more before the sensor's timeout of "
                     f"{duration_text(self.timeout)} was over: {error}"

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.emulator import Emulator
+from airflow_provider_airbyte_sme.sensors import base as sensors_base
 from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteSyncSensor
 from tests.integration.conftest import CONNECTION_NAME, MAX_WAIT, UNKNOWN_ID, request_count
 from tests.tasks import DagRun, RescheduledTaskInstance, TaskRun, run_trigger
@@ -447,6 +449,18 @@ class TestTimeout:
     @pytest.mark.parametrize("route", ["GET /jobs", "GET /connections/{connectionId}"])
     def test_an_outage_is_outlasted_no_longer(self, emulator, sensor_run, way, route):
         emulator.html_next(route, status=404, times=None)
+
+        with pytest.raises(AirflowSensorTimeout, match="could not be read any more before"):
+            finish(sensor_run(timeout=0.3, **way))
+
+    def test_an_outage_is_outlasted_no_longer_if_the_clock_of_the_machine_is_behind(
+        self, emulator, sensor_run, way, monkeypatch
+    ):
+        """A millisecond is enough: waits are measured by a monotonic clock."""
+        now = time.time()
+        clocks = SimpleNamespace(time=lambda: now, monotonic=time.monotonic)
+        monkeypatch.setattr(sensors_base, "time", clocks)
+        emulator.html_next("GET /jobs", status=404, times=None)
 
         with pytest.raises(AirflowSensorTimeout, match="could not be read any more before"):
             finish(sensor_run(timeout=0.3, **way))
