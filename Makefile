@@ -68,7 +68,7 @@ env: ## Write .env for docker compose, with new random secrets
 	@$(PYTHON) scripts/make_env.py
 
 .PHONY: test
-test: test-quick test-system ## Run the tests; test-soak, -cluster, -short-syncs, -lowest and -ui are apart
+test: test-quick test-examples ## Run the tests; test-system, -soak, -cluster, -short-syncs, -lowest and -ui are apart
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
@@ -81,10 +81,14 @@ test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, small be
 		tests/unit/provisioning tests/unit/api/waiting -k property $(PYTEST_ARGS)
 
 # One at a time: each of them starts more processes than there are cores.
+.PHONY: test-examples
+test-examples: $(NEWEST)/.installed $(FAKER)/.installed ## Run example DAGs and sensors on a whole Airflow, and check docker-compose.yml
+	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py \
+		tests/system/test_sync_gates.py tests/compose --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
+
 .PHONY: test-system
-test-system: $(NEWEST)/.installed $(FAKER)/.installed ## Run the tests that start a whole Airflow, and those of docker-compose.yml
-	$(NEWEST)/bin/pytest tests/system tests/compose \
-		--ignore=tests/system/test_short_syncs.py --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
+test-system: $(NEWEST)/.installed $(FAKER)/.installed ## Kill parts of a whole Airflow during waits, and clear and mark its tasks
+	$(NEWEST)/bin/pytest tests/system/test_real_airflow.py $(PYTEST_ARGS)
 
 .PHONY: test-cluster
 test-cluster: $(NEWEST)/.installed $(FAKER)/.installed ## Run the services of docker-compose.yml as processes; needs PostgreSQL and Redis

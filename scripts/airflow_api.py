@@ -156,6 +156,10 @@ class AirflowApi:
             traces = "\n".join(f"{each['filename']}:\n{each['stack_trace']}" for each in failures)
             raise AirflowTimeoutError(f"{error}. Import errors: {traces or 'none'}") from None
 
+    def unpause(self, dag_id: str) -> None:
+        """Let *dag_id* run, as the switch in the UI does: Airflow pauses new DAGs."""
+        self.request("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Trigger a DAG run and return its id."""
         body = {"logical_date": None, "conf": dict(conf or {})}

@@ -45,7 +45,8 @@ class LocalAirflow:
 
     :param home: ``AIRFLOW_HOME``; an existing folder that nothing else uses.
     :param dags_folder: Folder of the DAG files.
-    :param dag_ids: DAGs that must have been parsed before the context is entered.
+    :param dag_ids: DAGs that are parsed and not paused when the context is entered. All others
+        start paused, so that none runs on its schedule.
     :param environment: Additional environment variables for every component, such as
         ``AIRFLOW__SECTION__KEY``.
     :param report: Called with one line of progress at a time.
@@ -90,6 +91,7 @@ class LocalAirflow:
             self._start(self.components)
             for dag_id in self._dag_ids:
                 self.api.wait_for_dag(dag_id)
+                self.api.unpause(dag_id)
         except BaseException:
             self._stop()
             raise
@@ -240,7 +242,6 @@ def _settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "8",
-        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "CORE__TEST_CONNECTION": "Enabled",
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),

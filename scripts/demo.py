@@ -152,7 +152,7 @@ def run_demo(stack: ExitStack) -> None:
             say(f"The Airflow UI was at {airflow.url}. To keep it running: make demo KEEP=1")
             return
     print(f"\nThe Airflow UI is at {airflow.url}, Airbyte is at {airbyte.url}", flush=True)
-    print("Press Ctrl-C to stop", flush=True)
+    print("Its other DAGs are paused: switch one on to run it. Press Ctrl-C to stop", flush=True)
     with suppress(KeyboardInterrupt):
         while True:
             airflow.check_alive()

@@ -57,6 +57,7 @@ def test_the_cluster_runs_a_dag_with_the_provider(
     )
 
     airflow.wait_for_dag("require_rows")
+    airflow.unpause("require_rows")
     run_id = airflow.trigger("require_rows")
     state = airflow.wait_for_run("require_rows", run_id, timeout=120)
     result = airflow.xcom("require_rows", run_id, "sync")

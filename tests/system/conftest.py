@@ -14,6 +14,11 @@ from scripts.connector_to_duckdb import ConnectorToDuckDB
 from scripts.demo import DAGS, FAKER, RESULT_TASKS, SOURCE, Airbyte, connect, dbt_environment
 
 TEST_DAGS = Path(__file__).parent / "dags"
+RUNNING_DAGS = (
+    *RESULT_TASKS,
+    *("short_sync", "waits_in_triggerer", "waits_on_worker"),
+    *("gate_of_a_worker", "gate_of_the_triggerer"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +64,7 @@ def airflow(
     with LocalAirflow(
         home=home,
         dags_folder=DAGS,
-        dag_ids=[
-            *RESULT_TASKS,
-            *("short_sync", "waits_in_triggerer", "waits_on_worker"),
-            *("gate_of_a_worker", "gate_of_the_triggerer"),
-        ],
+        dag_ids=RUNNING_DAGS,
         environment=environment,
     ) as airflow:
         connect(airflow, Airbyte.emulated(emulator))
