@@ -19,9 +19,11 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_airbyte_sme.api import AirbyteClient, AirbyteError, AirbyteSettings, Job
 from airflow_provider_airbyte_sme.api.errors import copy_of
+from airflow_provider_airbyte_sme.api.resources.jobs import ReadLimits
 from airflow_provider_airbyte_sme.api.retry import is_outage, may_be_outdated_settings
 from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
-from airflow_provider_airbyte_sme.api.waiting.watches import Watch
+from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, inactive_text
+from airflow_provider_airbyte_sme.api.waiting.watches import SyncKey, Watch
 from airflow_provider_airbyte_sme.api.waiting.watchlist import (
     Change,
     Ended,
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 # Seconds between two reads of the Airflow connections during an outage.
 _REREAD_INTERVAL = 60.0
+# Seconds beside the timeout after which a request has failed, although its response still arrives.
+_PATIENCE = 60.0
 # So many waits are told of something before others in the event loop have their turn.
 _SLICE = 50
 
@@ -110,6 +114,8 @@ class _Watcher:
         self._timeout = 0.0
         self._watchlist = Watchlist()
         self._waiters: dict[Watch, _Waiter] = {}
+        # Airbyte connections that surely exist.
+        self._existing: set[str] = set()
         self._wake = asyncio.Event()
         self._jobs: set[asyncio.Task[list[Change]]] = set()
         self._next_reread = 0.0
@@ -127,6 +133,8 @@ class _Watcher:
         waiter = _Waiter(self._loop.create_future(), copy_context(), airbyte_conn_id)
         self._waiters[watch] = waiter
         self._timeout = max(self._timeout, settings.request_timeout)
+        if isinstance(watch.key, SyncKey) and watch.wait.connection_name:
+            self._existing.add(watch.key.connection_id)  # its name was read
         self._watchlist.add(watch, now=time.monotonic())
         self._wake.set()
         return waiter.end
@@ -154,7 +162,11 @@ class _Watcher:
     async def _poll(self, client: AirbyteClient) -> None:
         try:
             while True:
+                # First: what ends during the steps below, which let others run, wakes it again.
                 self._wake.clear()
+                for task in [each for each in self._jobs if each.done()]:
+                    self._jobs.discard(task)
+                    await self._apply(task.result())
                 await self._apply(self._watchlist.expire(now=time.monotonic()))
                 while request := self._watchlist.next_request(now=time.monotonic()):
                     self._start(self._send(client, request))
@@ -162,14 +174,11 @@ class _Watcher:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause if math.isfinite(pause) else None):
                         await self._wake.wait()
-                for task in [each for each in self._jobs if each.done()]:
-                    self._jobs.discard(task)
-                    await self._apply(task.result())
         finally:
             for task in self._jobs:
                 task.cancel()
-            if self._jobs:
-                await asyncio.wait(self._jobs)
+            # Also one that has failed has then been looked at.
+            await asyncio.gather(*self._jobs, return_exceptions=True)
 
     def _start(self, job: Coroutine[Any, Any, list[Change]]) -> None:
         task = self._loop.create_task(job)
@@ -177,19 +186,20 @@ class _Watcher:
         self._jobs.add(task)
 
     async def _send(self, client: AirbyteClient, request: Request) -> list[Change]:
-        watchlist, timeout, clock = self._watchlist, self._timeout, time.monotonic
+        watchlist, clock, jobs = self._watchlist, time.monotonic, client.jobs
+        limits = ReadLimits(
+            timeout=self._timeout,
+            deadline=clock() + self._timeout + _PATIENCE,
+            repeats=not watchlist.repeats(request),
+        )
         try:
             if isinstance(request, ReadJob):
-                job = await client.jobs.read_once(request.job_id, timeout=timeout)
+                job = await jobs.read_once(request.job_id, limits)
                 return watchlist.job_read(request, job, now=clock())
             if isinstance(request, ReadChanges):
-                page = await client.jobs.list_changes(
-                    request.since, offset=request.offset, timeout=timeout
-                )
+                page = await jobs.list_changes(request.since, offset=request.offset, limits=limits)
                 return watchlist.changes_read(request, page, now=clock())
-            syncs = await client.jobs.ended_syncs(
-                request.key.connection_id, request.key.since, timeout=timeout
-            )
+            syncs = await self._read_syncs(client, request.key, limits)
             return watchlist.syncs_read(request, syncs, now=clock())
         except AirbyteError as error:
             now = clock()
@@ -197,6 +207,32 @@ class _Watcher:
                 self._next_reread = now + _REREAD_INTERVAL
                 self._start(self._reread_settings())
             return watchlist.failed(request, error, now=now)
+
+    async def _read_syncs(
+        self, client: AirbyteClient, key: SyncKey, limits: ReadLimits
+    ) -> SyncsSince:
+        """
+        Read which syncs have ended.
+
+        :raises AirbyteError: This fails, or there are none because nobody knows the connection.
+        """
+        syncs = await client.jobs.ended_syncs(key.connection_id, key.since, limits)
+        if syncs == SyncsSince() and key.connection_id not in self._existing:
+            # To an instance administrator, Airbyte lists no jobs of an unknown connection, as if it
+            # had none yet.
+            connection = await client.connections.get(
+                key.connection_id, timeout=limits.retry.max_elapsed
+            )
+            if not connection.is_active:
+                self._warn(key.connection_id, inactive_text(connection))
+        self._existing.add(key.connection_id)
+        return syncs
+
+    def _warn(self, connection_id: str, message: str) -> None:
+        """Log a warning for each wait for a sync of a connection."""
+        for watch, waiter in self._waiters.items():
+            if isinstance(watch.key, SyncKey) and watch.key.connection_id == connection_id:
+                waiter.context.run(log.warning, "%s", message)
 
     async def _reread_settings(self) -> list[Change]:
         """Read the Airflow connections again, in case a secret of one was rotated."""

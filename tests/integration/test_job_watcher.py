@@ -25,7 +25,7 @@ from airflow_provider_airbyte_sme.api.waiting import checks
 from airflow_provider_airbyte_sme.api.waiting.watchlist import FEW, MAX_IN_FLIGHT, MIN_STALENESS
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.outcome import JobEvent
-from airflow_provider_airbyte_sme.triggers import waits
+from airflow_provider_airbyte_sme.triggers import waits, watcher
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, AirbyteSyncTrigger
 from airflow_provider_airbyte_sme.triggers.turns import take_turn
 from tests.integration.conftest import MAX_WAIT, request_count
@@ -354,6 +354,72 @@ class TestClosing:
         assert all(str(missing) in event["message"] for event in events)
 
 
+class TestDelivery:
+    def test_a_response_that_arrives_while_many_waits_are_told_of_another_is_delivered_at_once(
+        self, emulator, running_syncs, trigger_for, logs
+    ):
+        """Between the slices in which hundreds of waits are told, other tasks run."""
+        popular, other = job_ids = running_syncs(2)
+        _finish(emulator, job_ids)
+
+        def hold_until_both_are_ready(record: logging.LogRecord) -> bool:
+            if f"Job {popular} " in record.getMessage():
+                logs.removeFilter(hold_until_both_are_ready)
+                while emulator.in_flight.now:
+                    time.sleep(0.01)
+                time.sleep(0.05)  # it is ready, and then sent
+            return True
+
+        logs.addFilter(hold_until_both_are_ready)
+        for seconds in (0.3, 0.6):
+            emulator.hang_next(READ, seconds)
+
+        async def scenario() -> list[Event]:
+            waiting = [start(trigger_for(popular, poll_interval=3600)) for _ in range(500)]
+            await until(lambda: request_count(emulator, READ))
+            waiting.append(start(trigger_for(other, poll_interval=3600)))
+            return await asyncio.gather(*waiting)
+
+        events = run(scenario)
+
+        assert [ended_job(event).job_id for event in events] == [popular] * 500 + [other]
+
+    def test_responses_that_never_end_are_given_up(
+        self, emulator, set_connection, running_syncs, trigger_for, monkeypatch
+    ):
+        """Two of them would otherwise occupy all that may be in flight."""
+        monkeypatch.setattr(watcher, "_PATIENCE", 0.5)
+        credentials = {"login": emulator.client_id, "password": emulator.client_secret}
+        set_connection(host=emulator.url, **credentials, extra={"request_timeout": 1})
+        job_ids = running_syncs(2)
+        _finish(emulator, job_ids)
+        emulator.drip_next(READ, 0.2, times=2)
+
+        async def scenario() -> list[Event]:
+            return await asyncio.gather(*[start(trigger_for(job_id)) for job_id in job_ids])
+
+        assert [ended_job(event).job_id for event in run(scenario)] == job_ids
+
+    @pytest.mark.parametrize("number", [1, FEW, MANY])
+    def test_a_defect_ends_every_wait_with_an_error(
+        self, emulator, running_syncs, trigger_for, monkeypatch, number
+    ):
+        """A wait that nobody serves any more must not look like one that goes on."""
+        job_ids = running_syncs(number)
+
+        def fail(payload: object) -> Job:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(Job, "from_json", fail)
+
+        async def scenario() -> list[Event]:
+            return await asyncio.gather(*[start(trigger_for(job_id)) for job_id in job_ids])
+
+        for event in run_and_collect(scenario):
+            assert (event["outcome"], event["permanent"]) == ("error", False)
+            assert "ZeroDivisionError" in event["message"]
+
+
 class TestTaskLogs:
     """Each task's log has the messages about its own wait, and no others."""
 
@@ -527,6 +593,24 @@ class TestRequests:
         (message,) = logs.of("", "slower")
         assert message.startswith("Airbyte is slower than the poll interval")
         assert f"Its {number} waits are polled less often" in message
+
+    def test_a_list_that_fails_is_not_repeated_within_a_round(
+        self, emulator, running_syncs, trigger_for, logs, monkeypatch
+    ):
+        monkeypatch.setattr(job_requests, "READ_RETRY", RetryPolicy(max_attempts=4, base=0.01))
+        job_ids = running_syncs(MANY)
+        emulator.fail_next(LIST, 500, times=None)
+
+        async def scenario() -> list[Event]:
+            waiting = [start(trigger_for(job_id)) for job_id in job_ids]
+            await until(lambda: logs.of("", "The list of jobs is unusable"))
+            _finish(emulator, job_ids)
+            return await asyncio.gather(*waiting)
+
+        events = run(scenario)
+
+        assert [ended_job(event).job_id for event in events] == job_ids
+        assert len(lists(emulator)) == 3
 
 
 Fault = Callable[[Emulator, list[int]], None]

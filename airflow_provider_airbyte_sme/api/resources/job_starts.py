@@ -399,7 +399,6 @@ class JobStarts(ReadableResource[Job]):
         self,
         read: Callable[[float], Awaitable[R]],
         outage: Outage,
-        on_failed_read: Callable[[AirbyteError], Awaitable[None]] | None = None,
     ) -> R:
         """
         Return the result of *read*, repeated within the failure budget of *outage*.
@@ -411,7 +410,6 @@ class JobStarts(ReadableResource[Job]):
             outage,
             clock=self._session.clock,
             sleep=self._session.sleep,
-            on_failed_read=on_failed_read,
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteConflictError,
@@ -42,6 +42,30 @@ _CANCEL_RETRY = RetryPolicy(max_elapsed=math.inf)
 _CANCEL_CONFIRMATION_PAUSES = (0.0, 1.0, 1.0, 1.0)
 # Within a wait, a failed read is repeated a few times before it counts as an outage.
 READ_RETRY = RetryPolicy(max_elapsed=15.0, retries_refusals=False)
+_READ_ONCE = READ_RETRY._replace(max_attempts=1)
+
+
+class ReadLimits(NamedTuple):
+    """
+    How long a read for a wait may take.
+
+    :param timeout: Seconds to wait for the response, if longer than the settings' own.
+    :param deadline: When to give up, on the session's clock; ``None`` for no limit but the retries'
+        own.
+    :param repeats: Whether it is repeated a few times before it has failed.
+    """
+
+    timeout: float = 0.0
+    deadline: float | None = None
+    repeats: bool = True
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """When to repeat the read."""
+        return READ_RETRY if self.repeats else _READ_ONCE
+
+
+_DEFAULT_LIMITS = ReadLimits()
 
 
 class Jobs(JobStarts):
@@ -154,7 +178,6 @@ class Jobs(JobStarts):
         failure_budget: float = FAILURE_BUDGET,
         connection_name: str = "",
         last_read: Job | None = None,
-        on_failed_read: Callable[[AirbyteError], Awaitable[None]] | None = None,
     ) -> Job:
         """
         Read a job until its status is terminal (docs/airbyte-api.md §3.6).
@@ -166,7 +189,6 @@ class Jobs(JobStarts):
         :param failure_budget: Seconds without one good response that the wait survives.
         :param connection_name: Name of the job's Airbyte connection, for messages.
         :param last_read: The job as last read, for a timeout during an outage.
-        :param on_failed_read: Called after each failed read. What it raises ends the wait.
         :return: The job in its terminal status, which may be a failure.
         :raises AirbyteJobTimeoutError: The job is still running when the time is over.
         :raises AirbyteError: A permanent error, or the failure budget is spent.
@@ -180,7 +202,6 @@ class Jobs(JobStarts):
                 job = await self._read_through_outage(
                     lambda deadline: self._get(job_id, deadline=deadline, retry=READ_RETRY),
                     wait.outage(now=clock()),
-                    on_failed_read,
                 )
             except AirbyteError as error:
                 wait.raise_if_over(job, error, now=clock())
@@ -212,14 +233,15 @@ class Jobs(JobStarts):
             Outage(self._session.clock(), poll_interval, failure_budget),
         )
 
-    async def read_once(self, job_id: int, *, timeout: float = 0.0) -> Job:
+    async def read_once(self, job_id: int, limits: ReadLimits = _DEFAULT_LIMITS) -> Job:
         """
         Read a job for a wait, which outlasts an outage itself.
 
-        :param timeout: Seconds to wait for the response, if longer than the settings' own.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await self._get(job_id, timeout=timeout, retry=READ_RETRY)
+        return await self._get(
+            job_id, timeout=limits.timeout, deadline=limits.deadline, retry=limits.retry
+        )
 
     async def list_changes(
         self,
@@ -227,8 +249,7 @@ class Jobs(JobStarts):
         *,
         connection_id: str | None = None,
         offset: int = 0,
-        timeout: float = 0.0,
-        deadline: float | None = None,
+        limits: ReadLimits = _DEFAULT_LIMITS,
     ) -> Page[Job]:
         """
         Read a page of 100 jobs, the last update first, for a wait. Unreadable ones are left out.
@@ -236,8 +257,6 @@ class Jobs(JobStarts):
         :param since: Only jobs that were updated at or after this instant; ``None`` for all.
         :param connection_id: Only those of this connection.
         :param offset: How many to skip.
-        :param timeout: As for :meth:`read_once`.
-        :param deadline: When nothing is retried any more, on the session's clock.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         query: dict[str, QueryValue | None] = {
@@ -248,7 +267,11 @@ class Jobs(JobStarts):
             "offset": offset,
         }
         response = await self._session.request(
-            "GET", self._url(query=query), timeout=timeout, deadline=deadline, retry=READ_RETRY
+            "GET",
+            self._url(query=query),
+            timeout=limits.timeout,
+            deadline=limits.deadline,
+            retry=limits.retry,
         )
         return response.decode_readable(Job.from_json)
 
@@ -256,9 +279,7 @@ class Jobs(JobStarts):
         self,
         connection_id: str,
         since: datetime,
-        *,
-        timeout: float = 0.0,
-        deadline: float | None = None,
+        limits: ReadLimits = _DEFAULT_LIMITS,
     ) -> SyncsSince:
         """
         Find the syncs of a connection that ended since an instant, for a wait.
@@ -266,16 +287,17 @@ class Jobs(JobStarts):
         One request as a rule: Airbyte compares exactly, although it shows whole seconds
         (docs/airbyte-api.md §3.5.5). What it lists is checked again, so a server that ignores the
         filter or the order only costs more requests. Refreshes count; servers up to 2.0.0 do not
-        list them. Unreadable jobs are left out.
+        list them. Unreadable jobs are left out. A success that is listed without its counters is
+        read by its id too (§3.5.10).
 
         :param connection_id: UUID of the connection.
         :param since: With a time zone. A sync that ended at this very instant counts.
-        :param timeout: As for :meth:`read_once`.
-        :param deadline: As for :meth:`list_changes`.
+        :param limits: Of all pages together.
         :return: The first success that is found ends the search.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         syncs = SyncsSince()
+        seen: set[int] = set()
         offset = 0
         while True:
             page = await self.list_changes(
@@ -283,16 +305,22 @@ class Jobs(JobStarts):
                 # No jobType: it takes one value, and a refresh counts too.
                 connection_id=connection_id,
                 offset=offset,
-                timeout=timeout,
-                deadline=deadline,
+                limits=limits,
             )
             for job in page.items:
                 # In the same second, the server's filter decides.
                 if ended_since(job, since) is not False:
                     syncs = syncs.with_job(job)
             offset += page.sent
-            if syncs.succeeded is not None or page.sent < MAX_PAGE_SIZE:
-                return syncs
+            # A server that ignores the offset would send the same page for ever.
+            is_another = not seen.issuperset(job.job_id for job in page.items)
+            seen.update(job.job_id for job in page.items)
+            if syncs.succeeded is not None or page.sent < MAX_PAGE_SIZE or not is_another:
+                break
+        if syncs.succeeded is not None and syncs.succeeded.rows_synced is None:
+            job = await self.read_once(syncs.succeeded.job_id, limits)
+            syncs = syncs._replace(succeeded=job)
+        return syncs
 
     async def poll_syncs(
         self,
@@ -314,7 +342,7 @@ class Jobs(JobStarts):
         :raises AirbyteError: A permanent error, or the failure budget is spent.
         """
         return await self._read_through_outage(
-            lambda deadline: self.ended_syncs(connection_id, since, deadline=deadline),
+            lambda deadline: self.ended_syncs(connection_id, since, ReadLimits(deadline=deadline)),
             Outage(self._session.clock(), poll_interval, failure_budget),
         )
 

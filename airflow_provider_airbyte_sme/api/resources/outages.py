@@ -20,22 +20,18 @@ async def read_through_outage(
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
-    on_failed_read: Callable[[AirbyteError], Awaitable[None]] | None = None,
 ) -> R:
     """
     Return the result of *read*, repeated within the failure budget of *outage*.
 
     :param clock: The clock of *outage*.
     :param sleep: Waits for a number of seconds.
-    :param on_failed_read: Called after each failed read. What it raises ends the attempts.
     :raises AirbyteError: A permanent error, or the failure budget is spent.
     """
     while True:
         try:
             return await read()
         except AirbyteError as error:
-            if on_failed_read:
-                await on_failed_read(error)
             now = clock()
             if message := outage.message(error, now=now):
                 log.warning(message)

@@ -25,7 +25,7 @@ OVERLAP = timedelta(seconds=60)
 _MAX_AHEAD = timedelta(hours=1)
 # Within this, rows may be out of order: the list shows whole seconds, and may be read while it
 # changes.
-_TOLERANCE = timedelta(seconds=60)
+TOLERANCE = timedelta(seconds=60)
 
 # Status and last update of a job.
 _State = tuple[str, datetime]
@@ -64,6 +64,8 @@ class ChangeFeed:
         # ended: the next one must not stop at rows of a round that failed.
         self._known: dict[int, _State] = {}
         self._shown: dict[int, _State] = {}
+        # The most rows that a page has had.
+        self._page_size = 0
         self._newest: datetime | None = None
         self._server_time: datetime | None = None
         # On the clock of the driver.
@@ -93,9 +95,10 @@ class ChangeFeed:
         """
         updates = updates_of(page.items)
         if request.offset == 0:
-            self._newest = max(updates, default=None)
+            self._newest = _newest_plausible(updates, page.server_time)
             self._server_time = page.server_time
         has_news = any(map(self.is_news, page.items))
+        last_is_news = bool(page.items) and self.is_news(page.items[-1])
         if has_news:
             self._last_news = self._began
         # A server that ignores the offset would send the same page for ever.
@@ -103,16 +106,21 @@ class ChangeFeed:
         self._shown |= {
             job.job_id: (job.status, at) for job in page.items if (at := job.updated_at) is not None
         }
-        is_at_end = page.sent < MAX_PAGE_SIZE or self._is_below(updates, request.since)
+        is_at_end = self._is_last(page, last_is_news) or self._is_below(updates, request.since)
         goes_on = is_another and (self._is_complete or has_news or self._is_ahead(updates))
         if is_at_end or not goes_on:
             self._end_round(is_complete=is_at_end)
             return None
         return ReadChanges(request.since, request.offset + page.sent)
 
+    def _is_last(self, page: Page[Job], last_is_news: bool) -> bool:
+        """Whether there are no more rows. A server may send fewer in a page than were asked for."""
+        self._page_size = max(self._page_size, page.sent)
+        return page.sent < (self._page_size if last_is_news else MAX_PAGE_SIZE)
+
     def _is_below(self, updates: Sequence[datetime], since: datetime | None) -> bool:
         """Whether the rows go further down than the round has to; a server may ignore the limit."""
-        lowest = self._next_watermark() if since is None else since - _TOLERANCE
+        lowest = self._next_watermark() if since is None else since - TOLERANCE
         return lowest is not None and bool(updates) and updates[-1] < lowest
 
     def _is_ahead(self, updates: Sequence[datetime]) -> bool:
@@ -141,16 +149,27 @@ class ChangeFeed:
             }
 
 
+def _newest_plausible(updates: Sequence[datetime], server_time: datetime | None) -> datetime | None:
+    """
+    Return the newest update; one from the far future counts only if there is no other.
+
+    It would hide all others until its time has come. If there is no other, ``Date`` is wrong.
+    """
+    plausible = [at for at in updates if server_time is None or at - server_time <= _MAX_AHEAD]
+    return max(plausible or updates, default=None)
+
+
 def updates_of(jobs: Sequence[Job]) -> list[datetime]:
     """
     Return when each job was updated, the newest first.
 
     :raises UnusableListError: They are in another order, or there are none.
     """
-    updates = [at for job in jobs if (at := job.updated_at) is not None]
+    # The first year stands for no time at all, and allows no arithmetic.
+    updates = [at for job in jobs if (at := job.updated_at) is not None and at.year > 1]
     if jobs and not updates:
         raise UnusableListError("no job in it has a time")
     oldest_yet = accumulate(updates, min)
-    if any(at - oldest > _TOLERANCE for oldest, at in zip(oldest_yet, updates, strict=True)):
+    if any(at - oldest > TOLERANCE for oldest, at in zip(oldest_yet, updates, strict=True)):
         raise UnusableListError("it is not in the order of the changes, the newest first")
     return updates

@@ -7,7 +7,12 @@ from collections.abc import Iterable
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.api.waiting.messages import Lost, Told
-from airflow_provider_airbyte_sme.api.waiting.wait import Outage, duration_text, unreadable
+from airflow_provider_airbyte_sme.api.waiting.wait import (
+    Outage,
+    demanded_pause,
+    duration_text,
+    unreadable,
+)
 from airflow_provider_airbyte_sme.api.waiting.watches import Watch
 
 
@@ -44,32 +49,51 @@ class SharedOutage:
     """
     No good response from Airbyte, whatever was asked for.
 
+    After a list it is a suspicion, of which no wait is told: lists alone may fail, because they
+    take too long. Another request decides at once.
+
     :ivar error: The last one.
+    :ivar is_certain: Whether something else than a list has failed.
     :ivar next_probe: When to try again.
     """
 
     def __init__(self, began: float, error: AirbyteError) -> None:
         self.error = error
-        self.next_probe = began
+        self.is_certain = False
+        self.next_probe = -math.inf
         self._began = began
-        self._probed_list = False
+        # Airbyte demands that nothing is sent before.
+        self._not_before = -math.inf
+        self._probed_list = True
+        self._began_with_list = False
         self._told: set[Watch] = set()
 
     def joined(self, interval: float, now: float) -> None:
         """Note a wait that begins meanwhile."""
-        self.next_probe = min(self.next_probe, now + interval)
+        self.next_probe = min(self.next_probe, max(now + interval, self._not_before))
 
     def probes_list(self, *, is_listing: bool) -> bool:
-        """Whether to try a list this time: it alone may fail, because it takes too long."""
-        self._probed_list = is_listing and not self._probed_list
+        """
+        Whether to try a list this time: every second time, because it alone may work.
+
+        Not if it was a list that failed first: each one that takes too long keeps a thread of
+        Airbyte busy after it was given up, so the outage might never end.
+        """
+        self._probed_list = is_listing and not self._began_with_list and not self._probed_list
         return self._probed_list
 
     def failed(self, watches: Iterable[Watch], error: AirbyteError, now: float) -> list[Lost]:
         """Note another failure; return whose wait ends with it."""
-        self.error = error
+        self.error, self.is_certain = error, True
         ended, pause = outlast(watches, error, self._began, now)
         self.next_probe = now + pause
+        self._not_before = now + demanded_pause(error)
         return ended
+
+    def suspected(self, error: AirbyteError, now: float) -> None:
+        """Note that a list has failed, and nothing else yet."""
+        self.error, self._began_with_list = error, True
+        self.next_probe = self._not_before = now + demanded_pause(error)
 
     def tell(self, watches: Iterable[Watch], now: float) -> list[Told]:
         """Tell those who have not been told."""

@@ -21,8 +21,12 @@ from airflow_provider_airbyte_sme.api.waiting.checks import Checks
 from airflow_provider_airbyte_sme.api.waiting.messages import Request, Told
 from airflow_provider_airbyte_sme.api.waiting.reads import InFlight, SingleReads
 from airflow_provider_airbyte_sme.api.waiting.sweep import Sweep
-from airflow_provider_airbyte_sme.api.waiting.targets import Target, Targets
-from airflow_provider_airbyte_sme.api.waiting.wait import duration_text
+from airflow_provider_airbyte_sme.api.waiting.targets import Target, Targets, soon
+from airflow_provider_airbyte_sme.api.waiting.wait import (
+    MAX_OUTAGE_PAUSE,
+    demanded_pause,
+    duration_text,
+)
 from airflow_provider_airbyte_sme.api.waiting.watches import JobKey, Key
 
 # Up to this many things are read one by one.
@@ -54,6 +58,8 @@ class Lists:
         # The page of the round that comes next, or is in flight.
         self._page: ReadChanges | None = None
         self._next_round = -math.inf
+        # Airbyte demands that no list is read before.
+        self._not_before = -math.inf
         self._sweep: Sweep | None = None
         self._next_sweep = -math.inf
         self._swept_last = False
@@ -88,9 +94,9 @@ class Lists:
                 # What happened since its last read, the list of changes does not show.
                 self._targets.note_unread(target)
 
-    def joined(self, interval: float) -> None:
+    def joined(self, interval: float, now: float) -> None:
         """Note a wait with this poll interval."""
-        self._next_round = min(self._next_round, self.round_began + interval)
+        self._next_round = min(self._next_round, soon(interval, since=self.round_began, now=now))
 
     def resume(self, now: float) -> None:
         """Note that Airbyte responds again: the next round begins at once."""
@@ -102,7 +108,11 @@ class Lists:
             return None
         if self._page is not None:
             return self._in_flight.send(self._page, now)
-        return self.begin_round(now) if now >= self._next_round else None
+        return self.begin_round(now) if now >= self._round_due_at else None
+
+    @property
+    def _round_due_at(self) -> float:
+        return max(self._next_round, self._not_before)
 
     def begin_round(self, now: float) -> Request:
         """Begin to read the first page of a round."""
@@ -132,7 +142,7 @@ class Lists:
         if self.are_used:
             yield self._checks.due_at()
             if not self._in_flight.has_list(is_sweep=False):
-                yield self._next_round
+                yield self._round_due_at
         elif len(self._targets) > FEW:
             yield self._usable_from
 
@@ -180,8 +190,11 @@ class Lists:
                 return True
         return False
 
-    def note_failure(self, request: ReadChanges, now: float) -> None:
+    def note_failure(self, request: ReadChanges, error: AirbyteError, now: float) -> None:
         """Note that a page could not be read."""
+        self._not_before = now + demanded_pause(error)
+        # Not an hour later, if that is the rhythm.
+        self._next_round = min(self._next_round, now + min(self._targets.rhythm, MAX_OUTAGE_PAUSE))
         # From the first page again: rows have moved.
         if request == self._page:
             self._page = None

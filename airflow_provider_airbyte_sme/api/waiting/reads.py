@@ -88,7 +88,7 @@ class SingleReads:
 
         :param due: When it should have been sent; ``None`` for now.
         """
-        target.is_reading, target.due = True, math.inf
+        target.is_reading, target.due, target.looked = True, math.inf, now
         return self._in_flight.send(target.request, now, due)
 
     def end(self, target: Target) -> None:

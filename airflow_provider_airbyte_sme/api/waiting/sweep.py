@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_airbyte_sme.api.models import Job
-from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
-from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges, updates_of
+from airflow_provider_airbyte_sme.api.response import Page
+from airflow_provider_airbyte_sme.api.waiting.changes import TOLERANCE, ReadChanges, updates_of
 from airflow_provider_airbyte_sme.api.waiting.targets import Target
 from airflow_provider_airbyte_sme.api.waiting.watches import Key, SyncKey
 
@@ -24,6 +24,8 @@ class Sweep:
         self.sought = sought
         self.page: ReadChanges | None = ReadChanges(None, is_sweep=True)
         self._fruitless = 0
+        # The most rows that a page has had.
+        self._page_size = 0
 
     @property
     def has_ended(self) -> bool:
@@ -39,11 +41,16 @@ class Sweep:
         :raises UnusableListError: The page is not in the order of the changes.
         """
         updates = updates_of(page.items)
-        is_last = page.sent < MAX_PAGE_SIZE
+        # A server may send fewer rows than were asked for: a short page is the last one only if
+        # there was a longer one, or none at all.
+        self._page_size = max(self._page_size, page.sent)
+        is_last = page.sent < self._page_size or not page.sent
         found = [
             target
             for key, target in self.sought.items()
-            if isinstance(key, SyncKey) and (is_last or (updates and updates[-1] < key.since))
+            if isinstance(key, SyncKey)
+            # Subtracted, because adding may overflow.
+            and (is_last or (updates and key.since - updates[-1] > TOLERANCE))
         ]
         for target in found:
             del self.sought[target.key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 
-from airflow_provider_airbyte_sme.api.models import Job
+from airflow_provider_airbyte_sme.api.models import AirbyteConnection, Job
 
 # Airbyte shows instants in whole seconds, rounded down: docs/airbyte-api.md §3.1.3.
 _PRECISION = timedelta(seconds=1)
@@ -63,6 +63,11 @@ def ended_since(job: Job, instant: datetime) -> bool | None:
         return True
     # A later fraction of this second was left out. Subtracted, because adding may overflow.
     return None if instant - ended_at < _PRECISION else False
+
+
+def inactive_text(connection: AirbyteConnection) -> str:
+    """Return the warning about a wait for a sync of a connection that is not active."""
+    return f"Connection {connection} is {connection.status}: Airbyte starts no sync of it."
 
 
 def _newer(one: Job | None, other: Job) -> Job:

@@ -9,6 +9,22 @@ from collections.abc import Iterator, Mapping
 from airflow_provider_airbyte_sme.api.waiting.messages import SingleRead, single_read
 from airflow_provider_airbyte_sme.api.waiting.watches import JobKey, Key, SyncKey, Watch
 
+# Seconds. A wait that begins needs no look of its own if there will be one so soon after the last:
+# thousands that begin one after another share a few.
+FIRST_LOOK = 2.0
+
+
+def soon(interval: float, *, since: float, now: float) -> float:
+    """
+    Return when to look for a wait that begins: at once, unless the last look was just before.
+
+    What it waits for may have ended already, and its next look may be an hour away.
+
+    :param interval: Its poll interval.
+    :param since: When the last look began.
+    """
+    return max(now, since + min(interval, FIRST_LOOK))
+
 
 class Target:
     """
@@ -20,8 +36,10 @@ class Target:
     :ivar was_read: Whether it was read by itself or shown by a list since it is watched.
     :ivar is_listed: Whether a list has shown the job.
     :ivar is_reading: Whether a request for it alone is in flight.
+    :ivar looked: When its last read by itself began.
     :ivar must_read: Whether lists have shown that it changed, but not enough of it.
     :ivar failing_since: When the first of its failed reads in a row began.
+    :ivar warned: Whose logs say that they fail.
     """
 
     __slots__ = (
@@ -31,7 +49,9 @@ class Target:
         "is_listed",
         "is_reading",
         "key",
+        "looked",
         "must_read",
+        "warned",
         "was_read",
         "watches",
     )
@@ -41,8 +61,10 @@ class Target:
         self.checked = now
         self.watches: dict[Watch, None] = {}
         self.due = math.inf
+        self.looked = -math.inf
         self.was_read = self.is_listed = self.is_reading = self.must_read = False
         self.failing_since: float | None = None
+        self.warned: frozenset[Watch] = frozenset()
 
     @property
     def interval(self) -> float:
@@ -143,7 +165,7 @@ class Targets:
 
     def note_read(self, target: Target) -> None:
         """Note that it was read by itself, or shown by a list."""
-        target.was_read, target.failing_since = True, None
+        target.was_read, target.failing_since, target.warned = True, None, frozenset()
         self._unread.pop(target.key, None)
 
     def note_unread(self, target: Target) -> None:

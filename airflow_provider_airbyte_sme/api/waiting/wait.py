@@ -50,9 +50,8 @@ class Outage(NamedTuple):
         """
         if not is_outage(error) or self._is_spent(now):
             return None
-        # Retry-After, of a gateway or a CDN.
-        demanded = (isinstance(error, AirbyteApiError) and error.retry_after) or 0.0
-        return min(max(self.poll_interval, demanded), MAX_OUTAGE_PAUSE, self.deadline - now)
+        pause = max(self.poll_interval, demanded_pause(error))
+        return min(pause, MAX_OUTAGE_PAUSE, self.deadline - now)
 
     def message(self, error: AirbyteError, *, now: float) -> str:
         """Return the warning about a failed read; empty if *error* is permanent."""
@@ -148,6 +147,12 @@ class Wait(NamedTuple):
         if job.status == previous_status:
             return ""
         return f"{job.describe(self.connection_name)}: {job.status}."
+
+
+def demanded_pause(error: AirbyteError) -> float:
+    """Return the seconds for which Airbyte, a gateway or a CDN demands that nothing is sent."""
+    demanded = (isinstance(error, AirbyteApiError) and error.retry_after) or 0.0
+    return min(demanded, MAX_OUTAGE_PAUSE)
 
 
 def unreadable(error: AirbyteError) -> str:

@@ -33,7 +33,7 @@ from airflow_provider_airbyte_sme.api.waiting.messages import (
 )
 from airflow_provider_airbyte_sme.api.waiting.reads import MAX_IN_FLIGHT, InFlight, SingleReads
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, ended_since
-from airflow_provider_airbyte_sme.api.waiting.targets import Target, Targets
+from airflow_provider_airbyte_sme.api.waiting.targets import Target, Targets, soon
 from airflow_provider_airbyte_sme.api.waiting.wait import duration_text, unreadable
 from airflow_provider_airbyte_sme.api.waiting.watches import JobKey, SyncKey, SyncWatch, Watch
 
@@ -81,23 +81,22 @@ class Watchlist:
         return self._targets.watch_count
 
     def add(self, watch: Watch, *, now: float) -> None:
-        """Begin a wait."""
+        """Begin a wait: something looks for it soon, however long its poll interval is."""
         interval = watch.wait.poll_interval
         target = self._targets.add(watch, now)
         # Perhaps by the request of one that was removed meanwhile.
         target.is_reading = target.request in self._in_flight
         self._deadlines.add(watch)
-        self._lists.joined(interval)
+        self._lists.joined(interval, now)
         if self._outage:
             self._outage.joined(interval, now)
         self._lists.switch(now)
         if isinstance(target.key, SyncKey) and target.was_read:
             # What the other waits went on after may end this one.
             self._targets.note_unread(target)
-        if not target.was_read and (target.is_reading or not self._lists.are_used):
-            self._reads.read_at(target, now)
-        elif math.isfinite(target.due):
-            self._reads.read_at(target, now + interval)
+        # Otherwise the round that comes soon shows it, or looks for it.
+        if not (self._lists.are_used and target.is_idle):
+            self._reads.read_at(target, soon(interval, since=target.looked, now=now))
 
     def discard(self, watch: Watch, *, now: float) -> None:
         """End a wait, if it has not ended yet."""
@@ -118,6 +117,19 @@ class Watchlist:
             return None
         self._lists.switch(now)
         return self._probe(self._outage, now) if self._outage else self._next_due(now)
+
+    def repeats(self, request: Request) -> bool:
+        """
+        Whether the watchlist itself repeats the request soon, if it fails.
+
+        What the driver repeats would then only occupy one of the two that may be in flight. A list
+        that takes too long also occupies one of Airbyte's threads after it was given up, so several
+        of them, one soon after the other, would leave no thread for anything else.
+        """
+        if self._outage or isinstance(request, ReadChanges):
+            return True
+        target = self._targets.get(key_of(request))
+        return target is not None and target.failing_since is not None
 
     def pause(self, *, now: float) -> float:
         """Return the seconds until something is due; infinite if only a response can change it."""
@@ -307,7 +319,9 @@ class Watchlist:
         ended, pause = outlast(target.watches, error, target.failing_since, now)
         changes = self._end(ended)
         if target.watches:
-            changes += warn(target.watches, error, target.failing_since, now)
+            new = [watch for watch in target.watches if watch not in target.warned]
+            changes += warn(new, error, target.failing_since, now)
+            target.warned = frozenset(target.watches)
             self._reads.read_at(target, now + pause)
         self._lists.switch(now)
         return changes
@@ -315,8 +329,12 @@ class Watchlist:
     def _list_failed(
         self, request: ReadChanges, error: AirbyteError, began: float, now: float
     ) -> list[Change]:
-        self._lists.note_failure(request, now)
+        self._lists.note_failure(request, error, now)
         if not is_about_one_resource(error):
+            if is_outage(error) and not (self._outage and self._outage.is_certain):
+                self._outage = self._outage or SharedOutage(began, error)
+                self._outage.suspected(error, now)
+                return []
             return self._all_failed(error, began, now)
         changes = self._recover(request, now)
         if is_outage(error):
@@ -343,7 +361,8 @@ class Watchlist:
         outage, self._outage = self._outage, None
         if outage is None:
             return []
-        self._lists.resume(now)
+        if outage.is_certain:
+            self._lists.resume(now)
         changes: list[Change] = []
         if not isinstance(request, ReadChanges):
             changes += self._lists.give_up_if_failing(outage.error, now)

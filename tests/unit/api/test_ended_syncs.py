@@ -246,6 +246,24 @@ def test_one_request_is_enough_when_a_success_is_on_the_first_page(client, emula
     assert wire.calls == ["GET"]
 
 
+def test_a_server_that_ignores_the_offset_is_not_asked_for_ever(client, emulator, wire, run):
+    since = emulator.now
+    for _ in range(PAGE_SIZE + 1):
+        end_sync(emulator, job_type="reset")
+    pages: list[Any] = []
+
+    def always_the_first(page: Any) -> Any:
+        pages.append(page)
+        return pages[0]
+
+    emulator.alter_next("GET /jobs", always_the_first, times=None)
+    wire.requests.clear()
+
+    run(client.jobs.ended_syncs(emulator.connection_id, since))
+
+    assert wire.calls == ["GET", "GET"]
+
+
 class TestFractionsOfASecond:
     """The emulator's clock begins at 01:30:00.4; Airbyte shows 01:30:00."""
 

@@ -278,18 +278,3 @@ def test_an_outage_is_raised_as_it_is_if_the_job_was_never_read(client, start, e
 
     with pytest.raises(AirbyteServerError):
         run(client.jobs.wait(job_id, timeout=5.0))
-
-
-def test_a_failed_read_can_end_the_wait(client, start, emulator, run):
-    job_id = start(("running", None))
-    emulator.fail_next(GET, 401, times=None)
-    errors = []
-
-    async def stop(error):
-        errors.append(error)
-        raise KeyError
-
-    with pytest.raises(KeyError):
-        run(client.jobs.wait(job_id, on_failed_read=stop))
-
-    assert [error.status for error in errors] == [401]

@@ -339,3 +339,28 @@ def test_settings_are_equal_if_and_only_if_all_their_values_are():
     assert hash(settings) == hash(replace(settings))
     assert settings != replace(settings, client_secret="2")
     assert settings != replace(settings, headers={"X-Key": "2"})
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ({"request_timeout": 77.0}, True),
+        ({"config_api": False}, True),
+        ({"urls": replace(AirbyteUrls.parse(ROOT), web="https://people.example.com")}, True),
+        ({"urls": AirbyteUrls.parse(f"{ROOT}/airbyte")}, False),
+        ({"client_id": "you"}, False),
+        ({"client_secret": "2"}, False),
+        ({"verify_tls": False}, False),
+        ({"ca_bundle": "ca.pem"}, False),
+        ({"client_cert": "me.pem"}, False),
+        ({"client_cert": "me.pem", "client_key": "key.pem"}, False),
+        ({"proxy": "http://proxy.example.com"}, False),
+        ({"headers": {"X-Key": "2"}}, False),
+    ],
+)
+def test_what_reaches_airbyte_decides_who_shares_a_client(change, is_same):
+    settings = AirbyteSettings(
+        AirbyteUrls.parse(ROOT), client_id="me", client_secret="1", headers={"X-Key": "1"}
+    )
+
+    assert (replace(settings, **change).reach == settings.reach) is is_same

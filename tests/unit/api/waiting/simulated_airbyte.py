@@ -45,10 +45,12 @@ READ = HttpRequest("GET", "https://ab/jobs")
 ERRORS: dict[str, AirbyteError] = {
     "403": api_error(READ, hateoas(403, "Forbidden")),
     "404": api_error(READ, hateoas(404, "Not Found")),
+    "429": api_error(READ, html_page(429), retry_after=20.0),
     "500": api_error(READ, opaque(500)),
     "503": api_error(READ, html_page(503)),
     "timeout": AirbyteTransportError("timed out", request_sent=True),
     "truncated": AirbyteDecodeError("truncated"),
+    "html": AirbyteDecodeError("a page of an ingress", is_html=True),
     "credentials": AirbyteCredentialsError(
         method="POST", url="https://ab/token", status=401, problem=Problem()
     ),
@@ -150,6 +152,7 @@ class SimulatedAirbyte:
     :ivar frozen_lists: Lists of all jobs show this instant for ever, when it has come.
     :ivar ignored: What lists ignore: ``order``, ``filter``, ``offset``.
     :ivar list_counters: Whether lists of all jobs show rows.
+    :ivar page_size: How many rows a page has at most.
     :ivar sweep_order: Whether the pages of sweeps are in the order that was asked for.
     :ivar sweep_error: One of :data:`ERRORS`, for the pages of sweeps.
     """
@@ -162,6 +165,7 @@ class SimulatedAirbyte:
         self.frozen_lists = math.inf
         self.ignored: frozenset[str] = frozenset()
         self.list_counters = True
+        self.page_size = MAX_PAGE_SIZE
         self.sweep_error = ""
         self.sweep_order = True
         self._by_connection: defaultdict[str, list[SimulatedJob]] = defaultdict(list)
@@ -215,7 +219,7 @@ class SimulatedAirbyte:
             rows = sorted(rows, key=lambda row: self.jobs[-row[1]].created)
         offset = 0 if "offset" in self.ignored else request.offset
         jobs = []
-        for _, negative_id in rows[offset : offset + MAX_PAGE_SIZE]:
+        for _, negative_id in rows[offset : offset + self.page_size]:
             job = self.jobs[-negative_id]
             update = job.at(now)
             assert update is not None

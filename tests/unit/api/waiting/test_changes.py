@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -67,9 +67,18 @@ def test_an_empty_airbyte_has_no_watermark():
 def test_an_update_from_the_future_does_not_move_the_watermark_there(server_time):
     feed = ChangeFeed()
 
-    read(feed, page([row(1, -3000), row(2, 10)], server_time), now=0.0)
+    read(feed, page([row(1, -3000), row(2, 10)], server_time), page([]), now=0.0)
 
     assert feed.watermark == server_time - OVERLAP
+
+
+def test_an_update_from_the_far_future_hides_no_other():
+    """Of a pod with another time zone, or none that was ever true."""
+    feed = ChangeFeed()
+
+    read(feed, page([row(1, -9e6), row(2, 10)]), page([]), now=0.0)
+
+    assert feed.watermark == NOW - timedelta(seconds=10) - OVERLAP
 
 
 def test_a_cached_date_moves_the_watermark_neither_far_back_nor_backwards(feed):
@@ -126,6 +135,15 @@ def test_a_server_that_ignores_the_limit_is_not_read_to_the_end(feed):
     assert read(feed, old, now=5.0) is None
 
 
+def test_a_server_that_sends_fewer_rows_than_were_asked_for_is_read_to_the_end():
+    feed = ChangeFeed()
+    news = [page(rows(range(20 * n, 20 * n + 20))) for n in range(5)]
+
+    assert read(feed, *news, now=0.0) == ReadChanges(None, 100)
+    assert read(feed, *news, page([]), now=5.0) is None
+    assert read(feed, news[0], now=10.0) is None
+
+
 def test_a_server_that_ignores_the_offset_is_not_read_for_ever():
     same = page(rows(range(100)))
 
@@ -149,3 +167,12 @@ def test_the_order_is_checked_in_the_middle_of_a_page_too():
 def test_a_list_without_times_cannot_be_used():
     with pytest.raises(UnusableListError, match="no job in it has a time"):
         read(ChangeFeed(), page([Job(1, "running", "c1")]), now=0.0)
+
+
+def test_the_first_year_of_the_calendar_is_no_time():
+    """Some servers send it if there is none, and most arithmetic with it fails."""
+    no_time = datetime(1, 1, 1, tzinfo=UTC)
+    job = Job(1, "succeeded", "c1", started_at=no_time, last_updated_at=no_time)
+
+    with pytest.raises(UnusableListError, match="no job in it has a time"):
+        read(ChangeFeed(), page([job]), now=0.0)

@@ -10,8 +10,9 @@ from weakref import WeakSet
 import pytest
 
 from airflow_provider_airbyte_sme.api import Job
-from airflow_provider_airbyte_sme.api.waiting import Wait
+from airflow_provider_airbyte_sme.api.waiting import MAX_OUTAGE_PAUSE, Wait
 from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
+from airflow_provider_airbyte_sme.api.waiting.targets import FIRST_LOOK
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch, Watch
 from airflow_provider_airbyte_sme.api.waiting.watchlist import (
     DEADLINE_MARGIN,
@@ -230,6 +231,66 @@ class TestRequests:
         assert len(slow) == 1
 
 
+class TestFirstLooks:
+    """What is waited for may have ended already."""
+
+    @pytest.mark.parametrize("others", [0, MANY])
+    @pytest.mark.parametrize("is_known", [False, True])
+    def test_a_wait_is_told_soon_of_what_has_ended_however_long_its_interval_is(
+        self, driver, add_job, others, is_known
+    ):
+        driver.join(
+            *[job_watch(add_job(1000 + n).job_id, poll_interval=3600.0) for n in range(others)]
+        )
+        job_id = add_job(1, ended=20.0).job_id
+        first, late = (job_watch(job_id, poll_interval=3600.0) for _ in range(2))
+        if is_known:
+            driver.join(first)
+        driver.at(30.0, lambda: driver.join(late))
+
+        driver.run(60)
+
+        assert delay(driver, late, 30.0) < 1
+
+    @pytest.mark.parametrize("others", [0, MANY])
+    def test_a_sensor_is_told_soon_of_a_sync_however_long_its_interval_is(
+        self, driver, add_job, others
+    ):
+        driver.join(
+            *[job_watch(add_job(1000 + n).job_id, poll_interval=3600.0) for n in range(others)]
+        )
+        add_job(1, ended=20.0)
+        first, late = (sync_watch(since=10.0, poll_interval=3600.0) for _ in range(2))
+        driver.join(first)
+        driver.at(30.0, lambda: driver.join(late))
+
+        driver.run(60)
+
+        assert delay(driver, late, 30.0) < 1
+
+    def test_waits_for_one_job_that_begin_one_after_another_share_their_first_looks(
+        self, driver, add_job
+    ):
+        job_id = add_job(1).job_id
+        for n in range(1000):
+            watch = job_watch(job_id, poll_interval=60.0)
+            driver.at(n / 100, lambda watch=watch: driver.join(watch))
+
+        driver.run(11)
+
+        assert len(driver.sent) <= 2 + 10 / FIRST_LOOK
+
+    def test_waits_that_begin_one_after_another_share_rounds(self, driver, add_job):
+        for n in range(1000):
+            watch = job_watch(add_job(n, began=-n / 2).job_id, poll_interval=60.0)
+            driver.at(n / 100, lambda watch=watch: driver.join(watch))
+        driver.run(1)
+
+        driver.run(11)
+
+        assert kinds(driver.sent, since=1)["page"] <= 2 + 10 / FIRST_LOOK
+
+
 class TestRemovedWaits:
     def test_a_job_that_is_waited_for_again_shares_the_request_in_flight(self, driver, add_job):
         job_id = add_job(1, ended=20.0).job_id
@@ -357,6 +418,40 @@ class TestLists:
         assert delay(driver, early, 100.7) < 6
         assert late not in driver.outcomes
 
+    def test_a_sync_at_the_top_of_the_second_page_of_a_sweep_is_found(
+        self, airbyte, add_job, driver
+    ):
+        """Airbyte shows whole seconds: the last row of the first page seems to be older."""
+        for n in range(1000, 1098):
+            airbyte.add(SimulatedJob(n, "other", -9999.0, [Update(-300.0, "succeeded", -300.0)]))
+        airbyte.add(SimulatedJob(2000, "other", -9999.0, [Update(-499.1, "running", -499.1)]))
+        add_job(1, began=-9999.0, ended=-499.3)
+        # The first round and its watermark are far above.
+        airbyte.add(SimulatedJob(3000, "other", -9.0, [Update(-9.0, "running", -9.0)]))
+        watch = sync_watch(since=-499.5)
+        others = [SyncWatch(f"c{n}", instant(-200.0), make_wait()) for n in range(10, 20)]
+        driver.join(*others, watch)
+
+        driver.run(60)
+
+        assert delay(driver, watch, 0.0) < 10
+
+    def test_a_server_that_sends_short_pages_hides_no_sync_from_a_sweep(
+        self, airbyte, add_job, driver
+    ):
+        airbyte.page_size = 20
+        for n in range(1000, 1030):
+            airbyte.add(SimulatedJob(n, "other", -9999.0, [Update(-300.0, "succeeded", -300.0)]))
+        add_job(1, began=-9999.0, ended=-400.0)
+        airbyte.add(SimulatedJob(3000, "other", -9.0, [Update(-9.0, "running", -9.0)]))
+        watch = sync_watch(since=-500.0)
+        driver.join(*[SyncWatch(f"c{n}", instant(-600.0), make_wait()) for n in range(10, 20)])
+        driver.join(watch)
+
+        driver.run(60)
+
+        assert delay(driver, watch, 0.0) < 10
+
     def test_a_sweep_that_fails_ends_and_all_is_read_by_id(self, airbyte, add_job, driver):
         jobs = [add_job(n, began=-10000.0 * n) for n in range(1, MANY + 1)]
         for n in range(1000, 1200):
@@ -377,6 +472,48 @@ class TestLists:
         driver.run(1800)
 
         assert len([text for text in messages(driver, None) if "unusable" in text]) == 1
+
+    @pytest.mark.parametrize("error", ["500", "503", "timeout", "html", "truncated"])
+    def test_lists_that_fail_alone_are_no_outage(self, airbyte, add_job, driver, error):
+        watches = [job_watch(add_job(n, ended=10.0 * n).job_id) for n in range(1, 3 * MANY)]
+        driver.join(*watches)
+        airbyte.faults.append(Fault(error, 15.0, lists=True))
+
+        driver.run(400)
+
+        told = [told.message for _, told in driver.told if told.watch and told.is_warning]
+        assert told == []
+        # Three rounds, and then by id.
+        assert all(delay(driver, watch, 10.0 * n) < 20 for n, watch in enumerate(watches, start=1))
+
+    @pytest.mark.parametrize("error", ["500", "503"])
+    def test_a_round_that_failed_is_not_repeated_an_hour_later(
+        self, add_job, airbyte, driver, error
+    ):
+        """If all intervals are that long."""
+        driver.join(*[job_watch(add_job(n).job_id, poll_interval=3600.0) for n in range(MANY)])
+        airbyte.faults.append(Fault(error, 30.0, 35.0, lists=True))
+        watch = job_watch(add_job(100, ended=20.0).job_id, poll_interval=3600.0)
+        driver.at(31.0, lambda: driver.join(watch))
+
+        driver.run(120)
+
+        assert delay(driver, watch, 31.0) < MAX_OUTAGE_PAUSE + 1
+
+    @pytest.mark.parametrize("joins", [False, True])
+    def test_lists_are_not_read_before_the_time_that_airbyte_demands(
+        self, airbyte, many, add_job, driver, joins
+    ):
+        driver.run(9)
+        airbyte.faults.append(Fault("429", 9.0, 11.0, lists=True))
+        for n in range(20 if joins else 0):
+            watch = job_watch(add_job(n).job_id, poll_interval=1.0)
+            driver.at(11.0 + n / 4, lambda watch=watch: driver.join(watch))
+
+        driver.run(60)
+
+        lists = [at for at, each in driver.sent if isinstance(each, ReadChanges) and at > 9]
+        assert lists[1] - lists[0] >= 20
 
     def test_lists_that_work_again_are_read_again(self, airbyte, many, driver):
         airbyte.faults.append(Fault("500", 0.0, 100.0, lists=True))
@@ -464,6 +601,60 @@ class TestOutages:
 
         assert delay(driver, late, 100.0) < 6
 
+    def test_nothing_is_sent_before_the_time_that_airbyte_demands_also_if_waits_join(
+        self, airbyte, add_job, driver
+    ):
+        driver.join(job_watch(add_job(1).job_id))
+        driver.run(9)
+        airbyte.faults.append(Fault("429", 9.0, 11.0))
+        late = job_watch(add_job(2).job_id, poll_interval=1.0)
+        driver.at(12.0, lambda: driver.join(late))
+
+        driver.run(60)
+
+        sent = [at for at, _ in driver.sent if at > 9]
+        assert sent[1] - sent[0] >= 20
+
+    def test_a_read_that_has_failed_is_repeated_by_the_watchlist_only(self, airbyte, many, driver):
+        broken, healthy = ReadJob(many[0].job.job_id), ReadJob(many[1].job.job_id)
+        airbyte.faults += [
+            Fault("500", 0.0, 20.0, job_id=broken.job_id),
+            Fault("500", 0.0, 20.0, lists=True),
+        ]
+        assert not any(map(driver.watchlist.repeats, [broken, healthy]))
+        driver.run(15)
+
+        assert driver.watchlist.repeats(broken)
+        assert not driver.watchlist.repeats(healthy)
+
+        driver.run(100)
+        assert not any(map(driver.watchlist.repeats, [broken, healthy]))
+
+    def test_a_list_is_repeated_by_the_watchlist_only(self, many, driver):
+        """One that is given up after its timeout occupies a thread of Airbyte until it is done."""
+        assert driver.watchlist.repeats(ReadChanges(None))
+
+    def test_an_outage_that_began_with_a_list_is_probed_without_lists(self, airbyte, many, driver):
+        """Lists that take too long keep Airbyte busy after they were given up."""
+        driver.run(19)
+        airbyte.faults.append(Fault("timeout", 19.5, 100.0))
+
+        driver.run(99)
+
+        assert kinds(driver.sent, since=19.5)["page"] == 1
+        driver.run(200)
+        assert kinds(driver.sent, since=105)["page"] >= 15
+
+    def test_nothing_is_repeated_within_a_request_in_an_outage(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("503", 20.0, 100.0))
+        request = ReadJob(many[0].job.job_id)
+
+        driver.run(40)
+        assert driver.watchlist.repeats(request)
+
+        driver.run(150)
+        assert not driver.watchlist.repeats(request)
+
     def test_failures_hours_ago_do_not_count_against_the_budget(self, airbyte, many, driver):
         """A job was unreadable until a list showed it, and is again when lists fail."""
         job_id = many[0].job.job_id
@@ -488,6 +679,23 @@ class TestOutages:
         assert all(isinstance(driver.outcomes[watch].change, Lost) for watch in many)
         assert len({id(driver.outcomes[watch].change.error) for watch in many}) == MANY
         assert driver.watchlist.pause(now=driver.now) > 1
+
+    @pytest.mark.parametrize("number", [1, MANY])
+    def test_each_wait_is_told_once_that_its_job_cannot_be_read(
+        self, airbyte, add_job, driver, number
+    ):
+        watches = [job_watch(add_job(n).job_id) for n in range(1, number + 1)]
+        late = job_watch(1, began=50.0)
+        airbyte.faults.append(Fault("500", 20.0, job_id=1))
+        airbyte.faults.append(Fault("403", lists=True))
+        driver.join(*watches)
+        driver.at(50.0, lambda: driver.join(late))
+
+        driver.run(300)
+
+        assert [len(messages(driver, watch)) for watch in [late, *watches]] == [1, 1] + [0] * (
+            number - 1
+        )
 
     @pytest.mark.parametrize("error", ["403", "404"])
     def test_what_airbyte_refuses_for_one_job_ends_its_wait_only(
