@@ -273,11 +273,15 @@ def validate_instant(value: object, name: str) -> datetime:
         if isinstance(value, str) and _is_date_and_time(value.strip()):
             value = timezone.parse(value.strip(), strict=True)
         if isinstance(value, datetime):
+            if value.tzinfo is None:
+                # Airflow would take a naive object of pendulum to be in the machine's own zone.
+                value = datetime.combine(value.date(), value.time())
             instant: datetime = timezone.convert_to_utc(value)
             return instant
+    hint = " Some runs have no logical date and no data interval." if is_blank(value) else ""
     raise AirbyteConfigError(
         f"{name} must be a datetime, or its ISO-8601 text such as 2026-03-25T01:30:00+01:00, not "
-        f"{one_line(repr(value))}."
+        f"{one_line(repr(value))}.{hint}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, Job
-from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince
+from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, inactive_text
 from airflow_provider_airbyte_sme.operators.base import AirbyteConnectionOperator, push_job
 from airflow_provider_airbyte_sme.parameters import (
     Instant,
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 _RENDERED_IN_TRIGGERER = ("airbyte_conn_id", "connection_id", "completed_after", "poll_interval")
 # What `default_instant` returns, for the triggerer.
 _DEFAULT_INSTANT = "{{ dag_run.data_interval_end or dag_run.start_date or dag_run.run_after }}"
+# Seconds. A scheduler adds the time limit of a deferral to the present time, and must not end
+# because the sum is beyond the year 9999.
+_LONGEST = 100 * 365 * 86_400.0
 
 
 class AirbyteJobSensor(AirbyteSensor):
@@ -105,8 +108,8 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         needed before its end: Airflow 3.3, with *deferrable*, and not for a mapped task. Elsewhere
         a worker starts the wait, and says so. The triggerer renders *airbyte_conn_id*,
         *connection_id*, *completed_after* and *poll_interval*, without the DAG's own macros and
-        filters; it cannot look up a name, read the output of a task, or render *timeout*. To an
-        instance administrator, Airbyte does not say that a connection is unknown.
+        filters; it cannot look up a name, read the output of a task, ask for earlier runs, or
+        render *timeout*.
     """
 
     template_fields: Sequence[str] = tuple(
@@ -142,16 +145,18 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         self._connection: AirbyteConnection | None = None
         self._said = ""
         self._wants_start_from_trigger = start_from_trigger
-        # The attributes that Airflow reads. Before 3.3, it renders no templates in a triggerer.
-        self.start_from_trigger = start_from_trigger and RENDERS_TEMPLATES
-        if start_from_trigger:
+        if start_from_trigger and not self.deferrable:
+            raise AirbyteConfigError("start_from_trigger=True needs deferrable=True.")
+        # One of a mapped task is made on its worker, which can render everything.
+        can_start = not getattr(self, "_BaseOperator__from_mapped", False)
+        if start_from_trigger and can_start:
             self._check_start_from_trigger()
+        # The attributes that Airflow reads. Before 3.3, it renders no templates in a triggerer.
+        self.start_from_trigger = start_from_trigger and can_start and RENDERS_TEMPLATES
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
 
     def _check_start_from_trigger(self) -> None:
-        if not self.deferrable:
-            raise AirbyteConfigError("start_from_trigger=True needs deferrable=True.")
         if self.connection_name is not None:
             raise AirbyteConfigError(
                 "connection_name has to be looked up on a worker: give connection_id with "
@@ -177,7 +182,7 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
                 "fail_on_failed_sync": self.fail_on_failed_sync,
             },
             next_method="execute_complete",
-            timeout=timedelta(seconds=self.timeout + OVERTIME),
+            timeout=timedelta(seconds=min(self.timeout, _LONGEST) + OVERTIME),
         )
 
     def execute(self, context: Context) -> Any:
@@ -224,9 +229,7 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
             ),
         )
         if not connection.is_active:
-            self.log.warning(
-                "Connection %s is %s: Airbyte starts no sync of it.", connection, connection.status
-            )
+            self.log.warning("%s", inactive_text(connection))
         return connection
 
     def _say(self, message: str) -> None:

@@ -167,10 +167,10 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
         :raises AirflowSensorTimeout: It still is when the sensor's time is over.
         """
         with failing_fast():
-            job = self.read(context)
-            if not isinstance(job, Job):
+            found = self.read(context)
+            if not isinstance(found, Job):
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._finish(context, job))
+            return PokeReturnValue(is_done=True, xcom_value=self._finish(context, found))
 
     def execute(self, context: Context) -> Any:
         """Wait, on the worker or in the triggerer. A job that has ended is not waited for."""
@@ -178,10 +178,11 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
             self._validate_parameters()
             self._deadline = self._start_time(context) + self.timeout
             if self.deferrable:
-                job = self.read(context)
-                if isinstance(job, Job):
-                    return self._finish(context, job)
-                self.defer(trigger=job(), method_name="execute_complete")
+                found = self.read(context)
+                if isinstance(found, Job):
+                    return self._finish(context, found)
+                make_trigger = found
+                self.defer(trigger=make_trigger(), method_name="execute_complete")
         with self._failing_on_errors():
             return super().execute(context)
 

@@ -1,4 +1,4 @@
-"""The trigger: it waits for a job in the triggerer, without a worker."""
+"""The triggers: they wait in the triggerer, without a worker."""
 
 from __future__ import annotations
 

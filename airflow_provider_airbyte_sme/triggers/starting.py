@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -117,4 +117,12 @@ class AirbyteSyncStartTrigger(BaseTrigger):
             raise AirbyteConfigError("Airflow has set no time limit for the deferral of the task.")
         if ends_at.tzinfo is None:  # as some databases return it
             ends_at = ends_at.replace(tzinfo=UTC)
-        return ends_at.timestamp() - OVERTIME
+        return (ends_at + self._cut_off()).timestamp() - OVERTIME
+
+    def _cut_off(self) -> timedelta:
+        """Return how much of its time the deferral loses to the task's *execution_timeout*."""
+        task: Any = self.task
+        limit = getattr(task, "execution_timeout", None)
+        if limit is None or limit >= task.start_trigger_args.timeout:
+            return timedelta()
+        return task.start_trigger_args.timeout - limit  # type: ignore[no-any-return]

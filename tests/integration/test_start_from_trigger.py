@@ -21,9 +21,10 @@ from airflow.providers.common.compat.sdk import (
 from packaging.version import Version
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError
+from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteSyncSensor
 from airflow_provider_airbyte_sme.triggers.starting import OVERTIME, RENDERS_TEMPLATES
-from tests.integration.conftest import CONNECTION_NAME, MAX_WAIT, request_count
+from tests.integration.conftest import CONNECTION_NAME, MAX_WAIT, UNKNOWN_ID, request_count
 from tests.tasks import TaskRun, first_event
 
 try:
@@ -116,14 +117,15 @@ def in_triggerer(
     return trigger
 
 
-def event_of(trigger: Any) -> dict[str, Any]:
-    async def first() -> dict[str, Any]:
-        async for event in trigger.run():
-            payload: dict[str, Any] = event.payload
-            return payload
-        raise AssertionError("the trigger ended without an event")
+async def first_event_of(trigger: Any) -> dict[str, Any]:
+    async for event in trigger.run():
+        payload: dict[str, Any] = event.payload
+        return payload
+    raise AssertionError("the trigger ended without an event")
 
-    return asyncio.run(first())
+
+def event_of(trigger: Any) -> dict[str, Any]:
+    return asyncio.run(first_event_of(trigger))
 
 
 def resumed(sensor: AirbyteSyncSensor, event: dict[str, Any]) -> Any:
@@ -211,6 +213,38 @@ class TestInTheTriggerer:
         assert (event["outcome"], event["permanent"]) == ("error", True)
         assert emulator.requests == []
 
+    @pytest.mark.parametrize("timeout", [8e10, 1e12, 8e13])
+    def test_a_scheduler_can_add_any_timeout_to_the_time(self, sensor, timeout):
+        ends_at = datetime.now(UTC) + sensor(timeout=timeout).start_trigger_args.timeout
+
+        assert ends_at > datetime(2100, 1, 1, tzinfo=UTC)
+
+    def test_an_earlier_execution_timeout_is_left_to_airflow(self, emulator, sensor):
+        """It ends the deferral itself; a wait must not end before, or at once."""
+        since = emulator.now
+        emulator.finish_job(emulator.start_sync())
+        trigger = in_triggerer(
+            sensor(
+                completed_after=since, timeout=3600, execution_timeout=timedelta(seconds=OVERTIME)
+            )
+        )
+        trigger.timeout_after = datetime(2099, 1, 1, tzinfo=UTC)
+
+        ends_after = event_of(trigger)["deadline"] - trigger.timeout_after.timestamp()
+
+        assert ends_after == pytest.approx(3600 - OVERTIME)
+
+    def test_a_later_execution_timeout_changes_nothing(self, emulator, sensor):
+        since = emulator.now
+        emulator.finish_job(emulator.start_sync())
+        trigger = in_triggerer(
+            sensor(completed_after=since, timeout=3600, execution_timeout=timedelta(hours=2))
+        )
+
+        ends_after = event_of(trigger)["deadline"] - trigger.timeout_after.timestamp()
+
+        assert ends_after == pytest.approx(-OVERTIME)
+
     def test_a_failed_sync_ends_the_wait_if_that_is_wanted(self, emulator, sensor):
         since = emulator.now
         emulator.finish_job(emulator.start_sync(), "failed")
@@ -218,6 +252,55 @@ class TestInTheTriggerer:
         event = event_of(in_triggerer(sensor(completed_after=since, fail_on_failed_sync=True)))
 
         assert event["job"]["status"] == "failed"
+
+
+@needs_airflow_3_3
+class TestConnection:
+    def test_an_unknown_one_fails_for_good(self, sensor):
+        event = event_of(in_triggerer(sensor(connection_id=UNKNOWN_ID)))
+
+        assert (event["outcome"], event["permanent"]) == ("error", True)
+        assert " with 403" in event["message"]
+
+    def test_an_unknown_one_fails_for_good_for_an_instance_administrator(
+        self, sensor, set_connection
+    ):
+        """To them, Airbyte lists no jobs of it, as if it had none yet."""
+        admin = Emulator(instance_admin=True)
+        with admin.serve():
+            set_connection(host=admin.url, login=admin.client_id, password=admin.client_secret)
+            event = event_of(in_triggerer(sensor(connection_id=UNKNOWN_ID)))
+
+        assert (event["outcome"], event["permanent"]) == ("error", True)
+        assert f"/connections/{UNKNOWN_ID} with 404" in event["message"]
+
+    def test_one_without_a_sync_since_the_instant_is_read_once(self, emulator, sensor):
+        trigger = in_triggerer(sensor(completed_after=emulator.now))
+        lists = iter(range(1, 1000))
+
+        def finish_job() -> None:
+            if next(lists) == 3:
+                emulator.finish_job(emulator.start_sync())
+
+        emulator.call_next("GET /jobs", finish_job, times=None, after=True)
+
+        assert event_of(trigger)["outcome"] == "finished"
+        assert request_count(emulator, "GET /connections/{connectionId}") == 1
+
+    def test_an_inactive_one_is_warned_of(self, emulator, sensor, task_log):
+        emulator.set_connection_status(emulator.connection_id, "inactive")
+
+        event_of(in_triggerer(sensor(timeout=0.2)))
+
+        assert "is inactive: Airbyte starts no sync of it." in task_log()
+
+    def test_one_with_a_sync_since_the_instant_is_not_read(self, emulator, sensor):
+        since = emulator.now
+        emulator.finish_job(emulator.start_sync())
+
+        event_of(in_triggerer(sensor(completed_after=since)))
+
+        assert request_count(emulator, "GET /connections/{connectionId}") == 0
 
 
 class TestRefusedWhenTheDagIsParsed:
@@ -242,6 +325,9 @@ class TestRefusedWhenTheDagIsParsed:
             "{{ task_instance.xcom_pull(task_ids='t', key='since') }}",
             "{% set pull = ti.xcom_pull %}{{ pull('t', map_indexes=-1) }}",
             "{{ ti.xcom_pull('t', map_indexes=-1) or ti.xcom_pull('u') }}",
+            "{% macro since() %}{{ ti.xcom_pull('t') }}{% endmacro %}{{ since() }}",
+            "{{ ti['xcom_pull']('t') }}",
+            "{{ (ti | attr('xcom_pull'))('t') }}",
         ],
     )
     def test_an_xcom_pull_without_map_indexes(self, sensor, name, template):
@@ -251,8 +337,67 @@ class TestRefusedWhenTheDagIsParsed:
     def test_an_xcom_pull_with_map_indexes_is_not(self, sensor):
         sensor(completed_after="{{ ti.xcom_pull('t', map_indexes=-1)['since'] }}")
 
-    def test_a_template_that_only_mentions_it_is_not(self, sensor):
-        sensor(completed_after="{# not ti.xcom_pull('t') #}{{ ts }}")
+    @pytest.mark.parametrize("name", RENDERED)
+    @pytest.mark.parametrize(
+        ("template", "used"),
+        [
+            ("{{ prev_start_date_success }}", "prev_start_date_success"),
+            ("{{ prev_end_date_success or ts }}", "prev_end_date_success"),
+            ("{{ prev_data_interval_start_success }}", "prev_data_interval_start_success"),
+            ("{{ prev_data_interval_end_success.isoformat() }}", "prev_data_interval_end_success"),
+            ("{{ inlet_events['uri'][-1].timestamp }}", "inlet_events"),
+            ("{{ task_state_store.get('since') }}", "task_state_store"),
+            ("{{ ti.get_previous_dagrun().start_date }}", "get_previous_dagrun"),
+            ("{{ ti.get_previous_ti().end_date }}", "get_previous_ti"),
+            ("{{ ti.get_task_breadcrumbs(dag.dag_id, run_id) }}", "get_task_breadcrumbs"),
+            ("{{ ti['get_dag']('other') }}", "get_dag"),
+        ],
+    )
+    def test_what_a_triggerer_cannot_answer(self, sensor, name, template, used):
+        with pytest.raises(AirbyteConfigError, match=rf"^{name} uses {used}, which cannot be"):
+            sensor(**{name: template})
+
+    @needs_airflow_3_3
+    def test_no_triggerer_answers_that(self):
+        """Once one does, it can be allowed."""
+        from airflow.jobs.triggerer_job_runner import ToTriggerRunner, TriggerRunnerSupervisor
+        from airflow.sdk.execution_time import comms
+        from pydantic import TypeAdapter
+
+        questions = [
+            comms.GetXComSequenceSlice(
+                key="k", dag_id="d", run_id="r", task_id="t", start=None, stop=None, step=None
+            ),
+            comms.GetPrevSuccessfulDagRun(ti_id=uuid4()),
+            comms.GetAssetEventByAsset(name="a", uri=None),
+            comms.GetTaskStateStore(ti_id=uuid4(), key="k"),
+            comms.GetPreviousDagRun(dag_id="d", logical_date=STARTED),
+            comms.GetTaskBreadcrumbs(dag_id="d", run_id="r"),
+            comms.GetDag(dag_id="d"),
+        ]
+        for question in questions:
+            with pytest.raises(ValueError, match="does not match any of the expected tags"):
+                TriggerRunnerSupervisor.decoder.validate_python(question.model_dump())
+        with pytest.raises(ValueError, match="does not match any of the expected tags"):
+            TypeAdapter(ToTriggerRunner).validate_python(comms.PreviousTIResult().model_dump())
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "{{ var.value.since }}",
+            "{{ dag_run.conf['xcom'] or ti.xcom_pull('t', map_indexes=[0, 1])[0] }}",
+            "{{ ti.get_dagrun_state('dag', 'run') }}",
+        ],
+    )
+    def test_what_a_triggerer_answers_is_not(self, sensor, template):
+        sensor(completed_after=template)
+
+    @pytest.mark.parametrize(
+        "template",
+        ["{# not ti.xcom_pull('t') #}{{ ts }}", "{{ ts }}{# not prev_start_date_success #}"],
+    )
+    def test_a_template_that_only_mentions_it_is_not(self, sensor, template):
+        sensor(completed_after=template)
 
     def test_what_only_a_worker_renders_is_not(self, sensor):
         sensor(min_rows="{{ ti.xcom_pull('t') }}")
@@ -291,12 +436,14 @@ class TestOnAWorker:
         run = TaskRun(task)
 
         run.start()
+        logged_first = task_log()
         job_id = emulator.start_sync()
         emulator.finish_job(job_id)
         result = run.resume(asyncio.run(first_event(run.deferrals[0].trigger)))
 
         assert result["job_id"] == job_id
-        assert task_log().count("start_from_trigger=True has no effect here") == 1
+        assert "start_from_trigger=True has no effect here" in logged_first
+        assert "start_from_trigger" not in task_log()
 
     def test_without_it_nothing_is_said(self, emulator, sensor, task_log):
         task = AirbyteSyncSensor(
@@ -323,6 +470,50 @@ class TestOnAWorker:
             )
 
         assert mapped.start_trigger_args is None
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"completed_after": "{{ ti.xcom_pull('t') }}"},
+            {"poll_interval": "{{ prev_start_date_success }}"},
+            {"timeout": "{{ 5 }}"},
+            {"completed_after": "output"},
+        ],
+        ids=str,
+    )
+    def test_a_mapped_task_may_have_what_only_a_worker_renders(self, emulator, arguments):
+        class Upstream(BaseOperator):
+            """Any task."""
+
+        with DAG("dag", schedule=None, start_date=STARTED):
+            upstream = Upstream(task_id="upstream")
+            if arguments.get("completed_after") == "output":
+                arguments = {"completed_after": upstream.output}
+            mapped = AirbyteSyncSensor.partial(
+                task_id="gate", start_from_trigger=True, **arguments
+            ).expand(connection_id=[emulator.connection_id])
+
+        task: Any = mapped.unmap({"connection_id": emulator.connection_id})
+
+        assert task.deferrable is True
+        assert task.start_from_trigger is False
+
+    def test_a_mapped_task_finds_a_connection_by_its_name(self, emulator, task_log):
+        job_id = emulator.start_sync()
+        since = emulator.now
+        with DAG("dag", schedule=None, start_date=STARTED):
+            mapped = AirbyteSyncSensor.partial(
+                task_id="gate",
+                workspace_id=emulator.workspace_id,
+                completed_after=since,
+                start_from_trigger=True,
+            ).expand(connection_name=[CONNECTION_NAME])
+        emulator.finish_job(job_id)
+
+        result = TaskRun(mapped.unmap({"connection_name": CONNECTION_NAME})).start()
+
+        assert result["job_id"] == job_id
+        assert "start_from_trigger=True has no effect here" in task_log()
 
 
 class TestTriggerThatEndsWithoutAnEvent:

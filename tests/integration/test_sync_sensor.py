@@ -369,6 +369,16 @@ class TestConnection:
 
         assert request_count(emulator, "GET /connections") == 0
 
+    def test_the_triggerer_does_not_read_again_what_the_worker_has_read(self, emulator, sensor_run):
+        run = sensor_run(deferrable=True)
+        run.start()
+        emulator.clear_requests()
+
+        with once_asked(emulator, lambda: run_sync(emulator)):
+            run_trigger(run.deferrals[0].trigger)
+
+        assert request_count(emulator, "GET /connections/{connectionId}") == 0
+
     def test_a_name_of_several_fails_with_their_ids(self, emulator, sensor_run, way):
         emulator.add_connection(CONNECTION_NAME)
 
@@ -485,6 +495,22 @@ def test_too_few_rows_fail_or_skip_the_sensor(emulator, sensor_run, way, on_too_
 
     with pytest.raises(error, match="120 rows, fewer than min_rows=121"):
         finish(sensor_run(min_rows=121, on_too_few_rows=on_too_few_rows, **way))
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["before", "during the wait"])
+def test_rows_that_lists_do_not_show_are_read(emulator, sensor_run, way, is_over):
+    emulator.job_lists.has_counters = False
+    run = sensor_run(min_rows=120, **way)
+
+    if is_over:
+        run_sync(emulator)
+        result = finish(run)
+    else:
+        with once_asked(emulator, lambda: run_sync(emulator)):
+            result = finish(run)
+
+    assert result["rows_synced"] == 120
+    assert request_count(emulator, "GET /jobs/{jobId}") == 1
 
 
 class TestLog:

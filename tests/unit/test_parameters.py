@@ -444,12 +444,19 @@ class TestInstant:
         with pytest.raises(AirbyteConfigError, match=r"^since must be a datetime, or its ISO-8601"):
             validate_instant(value, "since")
 
+    @pytest.mark.parametrize("value", ["", " ", "None", None])
+    def test_a_template_that_was_rendered_to_nothing_is_explained(self, value):
+        with pytest.raises(AirbyteConfigError, match=r"Some runs have no logical date and no data"):
+            validate_instant(value, "since")
+
     def test_without_a_zone_it_is_in_airflows_default_time_zone(self):
         """As the dates of a DAG are. Airflow reads that setting once, when it is imported."""
         code = """if True:
             from datetime import datetime
+            from pendulum import naive
             from airflow_provider_airbyte_sme.parameters import validate_instant
-            for value in (datetime(2026, 7, 1, 12), "2026-07-01T12:00", "2026-07-01T12:00Z"):
+            at = datetime(2026, 7, 1, 12)
+            for value in (at, naive(2026, 7, 1, 12), "2026-07-01T12:00", "2026-07-01T12:00Z"):
                 print(validate_instant(value, "x").isoformat())
         """
         environment = {**os.environ, "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Europe/Berlin"}
@@ -462,7 +469,8 @@ class TestInstant:
             check=True,
         )
 
-        assert process.stdout.split()[-3:] == [
+        assert process.stdout.split()[-4:] == [
+            "2026-07-01T10:00:00+00:00",
             "2026-07-01T10:00:00+00:00",
             "2026-07-01T10:00:00+00:00",
             "2026-07-01T12:00:00+00:00",

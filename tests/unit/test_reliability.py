@@ -45,7 +45,7 @@ ITEMS = (
     *(f"F{number}" for number in range(1, 7)),
     *(f"R{number}" for number in range(1, 11)),
     *(f"S{number}" for number in range(1, 13)),
-    *(f"W{number}" for number in range(1, 18)),
+    *(f"W{number}" for number in range(1, 22)),
 )
 
 
@@ -1636,6 +1636,10 @@ CASES = (
                 "TestConnection::test_an_unknown_one_fails_at_once",
                 "TestConnection::test_an_unknown_one_fails_at_once_for_an_instance_administrator",
             ),
+            "tests/integration/test_start_from_trigger.py": (
+                "TestConnection::test_an_unknown_one_fails_for_good",
+                "TestConnection::test_an_unknown_one_fails_for_good_for_an_instance_administrator",
+            ),
         },
     ),
     Case(
@@ -1645,6 +1649,9 @@ CASES = (
         "The log warns that Airbyte starts no sync of it.",
         {
             "tests/integration/test_sync_sensor.py": (
+                "TestConnection::test_an_inactive_one_is_warned_of",
+            ),
+            "tests/integration/test_start_from_trigger.py": (
                 "TestConnection::test_an_inactive_one_is_warned_of",
             ),
         },
@@ -1675,6 +1682,7 @@ CASES = (
             "tests/integration/test_start_from_trigger.py": (
                 "TestRefusedWhenTheDagIsParsed::test_the_output_of_a_task",
                 "TestRefusedWhenTheDagIsParsed::test_an_xcom_pull_without_map_indexes",
+                "TestRefusedWhenTheDagIsParsed::test_what_a_triggerer_cannot_answer",
                 "TestRefusedWhenTheDagIsParsed::test_a_template_as_timeout",
                 "TestRefusedWhenTheDagIsParsed::test_a_connection_name",
             ),
@@ -1823,9 +1831,9 @@ CASES = (
     Case(
         SCALE,
         "W4",
-        "The list fails, and Airbyte responds to everything else.",
+        "The list fails or times out, and Airbyte responds to everything else.",
         "After three failures in a row everything is read by its id, and the list is tried again "
-        "after a minute.",
+        "after a minute. The log says so once; no wait takes it for an outage.",
         {
             "tests/unit/api/waiting/test_watchlist_properties.py": (
                 "test_property_a_list_that_lies_or_fails_costs_time_only",
@@ -1833,10 +1841,45 @@ CASES = (
             "tests/unit/api/waiting/test_watchlist.py": (
                 "TestLists::test_the_log_says_once_that_lists_cannot_be_used",
                 "TestLists::test_lists_that_work_again_are_read_again",
+                "TestLists::test_lists_that_fail_alone_are_no_outage",
+                "TestOutages::test_a_list_is_repeated_by_the_watchlist_only",
+                "TestOutages::test_an_outage_that_began_with_a_list_is_probed_without_lists",
             ),
             "tests/integration/test_job_watcher.py": (
+                "TestRequests::test_a_list_that_fails_is_not_repeated_within_a_round",
                 "TestListsThatCannotShowAJob::test_all_waits_end_with_the_right_rows",
                 "TestListsThatCannotShowAJob::test_a_list_that_fails_from_one_round_to_the_next",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W18",
+        "Airbyte demands with `Retry-After` that a list, or anything, is not asked for again "
+        "before.",
+        "It is not, for up to a minute, also if waits join meanwhile.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::test_lists_are_not_read_before_the_time_that_airbyte_demands",
+                "TestOutages::"
+                "test_nothing_is_sent_before_the_time_that_airbyte_demands_also_if_waits_join",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W19",
+        "A server sends fewer jobs in a page than were asked for, or times that cannot be true.",
+        "No end is lost: the next page is read too, and one job from the far future hides no "
+        "other.",
+        {
+            "tests/unit/api/waiting/test_changes.py": (
+                "test_an_update_from_the_far_future_hides_no_other",
+                "test_a_server_that_sends_fewer_rows_than_were_asked_for_is_read_to_the_end",
+                "test_the_first_year_of_the_calendar_is_no_time",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestLists::test_a_server_that_sends_short_pages_hides_no_sync_from_a_sweep",
             ),
         },
     ),
@@ -1906,6 +1949,30 @@ CASES = (
     ),
     Case(
         SCALE,
+        "W20",
+        "A response never ends: a byte arrives now and then.",
+        "It counts as failed a minute after its timeout.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestDelivery::test_responses_that_never_end_are_given_up",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W21",
+        "A wait begins, and what it waits for has ended already.",
+        "It is told within seconds, however long its `poll_interval` is.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestFirstLooks::"
+                "test_a_wait_is_told_soon_of_what_has_ended_however_long_its_interval_is",
+                "TestFirstLooks::test_a_sensor_is_told_soon_of_a_sync_however_long_its_interval_is",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
         "W8",
         "Airbyte is slower than the poll interval.",
         "Polls become less frequent and do not pile up: at most two requests are in flight. The "
@@ -1925,9 +1992,10 @@ CASES = (
         SCALE,
         "W9",
         "One job is refused or cannot be read.",
-        "Only its own waits end or are told of it. All others go on.",
+        "Only its own waits end or are told of it, once. All others go on.",
         {
             "tests/unit/api/waiting/test_watchlist.py": (
+                "TestOutages::test_each_wait_is_told_once_that_its_job_cannot_be_read",
                 "TestOutages::test_what_airbyte_refuses_for_one_job_ends_its_wait_only",
             ),
             "tests/unit/api/waiting/test_watchlist_properties.py": (
