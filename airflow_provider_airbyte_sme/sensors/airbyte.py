@@ -148,11 +148,12 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         if start_from_trigger and not self.deferrable:
             raise AirbyteConfigError("start_from_trigger=True needs deferrable=True.")
         # One of a mapped task is made on its worker, which can render everything.
-        can_start = not getattr(self, "_BaseOperator__from_mapped", False)
-        if start_from_trigger and can_start:
+        is_mapped = getattr(self, "_BaseOperator__from_mapped", False)
+        starts_in_triggerer = start_from_trigger and not is_mapped
+        if starts_in_triggerer:
             self._check_start_from_trigger()
         # The attributes that Airflow reads. Before 3.3, it renders no templates in a triggerer.
-        self.start_from_trigger = start_from_trigger and can_start and RENDERS_TEMPLATES
+        self.start_from_trigger = starts_in_triggerer and RENDERS_TEMPLATES
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
 

@@ -190,7 +190,7 @@ class _Watcher:
         limits = ReadLimits(
             timeout=self._timeout,
             deadline=clock() + self._timeout + _PATIENCE,
-            repeats=not watchlist.repeats(request),
+            is_retried=not watchlist.repeats(request),
         )
         try:
             if isinstance(request, ReadJob):

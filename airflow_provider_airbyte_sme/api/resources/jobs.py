@@ -52,17 +52,17 @@ class ReadLimits(NamedTuple):
     :param timeout: Seconds to wait for the response, if longer than the settings' own.
     :param deadline: When to give up, on the session's clock; ``None`` for no limit but the retries'
         own.
-    :param repeats: Whether it is repeated a few times before it has failed.
+    :param is_retried: Whether it is repeated a few times before it has failed.
     """
 
     timeout: float = 0.0
     deadline: float | None = None
-    repeats: bool = True
+    is_retried: bool = True
 
     @property
     def retry(self) -> RetryPolicy:
         """When to repeat the read."""
-        return READ_RETRY if self.repeats else _READ_ONCE
+        return READ_RETRY if self.is_retried else _READ_ONCE
 
 
 _DEFAULT_LIMITS = ReadLimits()
