@@ -197,7 +197,9 @@ class _Watcher:
                 job = await jobs.read_once(request.job_id, limits)
                 return watchlist.job_read(request, job, now=clock())
             if isinstance(request, ReadChanges):
-                page = await jobs.list_changes(request.since, offset=request.offset, limits=limits)
+                page = await jobs.list_changes(
+                    request.since, until=request.until, offset=request.offset, limits=limits
+                )
                 return watchlist.changes_read(request, page, now=clock())
             syncs = await self._read_syncs(client, request.key, limits)
             return watchlist.syncs_read(request, syncs, now=clock())

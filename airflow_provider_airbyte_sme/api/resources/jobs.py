@@ -247,6 +247,7 @@ class Jobs(JobStarts):
         self,
         since: datetime | None,
         *,
+        until: datetime | None = None,
         connection_id: str | None = None,
         offset: int = 0,
         limits: ReadLimits = _DEFAULT_LIMITS,
@@ -255,13 +256,15 @@ class Jobs(JobStarts):
         Read a page of 100 jobs, the last update first, for a wait. Unreadable ones are left out.
 
         :param since: Only jobs that were updated at or after this instant; ``None`` for all.
+        :param until: Only jobs that were updated at or before this instant; ``None`` for all.
         :param connection_id: Only those of this connection.
         :param offset: How many to skip.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         query: dict[str, QueryValue | None] = {
             "connectionId": connection_id,
-            "updatedAtStart": None if since is None else since.astimezone(UTC).isoformat(),
+            "updatedAtStart": _in_utc(since),
+            "updatedAtEnd": _in_utc(until),
             "orderBy": "updatedAt|DESC",
             "limit": MAX_PAGE_SIZE,
             "offset": offset,
@@ -405,3 +408,7 @@ class Jobs(JobStarts):
         except AirbyteError as error:
             log.info("The config API does not say why job %s failed: %s", job.job_id, error)
             return None
+
+
+def _in_utc(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat()

@@ -37,11 +37,13 @@ class ReadChanges(NamedTuple):
 
     :param since: Only jobs updated at or after this instant; ``None`` for all.
     :param offset: How many jobs to skip.
+    :param until: Only jobs updated at or before this instant; ``None`` for all.
     :param is_sweep: Whether the page is one of a :class:`.Sweep`.
     """
 
     since: datetime | None
     offset: int = 0
+    until: datetime | None = None
     is_sweep: bool = False
 
 

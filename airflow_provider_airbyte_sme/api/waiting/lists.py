@@ -1,13 +1,16 @@
 """
 Whether lists of jobs are used, and which page of them to read next.
 
-*Rounds* of pages show what changed. A *sweep* looks for what no list has shown yet.
+*Rounds* of pages show what changed. A *sweep* looks for what no list has shown yet: for all of it
+after many waits have begun at once, as when a triggerer restarts, and for one job whose last change
+a read by its id has shown.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from datetime import MAXYEAR, MINYEAR, datetime
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.api.models import Job
@@ -63,6 +66,8 @@ class Lists:
         self._sweep: Sweep | None = None
         self._next_sweep = -math.inf
         self._swept_last = False
+        # When Airbyte last changed the jobs that have been read, and were not sought.
+        self._to_seek: dict[Key, datetime] = {}
         self._usable_from = -math.inf
         self._failures = 0
         self._has_told = False
@@ -83,7 +88,7 @@ class Lists:
             return
         self.are_used = are_used
         self._feed, self._page, self._next_round = ChangeFeed(), None, -math.inf
-        self._sweep, self._next_sweep = None, -math.inf
+        self._sweep, self._next_sweep, self._to_seek = None, -math.inf, {}
         self._targets.forget_listed()
         if not are_used:
             self._read_idle(self._targets, now)
@@ -154,8 +159,22 @@ class Lists:
         self.forget(target.key)
         self._targets.note_read(target)
 
+    def note_job(self, target: Target, job: Job) -> None:
+        """Note that *target* was read by its id: lists need not show it until it changes."""
+        updated = job.updated_at
+        # The first and the last year stand for no time at all, and allow no arithmetic.
+        if (
+            self.are_used
+            and not target.is_listed
+            and not target.was_sought
+            and updated is not None
+            and MINYEAR < updated.year < MAXYEAR
+        ):
+            self._to_seek[target.key] = updated
+
     def forget(self, key: Key) -> None:
         """Look for it no longer."""
+        self._to_seek.pop(key, None)
         if self._sweep:
             self._sweep.sought.pop(key, None)
 
@@ -244,8 +263,13 @@ class Lists:
                 }
             )
             self._next_sweep = now + _SWEEP_PAUSE
-        else:
-            self._read_idle(targets.unread.values(), now)
+            return
+        self._read_idle(targets.unread.values(), now)
+        if self._to_seek:
+            key = next(iter(self._to_seek))
+            target, updated = targets[key], self._to_seek.pop(key)
+            target.was_sought = True
+            self._sweep = Sweep({key: target}, updated)
 
     def _end_sweep(self, sweep: Sweep, now: float) -> None:
         self._sweep = None

@@ -1,6 +1,8 @@
-"""A look through the list of all jobs for many at once, and where it is no longer worth it."""
+"""A look through the list of jobs for what no round has shown, and where it ends."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from airflow_provider_airbyte_sme.api.models import Job
 from airflow_provider_airbyte_sme.api.response import Page
@@ -8,21 +10,30 @@ from airflow_provider_airbyte_sme.api.waiting.changes import TOLERANCE, ReadChan
 from airflow_provider_airbyte_sme.api.waiting.targets import Target
 from airflow_provider_airbyte_sme.api.waiting.watches import Key, SyncKey
 
+# A job shows whole seconds twice, of its creation and of its duration: their sum is up to two
+# seconds too early, or one too late if Airbyte's clocks differ.
+_BEFORE, _AFTER = timedelta(seconds=1), timedelta(seconds=2)
+
 
 class Sweep:
     """
-    A look through the list of all jobs, the newest change first.
+    A look through the list of jobs, the newest change first.
 
-    It finds the jobs that many waits join with at once, as after a restart of the triggerer. It
-    ends where reading by id what it has not found costs less than going on.
+    It ends where reading by id what it has not found costs less than going on.
 
+    :param updated: When all that is sought was updated, as Airbyte shows it; ``None`` if that is
+        unknown or differs.
     :ivar sought: What it has not found yet.
     :ivar page: The page that comes next, or is in flight; ``None`` after the last one.
     """
 
-    def __init__(self, sought: dict[Key, Target]) -> None:
+    def __init__(self, sought: dict[Key, Target], updated: datetime | None = None) -> None:
         self.sought = sought
-        self.page: ReadChanges | None = ReadChanges(None, is_sweep=True)
+        self.page: ReadChanges | None = ReadChanges(
+            since=None if updated is None else updated - _BEFORE,
+            until=None if updated is None else updated + _AFTER,
+            is_sweep=True,
+        )
         self._fruitless = 0
         # The most rows that a page has had.
         self._page_size = 0
@@ -58,5 +69,5 @@ class Sweep:
         self._fruitless = self._fruitless + 1 if left == sought else 0
         ends = is_last or self._fruitless >= left
         offset = request.offset + page.sent
-        self.page = None if ends else ReadChanges(None, offset, is_sweep=True)
+        self.page = None if ends else request._replace(offset=offset)
         return found

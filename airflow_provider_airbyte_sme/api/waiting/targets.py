@@ -40,6 +40,7 @@ class Target:
     :ivar must_read: Whether lists have shown that it changed, but not enough of it.
     :ivar failing_since: When the first of its failed reads in a row began.
     :ivar warned: Whose logs say that they fail.
+    :ivar was_sought: Whether a list was asked for this one job.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Target:
         "must_read",
         "warned",
         "was_read",
+        "was_sought",
         "watches",
     )
 
@@ -63,6 +65,7 @@ class Target:
         self.due = math.inf
         self.looked = -math.inf
         self.was_read = self.is_listed = self.is_reading = self.must_read = False
+        self.was_sought = False
         self.failing_since: float | None = None
         self.warned: frozenset[Watch] = frozenset()
 
@@ -182,7 +185,7 @@ class Targets:
         """Note that no list has shown any job."""
         for target in self:
             self.unlisted += target.is_listed
-            target.is_listed = False
+            target.is_listed = target.was_sought = False
 
     def _add_target(self, key: Key, now: float) -> Target:
         target = self._by_key[key] = self._unread[key] = Target(key, now)

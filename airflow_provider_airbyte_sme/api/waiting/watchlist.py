@@ -179,7 +179,10 @@ class Watchlist:
 
     def job_read(self, request: ReadJob, job: Job, *, now: float) -> list[Change]:
         """Note the response to a :class:`ReadJob`."""
-        return self._single_read(request, lambda watch: watch.saw(job), now)
+        changes = self._single_read(request, lambda watch: watch.saw(job), now)
+        if target := self._targets.get(key_of(request)):
+            self._lists.note_job(target, job)
+        return changes
 
     def syncs_read(self, request: ReadSyncs, syncs: SyncsSince, *, now: float) -> list[Change]:
         """Note the response to a :class:`ReadSyncs`."""

@@ -215,6 +215,9 @@ class SimulatedAirbyte:
         if "filter" not in self.ignored and request.since is not None:
             lowest = (request.since - EPOCH).total_seconds()
             rows = rows[: bisect_left(rows, (-lowest + 1e-6, 0))]
+        if "filter" not in self.ignored and request.until is not None:
+            highest = (request.until - EPOCH).total_seconds()
+            rows = rows[bisect_left(rows, (-highest - 1e-6, 0)) :]
         if "order" in self.ignored or (request.is_sweep and not self.sweep_order):
             rows = sorted(rows, key=lambda row: self.jobs[-row[1]].created)
         offset = 0 if "offset" in self.ignored else request.offset

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from weakref import WeakSet
 
 import pytest
@@ -205,9 +206,33 @@ class TestRequests:
         for job_id in range(1000, 6000):
             airbyte.add(SimulatedJob(job_id, "other", 0, [Update(-job_id, "succeeded", -job_id)]))
 
-        driver.run(30)
+        driver.run(600)
 
-        assert kinds(driver.sent)["sweep"] <= MANY
+        # Each job is also looked for once where its last update is.
+        assert kinds(driver.sent)["sweep"] <= 2 * MANY
+
+    @pytest.mark.parametrize("number", [1, FEW, 3 * FEW])
+    def test_a_wait_that_joins_a_long_running_job_costs_no_read_in_each_round(
+        self, driver, add_job, number
+    ):
+        """As after a retry of its task: lists show it, but no round does until it changes."""
+        late = [add_job(n, ended=500.0, began=-7200.0) for n in range(1000, 1000 + number)]
+        driver.join(*[job_watch(add_job(n).job_id) for n in range(1, 101)])
+        driver.run(100)
+        watches = [job_watch(job.job_id) for job in late]
+        for n, watch in enumerate(watches):
+            driver.at(100.0 + 10 * n, partial(driver.join, watch))
+        driver.run(300)
+
+        sent = len(driver.sent)
+        driver.run(400)
+        idle = kinds(driver.sent[sent:])
+        driver.run(510)
+
+        assert idle["page"] <= 100 / 5 + 1
+        assert idle["ReadJob"] <= 100 / 5 + 1  # the check of each job now and then
+        assert idle["sweep"] == 0
+        assert all(delay(driver, watch, 500.0) <= 5.5 for watch in watches)
 
     def test_hundreds_of_sensors_cost_one_page_and_one_read_in_each_round(self, driver):
         driver.join(*[SyncWatch(f"c{n}", instant(0.0), Wait(0.0, 5.0, 7200.0)) for n in range(300)])
@@ -461,7 +486,8 @@ class TestLists:
 
         driver.run(60)
 
-        assert kinds(driver.sent)["sweep"] == 1
+        # The look for all, and one for each.
+        assert kinds(driver.sent)["sweep"] == 1 + MANY
         read = {request.job_id for request in driver.sent_requests if isinstance(request, ReadJob)}
         assert read == {job.job_id for job in jobs}
 
