@@ -15,24 +15,24 @@ class Checks:
 
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
-        self._next = 0.0
+        self._next = self._began = 0.0
 
     def restart(self, now: float) -> None:
         """Begin: lists are used from now on."""
-        self._next = now + self._pause
+        self._next, self._began = now + self._pause, now
         for target in self._targets:
             target.checked = now
 
     def due_at(self) -> float:
         """Return when the next one is due."""
-        # If waits have ended, the rest is late for the shorter time, and catches up.
-        soonest = self._next - 0.75 * self._pause
+        # If waits have ended, the rest is late for the shorter time, and catches up: one per round.
+        soonest = self._began + min(self._targets.rhythm, self._pause / 4)
         latest = self._targets.next_in_turn().checked + self._staleness
         return min(self._next, max(latest, soonest))
 
     def begin(self, now: float) -> None:
         """Note that one begins, and plan the next one."""
-        pause = self._pause
+        pause, self._began = self._pause, now
         self._next = max(self._next, now - pause) + pause
 
     @property

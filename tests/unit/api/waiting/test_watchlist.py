@@ -174,6 +174,17 @@ class TestRequests:
         read = {request.job_id for request in driver.sent_requests if isinstance(request, ReadJob)}
         assert read >= {watch.job.job_id for watch in many}
 
+    def test_reads_that_end_waits_do_not_delay_those_of_the_rest(self, airbyte, driver, add_job):
+        watches = [job_watch(add_job(n, ended=20.0).job_id) for n in range(1, 41)]
+        driver.join(*watches)
+        airbyte.frozen_lists = 10.0
+
+        driver.run(1000)
+
+        assert len(driver.outcomes) == len(watches)
+        # Within 10 minutes, and those that are late then one after another.
+        assert max(driver.outcomes[watch].at for watch in watches) <= 600 + len(watches) / 2 * 5
+
     def test_a_thousand_jobs_that_end_in_one_second_cost_a_page_per_hundred(self, driver, add_job):
         jobs = [add_job(n, began=-n / 2, ended=1000 + n / 1000) for n in range(1, 1001)]
         watches = [job_watch(job.job_id) for job in jobs]
