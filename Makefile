@@ -112,7 +112,7 @@ bench: $(OFFICIAL)/.installed ## Measure waits beside the official provider on a
 
 .PHONY: bench-triggerer
 bench-triggerer: $(OFFICIAL)/.installed ## The same in the triggerer of a real Airflow; needs PostgreSQL
-	@$(OFFICIAL)/bin/python -m benchmarks --parts triggerer $(BENCH_ARGS)
+	@$(OFFICIAL)/bin/python -m benchmarks --parts triggerer gates $(BENCH_ARGS)
 
 .PHONY: bench-docs
 bench-docs: $(OFFICIAL)/.installed ## Measure both, and write the figures to docs/performance.md

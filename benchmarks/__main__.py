@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-PARTS = ("basics", "waits", "further", "triggerer")
+PARTS = ("basics", "waits", "further", "triggerer", "gates")
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
     # What follows reads Airflow's configuration when it is imported.
     from benchmarks import document
     from benchmarks.basics import measure_basics
+    from benchmarks.gates import measure_gates
     from benchmarks.machine import describe_machine
     from benchmarks.plot import draw
     from benchmarks.results import Results
@@ -47,9 +48,11 @@ def main() -> None:
         elif part == "further":
             measured = measure_all(further_waits(quick=options.quick), report)
             results = replace(results, further=measured)
-        else:
+        elif part == "triggerer":
             figures = measure_triggerers(report, quick=options.quick)
             results = replace(results, triggerers=figures)
+        else:
+            results = replace(results, gates=measure_gates(report, quick=options.quick))
         if file:
             results.write(file)
     print(render(results), end="")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.basics import Basics
+from benchmarks.gates import GateFigures
 from benchmarks.machine import Machine
 from benchmarks.scenarios import Result
 from benchmarks.triggerer import TriggererFigures
@@ -23,6 +24,7 @@ class Results:
     waits: Sequence[Result] = ()
     further: Sequence[Result] = ()
     triggerers: Sequence[TriggererFigures] = ()
+    gates: Sequence[GateFigures] = ()
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -38,6 +40,7 @@ class Results:
             waits=tuple(Result.from_json(each) for each in value["waits"]),
             further=tuple(Result.from_json(each) for each in value["further"]),
             triggerers=tuple(TriggererFigures(**each) for each in value["triggerers"]),
+            gates=tuple(GateFigures(**each) for each in value["gates"]),
         )
 
     def write(self, file: Path) -> None:

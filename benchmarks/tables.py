@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.basics import PIPELINE_SIZES, Basics
+from benchmarks.gates import GateFigures
 from benchmarks.results import Results
 from benchmarks.scenarios import Figures, Result
 from benchmarks.triggerer import TriggererFigures
@@ -49,6 +50,8 @@ def render(results: Results) -> str:
         parts.append(_list(facts))
     if results.triggerers:
         parts.append(_table(_TRIGGERER_HEADER, map(_triggerer_row, results.triggerers)))
+    if results.gates:
+        parts.append(_list(map(_gate_line, results.gates)))
     if results.basics:
         parts.append(_list(_basics_lines(results.basics)))
     return "\n\n".join(parts) + "\n"
@@ -148,6 +151,14 @@ def _triggerer_row(figures: TriggererFigures) -> tuple[str, ...]:
         if figures.last_event is None
         else _seconds(figures.last_event),
         success,
+    )
+
+
+def _gate_line(figures: GateFigures) -> str:
+    return (
+        f"sync sensor, {figures.kind}: median of {figures.gates}: waits "
+        f"{_seconds(figures.deferred)} after the run was requested, succeeds "
+        f"{_seconds(figures.opened)} after the end of the sync"
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.basics import Basics
 from benchmarks.document import TEXT, write
+from benchmarks.gates import GateFigures
 from benchmarks.machine import describe_machine
 from benchmarks.results import Results
 from benchmarks.scenarios import Figures, Result, Scenario, measure
@@ -73,6 +74,7 @@ def test_results_survive_the_file_that_keeps_them(tmp_path):
         basics=Basics(50.0, 60.0, 0.9, 2.0, 8.0, (8, 8, 8, 13)),
         waits=(Result(TINY, Figures(start_gap=0.2)),),
         triggerers=(TRIGGERER,),
+        gates=(GateFigures("start_from_trigger", 7, 0.9, 4.0),),
     )
     file = tmp_path / "results.json"
 
@@ -95,6 +97,13 @@ def test_the_table_of_triggerers_counts_successes_that_came_in_time(table_row):
 
     assert row["last end → last event stored"] == "2.5 s"
     assert row["last end → last success"] == "321 of 500 after 600.0 s"
+
+
+def test_what_gates_cost_is_listed():
+    text = render(Results(describe_machine(), gates=[GateFigures("of a worker", 7, 4.25, 0.9)]))
+
+    assert "of a worker: median of 7: waits 4.2 s after" in text
+    assert "succeeds 900 ms after" in text
 
 
 def test_only_the_figures_of_the_document_are_replaced(tmp_path):
