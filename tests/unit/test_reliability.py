@@ -45,7 +45,7 @@ ITEMS = (
     *(f"F{number}" for number in range(1, 7)),
     *(f"R{number}" for number in range(1, 11)),
     *(f"S{number}" for number in range(1, 13)),
-    *(f"W{number}" for number in range(1, 22)),
+    *(f"W{number}" for number in range(1, 23)),
 )
 
 
@@ -1781,6 +1781,21 @@ CASES = (
             "tests/unit/api/waiting/test_watchlist.py": (
                 "TestRequests::test_a_restarted_triggerer_finds_a_thousand_jobs_in_the_list",
                 "TestRequests::test_a_look_for_jobs_that_are_in_no_list_does_not_read_all_of_it",
+            ),
+        },
+    ),
+    Case(
+        SCALE,
+        "W22",
+        "A wait begins for a job that has been running for long, as after a retry.",
+        "It is read by its id until the list, asked once for jobs that changed when it did, shows "
+        "it. Then it costs nothing while nothing changes.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestRequests::test_a_wait_that_joins_a_long_running_job_costs_no_read_in_each_round",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestLongRunningJobs::test_a_wait_that_joins_costs_nothing_in_idle_rounds",
             ),
         },
     ),

@@ -251,9 +251,13 @@ class Lists:
     def _look_for_unseen(self, now: float) -> None:
         """Look for what the list of changes has not shown."""
         targets = self._targets
+        unread = targets.unread
+        if len(unread) <= FEW:
+            sought = self._sweep.sought if self._sweep else {}
+            self._read_idle([unread[key] for key in unread if key not in sought], now)
         if self._sweep is not None or self._in_flight.has_list(is_sweep=True):
             return
-        if len(targets.unread) > FEW or (targets.unlisted > FEW and now >= self._next_sweep):
+        if len(unread) > FEW or (targets.unlisted > FEW and now >= self._next_sweep):
             self._sweep = Sweep(
                 {
                     target.key: target
@@ -263,9 +267,7 @@ class Lists:
                 }
             )
             self._next_sweep = now + _SWEEP_PAUSE
-            return
-        self._read_idle(targets.unread.values(), now)
-        if self._to_seek:
+        elif self._to_seek:
             key = next(iter(self._to_seek))
             target, updated = targets[key], self._to_seek.pop(key)
             target.was_sought = True
