@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 from airflow_provider_airbyte_sme.triggers.resumption import SAFE_AFTER
 from benchmarks.airbyte import CONN_VARIABLE, REPOSITORY, AirbyteServer, RunningJob
 from benchmarks.triggerer import LATENCY
 from scripts import postgres
-
-if TYPE_CHECKING:
-    from scripts.airflow_api import AirflowApi
+from scripts.airflow_api import AirflowApi
+from scripts.airflow_harness import LocalAirflow
 
 DAGS = REPOSITORY / "tests" / "system" / "dags"
 
@@ -64,9 +62,6 @@ def measure_gates(report: Callable[[str], None], *, quick: bool) -> list[GateFig
     if not postgres.is_installed():
         report("Sensors on a real Airflow are not measured: PostgreSQL is not installed.")
         return []
-    # Airflow reads its configuration when it is imported, and this process runs none.
-    from scripts.airflow_harness import LocalAirflow
-
     gates = 1 if quick else 5
     times: dict[str, list[tuple[float, float]]] = {dag_id: [] for dag_id in KINDS}
     with (

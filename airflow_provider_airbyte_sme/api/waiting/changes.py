@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import MINYEAR, datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -161,14 +161,20 @@ def _newest_plausible(updates: Sequence[datetime], server_time: datetime | None)
     return max(plausible or updates, default=None)
 
 
+def update_of(job: Job) -> datetime | None:
+    """Return when *job* was last updated; ``None`` if that cannot be told."""
+    at = job.updated_at
+    # The first year stands for no time at all, and allows no arithmetic.
+    return None if at is None or at.year == MINYEAR else at
+
+
 def updates_of(jobs: Sequence[Job]) -> list[datetime]:
     """
     Return when each job was updated, the newest first.
 
     :raises UnusableListError: They are in another order, or there are none.
     """
-    # The first year stands for no time at all, and allows no arithmetic.
-    updates = [at for job in jobs if (at := job.updated_at) is not None and at.year > 1]
+    updates = [at for job in jobs if (at := update_of(job)) is not None]
     if jobs and not updates:
         raise UnusableListError("no job in it has a time")
     oldest_yet = accumulate(updates, min)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import MAXYEAR, datetime
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.api.models import Job
@@ -19,6 +19,7 @@ from airflow_provider_airbyte_sme.api.waiting.changes import (
     ChangeFeed,
     ReadChanges,
     UnusableListError,
+    update_of,
 )
 from airflow_provider_airbyte_sme.api.waiting.checks import Checks
 from airflow_provider_airbyte_sme.api.waiting.messages import Request, Told
@@ -161,15 +162,11 @@ class Lists:
 
     def note_job(self, target: Target, job: Job) -> None:
         """Note that *target* was read by its id: lists need not show it until it changes."""
-        updated = job.updated_at
-        # The first and the last year stand for no time at all, and allow no arithmetic.
-        if (
-            self.are_used
-            and not target.is_listed
-            and not target.was_sought
-            and updated is not None
-            and MINYEAR < updated.year < MAXYEAR
-        ):
+        if not self.are_used or target.is_listed or target.was_sought:
+            return
+        updated = update_of(job)
+        # What follows the last year cannot be asked for.
+        if updated is not None and updated.year < MAXYEAR:
             self._to_seek[target.key] = updated
 
     def forget(self, key: Key) -> None:

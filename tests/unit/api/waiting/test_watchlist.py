@@ -245,6 +245,39 @@ class TestRequests:
         assert idle["sweep"] == 0
         assert all(delay(driver, watch, 500.0) <= 5.5 for watch in watches)
 
+    @pytest.mark.parametrize("updated", [-3600.9, -3600.5, -3600.0])
+    @pytest.mark.parametrize("began", [-7200.9, -7200.5, -7200.0])
+    def test_fractions_of_a_second_hide_no_long_running_job(
+        self, airbyte, many, driver, began, updated
+    ):
+        """Airbyte shows whole seconds, of the creation and of the time from there."""
+        driver.run(30)
+        job = SimulatedJob(1, "other", began, [Update(updated, "running", updated)])
+        driver.join(job_watch(airbyte.add(job).job_id))
+        driver.run(60)
+
+        sent = len(driver.sent)
+        driver.run(90)
+
+        assert ReadJob(1) not in driver.sent_requests[sent:]
+
+    def test_a_slow_look_for_a_long_running_job_does_not_delay_the_first_look_for_another(
+        self, many, add_job, driver
+    ):
+        driver.run(30)
+        driver.latency_of = lambda request: (
+            60.0 if isinstance(request, ReadChanges) and request.until else LATENCY
+        )
+        driver.join(job_watch(add_job(1, began=-7200.0).job_id))
+        driver.run(45)
+        assert kinds(driver.sent, since=30.0)["sweep"] == 1
+
+        ended = job_watch(add_job(2, ended=-3600.0, began=-7200.0).job_id)
+        driver.join(ended)
+        driver.run(60)
+
+        assert delay(driver, ended, 45.0) <= 5.5
+
     def test_hundreds_of_sensors_cost_one_page_and_one_read_in_each_round(self, driver):
         driver.join(*[SyncWatch(f"c{n}", instant(0.0), Wait(0.0, 5.0, 7200.0)) for n in range(300)])
         driver.run(100)
