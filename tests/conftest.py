@@ -1,9 +1,13 @@
-"""Isolates the tests from the Airflow configuration of whoever runs them."""
+"""Isolates the tests from the Airflow configuration of whoever runs them, and from each other."""
 
 import atexit
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 # Airflow reads the environment once, when it is first imported, which is before any fixture runs.
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -13,3 +17,24 @@ airflow_home = tempfile.mkdtemp(prefix="airflow-home-")
 atexit.register(shutil.rmtree, airflow_home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = airflow_home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+# The modules in which one process of Airflow keeps the secrets that it masks: Airflow 2, then 3.
+MASKERS = (
+    "airflow.utils.log.secrets_masker",
+    "airflow._shared.secrets_masker.secrets_masker",
+    "airflow.sdk._shared.secrets_masker.secrets_masker",
+)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_secrets() -> Iterator[None]:
+    """Have Airflow forget the secrets of a test, which it would mask in the texts of later tests.
+
+    Airflow's own reset is only in Airflow 3.
+    """
+    yield
+    for name in MASKERS:
+        if name in sys.modules:
+            masker = sys.modules[name]._secrets_masker()
+            masker.patterns.clear()
+            masker.replacer = None
