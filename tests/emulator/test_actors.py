@@ -388,6 +388,12 @@ def test_oauth_is_not_implemented_in_self_managed_airbyte(caller, emulator):
     assert caller.get("/oauth/callback").status == 302
 
 
+def test_oauth_in_an_unknown_workspace_is_not_found_for_an_instance_admin(admin):
+    body = {"redirectUrl": "https://x", "workspaceId": UNKNOWN_ID}
+
+    problem(admin.post("/sources/initiateOAuth", body), 404)
+
+
 def stored_configuration(caller, kind, created) -> dict[str, object]:
     """Return the configuration that a sync would receive."""
     actors = getattr(caller.emulator, f"{kind}s")
