@@ -37,15 +37,18 @@ def emulator_with(connections: int) -> Emulator:
 
 
 def cost_of(action: Callable[[], object]) -> int:
-    """Return how many bytecodes of the emulator *action* executes, on a machine of any speed."""
+    """
+    Return how many lines of the emulator *action* executes, on a machine of any speed.
+
+    Each turn of a loop counts as a line. Not bytecodes: Python 3.13.0 leaves many of them out.
+    """
     cost = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
         nonlocal cost
         if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        cost += event == "opcode"
+        cost += event == "line"
         return trace
 
     before = sys.gettrace()
@@ -250,4 +253,4 @@ class TestCost:
 
         costs = [cost_of(partial(request_of, caller)) for caller in (few, many)]
 
-        assert costs[1] < 1.1 * costs[0] + 100
+        assert costs[1] < 1.1 * costs[0] + 10
