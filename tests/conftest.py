@@ -28,7 +28,8 @@ MASKERS = (
 
 @pytest.fixture(autouse=True)
 def forgotten_secrets() -> Iterator[None]:
-    """Have Airflow forget the secrets of a test, which it would mask in the texts of later tests.
+    """
+    Have Airflow forget the secrets of a test, which it would mask in the texts of later tests.
 
     Airflow's own reset is only in Airflow 3.
     """

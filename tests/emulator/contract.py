@@ -106,12 +106,7 @@ DEVIATIONS = (
         "§4.2",
         "a configuration that violates the connector's spec",
     ),
-    Deviation(
-        404,
-        ("POST /sources", "POST /sources/initiateOAuth", "POST /connections", "POST /tags"),
-        "§6.1",
-        "unknown ids",
-    ),
+    Deviation(404, ("POST /sources", "POST /connections", "POST /tags"), "§6.1", "unknown ids"),
     Deviation(409, ("PATCH /connections/{connectionId}",), "§4.3", "a locked connection"),
     Deviation(409, ("PATCH /tags/{tagId}",), "§5.2", "a name that is already used"),
     Deviation(
@@ -144,6 +139,7 @@ DEVIATIONS = (
     Deviation(
         404,
         (
+            "POST /sources/initiateOAuth",
             "PATCH /workspaces/{workspaceId}",
             "PUT /workspaces/{workspaceId}/oauthCredentials",
             "DELETE /workspaces/{workspaceId}/oauthCredentials/{actorType}/{name}",

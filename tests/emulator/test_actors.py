@@ -391,7 +391,9 @@ def test_oauth_is_not_implemented_in_self_managed_airbyte(caller, emulator):
 def test_oauth_in_an_unknown_workspace_is_not_found_for_an_instance_admin(admin):
     body = {"redirectUrl": "https://x", "workspaceId": UNKNOWN_ID}
 
-    problem(admin.post("/sources/initiateOAuth", body), 404)
+    error = problem(admin.post("/sources/initiateOAuth", body), 404)
+
+    assert error["data"]["resourceType"] == "STANDARD_WORKSPACE"
 
 
 def stored_configuration(caller, kind, created) -> dict[str, object]:
