@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from airflow_provider_airbyte_sme.emulator.world import (
 )
 
 AuthMode = Literal["oidc", "generic-oidc", "simple", "none"]
+
+_MAX_REMEMBERED_TOKENS = 10_000
 
 READER = "WORKSPACE_READER"
 RUNNER = "WORKSPACE_RUNNER"
@@ -108,6 +111,8 @@ class Access:
         self.issues_tokens = True
         #: Whether it can be asked if a token is valid; until then none is (§2.4).
         self.checks_tokens = True
+        #: The tokens issued last, the oldest first, whether still valid or not.
+        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)
 
     def application(self, client_id: str, client_secret: str) -> Application | None:
         """Return the application with these credentials, or ``None``."""
@@ -134,7 +139,9 @@ class Access:
         claims["iat"] = round(now, 6)
         head = _encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
         body = _encode(json.dumps(claims).encode())
-        return f"{head}.{body}.{self._signature(f'{head}.{body}')}"
+        token = f"{head}.{body}.{self._signature(f'{head}.{body}')}"
+        self.issued_tokens.append(token)
+        return token
 
     def user_of(self, authorization: str | None, *, now: float) -> tuple[User | None, bool]:
         """

@@ -34,7 +34,7 @@ from airflow_provider_airbyte_sme.emulator.discovery import discover
 from airflow_provider_airbyte_sme.emulator.faults import Fault
 from airflow_provider_airbyte_sme.emulator.injection import FaultInjector
 from airflow_provider_airbyte_sme.emulator.job_lists import JobLists
-from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy
+from airflow_provider_airbyte_sme.emulator.jobs import RetryPolicy, rows_of_stream
 from airflow_provider_airbyte_sme.emulator.memory import MemoryTransport
 from airflow_provider_airbyte_sme.emulator.operations import OPERATIONS
 from airflow_provider_airbyte_sme.emulator.pagination import (
@@ -54,6 +54,8 @@ from airflow_provider_airbyte_sme.emulator.world import (
     Connection,
     Failure,
     Job,
+    LogType,
+    Statistics,
     World,
 )
 
@@ -179,6 +181,7 @@ class Emulator(FaultInjector):
                 seeding.add_application(world, role, now=self.clock.time())
             self._save()
         self._application = next(iter(world.applications.values()))
+        self._former_secrets: list[str] = []
         self.workspace_id = next(iter(world.workspaces), "")
         self.source_id = next(iter(world.sources), "")
         self.destination_id = next(iter(world.destinations), "")
@@ -193,6 +196,25 @@ class Emulator(FaultInjector):
     def client_secret(self) -> str:
         """The first application's current client secret."""
         return self._application.client_secret
+
+    @property
+    def issued_secrets(self) -> dict[str, str]:
+        """
+        What must be in no log, XCom or message of a client, by a name for it.
+
+        These are the secrets of all applications, those before a rotation too, and the last 10,000
+        access tokens.
+        """
+        with self._lock:
+            applications = self._core.world.applications.values()
+            current = {
+                f"the secret of {each.client_id}": each.client_secret for each in applications
+            }
+            former = {f"former secret {n}": each for n, each in enumerate(self._former_secrets, 1)}
+            tokens = {
+                f"token {n}": each for n, each in enumerate(self._core.access.issued_tokens, 1)
+            }
+        return {**current, **former, **tokens}
 
     @property
     def now(self) -> datetime:
@@ -555,7 +577,7 @@ class Emulator(FaultInjector):
 
     def shuffle_lists(self, seed: int = 0) -> None:
         """Put workspaces, sources, destinations, connections and groups in a random order."""
-        order = random.Random(seed)
+        order = random.Random(seed)  # noqa: S311  # repeatable, and no secret
         with self._change():
             for records in self._listed():
                 shuffle_records(records, order)
@@ -613,9 +635,15 @@ class Emulator(FaultInjector):
         rows: int | None = None,
         bytes: int | None = None,  # noqa: A002  Airbyte's name for it
         failure: Mapping[str, Any] | None = None,
+        failures: Iterable[Iterable[Mapping[str, Any]]] = (),
         attempts: int | None = None,
         duration: float | None = None,
         clock_skew: float = 0.0,
+        log: Iterable[str] = (),
+        log_type: LogType = "structured",
+        rows_of: Mapping[str, int] | None = None,
+        partial_rows: int = 0,
+        statistics: Statistics = "all",
     ) -> None:
         """
         Script the next job of a connection. Several calls script several jobs, in order.
@@ -630,29 +658,55 @@ class Emulator(FaultInjector):
         :param rows: Number of records that the job commits; the default is the emulator's *rows*,
             or 0 if the job fails or is cancelled.
         :param bytes: Size of the records, in bytes; the default is 128 per record.
-        :param failure: Failure of the failed attempts: ``message``, ``origin``, ``type`` and
-            ``internal_message``, all optional. The default type, ``config_error``, is not retried.
-        :param attempts: Number of attempts; the default follows from the retry policy. Not with
-            *statuses*.
+        :param failure: Failure of the failed attempts: ``message``, ``origin``, ``type``,
+            ``internal_message``, ``stream`` and ``namespace``, all optional. The default type,
+            ``config_error``, is not retried.
+        :param failures: Instead of *failure*: those of each failed attempt, each a list. The last
+            list is also that of all further attempts.
+        :param attempts: Number of attempts; the default follows from *failures*, or from the retry
+            policy. Not with *statuses*.
         :param duration: How long each attempt runs, in seconds; the default is the emulator's
             *sync_duration*. Not with *statuses*.
         :param clock_skew: How far the clock that dates the job's updates is ahead of the one that
             dates its creation, in seconds. With a negative one, the job's ``duration`` can be
             negative too: two servers, two clocks.
+        :param log: What the connectors write into the log of each attempt, in lines.
+        :param log_type: ``structured`` or ``formatted``: how the config API sends the log.
+        :param rows_of: *rows* by stream instead: by its name, or by ``namespace.name``. A stream
+            that is not in it has no counters. By default, each stream has its share.
+        :param partial_rows: Number of records that each attempt commits that fails and is followed
+            by another one; the last one commits *rows*.
+        :param statistics: Which statistics Airbyte has (``docs/airbyte-api.md §3.7.35``): ``all``;
+            only those that its ``attempts`` report at their end, so that the job seems to have no
+            rows; ``none``.
         :raises TypeError: *failure* has an unknown key.
-        :raises ValueError: The connection is unknown, or no Airbyte job can follow the script.
+        :raises ValueError: The connection or a stream is unknown, no Airbyte job can follow the
+            script, or the parameters contradict each other.
         """
+        of_attempts = [[Failure.from_mapping(each) for each in attempt] for attempt in failures]
+        if of_attempts and statuses is None and attempts is None:
+            attempts = len(of_attempts) + (outcome != "failed")
+        if failure is not None:
+            of_attempts = [[Failure.from_mapping(failure)]]
         with self._change():
             connection = self._connection(connection_id)
+            for name in rows_of or {}:
+                if all(rows_of_stream({name: 0}, each) is None for each in connection.streams):
+                    raise ValueError(f"connection {connection.id} has no stream {name!r}")
             plan = self._core.jobs.plan(
                 statuses=statuses,
                 outcome=outcome,
                 rows=rows,
                 size=bytes,
-                failure=None if failure is None else Failure.from_mapping(failure),
+                failures=of_attempts,
                 attempts=attempts,
                 duration=duration,
                 clock_skew=clock_skew,
+                log=log,
+                log_type=log_type,
+                rows_of=rows_of,
+                partial_rows=partial_rows,
+                statistics=statistics,
             )
             self._core.world.scripts.setdefault(connection.id, []).append(plan)
 
@@ -703,6 +757,27 @@ class Emulator(FaultInjector):
         with self._change():
             self._core.jobs.settle()
             self._core.jobs.finish(self._core.world.jobs[job_id], status, rows, bytes)
+
+    def commit_records(
+        self,
+        job_id: int,
+        rows: int,
+        *,
+        bytes: int | None = None,  # noqa: A002  Airbyte's name for it
+    ) -> None:
+        """
+        Let the running attempt of a job have committed records, as its counters show meanwhile.
+
+        What its end commits replaces them; an attempt that fails keeps them otherwise.
+
+        :param rows: Number of records of this attempt so far.
+        :param bytes: Their size; the default is 128 per record.
+        :raises KeyError: The job is unknown.
+        :raises ValueError: It has no running attempt.
+        """
+        with self._change():
+            self._core.jobs.settle()
+            self._core.jobs.commit(self._core.world.jobs[job_id], rows, bytes)
 
     def skew_job(self, job_id: int, seconds: float) -> None:
         """
@@ -777,6 +852,7 @@ class Emulator(FaultInjector):
         :return: The new secret.
         """
         with self._change():
+            self._former_secrets.append(self._application.client_secret)
             self._application.client_secret = secrets.token_urlsafe(24)
             return self._application.client_secret
 

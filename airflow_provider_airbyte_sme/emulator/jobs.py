@@ -18,7 +18,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from airflow_provider_airbyte_sme.api.models import TERMINAL_STATUSES, JobStatus
 from airflow_provider_airbyte_sme.emulator.clock import Clock, to_microsecond
@@ -32,7 +32,9 @@ from airflow_provider_airbyte_sme.emulator.world import (
     Failure,
     Job,
     JobPlan,
+    LogType,
     Phase,
+    Statistics,
     World,
 )
 
@@ -328,7 +330,7 @@ class JobEngine:
         if status not in TERMINAL_STATUSES:
             raise ValueError(f"a job ends as one of {sorted(TERMINAL_STATUSES)}, not {status!r}")
         if rows is not None:
-            job.plan.rows = rows
+            job.plan.rows, job.plan.rows_of = rows, None
             job.plan.bytes = rows * _BYTES_PER_ROW
         if size is not None:
             job.plan.bytes = size
@@ -338,6 +340,19 @@ class JobEngine:
         if status == FAILED and job.status == RUNNING:
             self._enter(job, Phase(INCOMPLETE), now)
         self._enter(job, Phase(status), now)
+
+    def commit(self, job: Job, rows: int, size: int | None) -> None:
+        """
+        Let the running attempt have committed records.
+
+        :param size: Size of the records, in bytes; ``None``: from *rows*.
+        :raises ValueError: There is no running attempt.
+        """
+        attempt = job.attempts[-1] if job.attempts else None
+        if attempt is None or attempt.ended_at is not None:
+            raise ValueError(f"job {job.id} has no running attempt")
+        attempt.rows = rows
+        attempt.bytes = rows * _BYTES_PER_ROW if size is None else size
 
     def complete_attempt(
         self, job_id: int, attempt_number: int, outcome: tuple[int, int] | Failure
@@ -355,7 +370,7 @@ class JobEngine:
             return
         now = self._clock.time()
         if isinstance(outcome, Failure):
-            job.plan.failure = outcome
+            job.plan.failures = [[outcome]]
             self._fail_attempt(job, now)
         else:
             job.plan.rows, job.plan.bytes = outcome
@@ -368,10 +383,15 @@ class JobEngine:
         outcome: str,
         rows: int | None,
         size: int | None,
-        failure: Failure | None,
+        failures: list[list[Failure]],
         attempts: int | None,
         duration: float | None,
         clock_skew: float,
+        log: Iterable[str],
+        log_type: LogType,
+        rows_of: Mapping[str, int] | None,
+        partial_rows: int,
+        statistics: Statistics,
     ) -> JobPlan:
         """
         Create the plan of a scripted job.
@@ -381,18 +401,25 @@ class JobEngine:
         :param outcome: Final status.
         :param rows: Number of records that the job commits.
         :param size: Size of the records, in bytes.
-        :param failure: Failure of each failed attempt.
+        :param failures: See :class:`.JobPlan`; none: one that is not retried.
         :param attempts: Number of attempts; the default follows from the retry policy.
         :param duration: How long each attempt runs, in seconds.
-        :param clock_skew: See :class:`.JobPlan`.
+        :param clock_skew: See :class:`.JobPlan`; likewise the parameters below.
         :raises ValueError: No job can follow the script, or the parameters contradict each other.
         """
-        if failure is None:
-            failure = Failure("Something went wrong in the connector.")
+        if rows_of is not None:
+            if rows is not None:
+                raise ValueError("rows cannot be combined with rows_of")
+            rows = sum(rows_of.values())
+        if statistics not in get_args(Statistics):
+            raise ValueError(
+                f"statistics must be one of {get_args(Statistics)}, not {statistics!r}"
+            )
+        failures = failures or [[Failure("Something went wrong in the connector.")]]
         if statuses is None:
             if duration is None:
                 duration = self._sync_duration
-            statuses = self._default_statuses(outcome, failure, attempts, duration)
+            statuses = self._default_statuses(outcome, failures, attempts, duration, partial_rows)
         elif attempts is not None or duration is not None:
             raise ValueError("attempts and duration cannot be combined with statuses")
         phases = phases_from_statuses(statuses)
@@ -401,11 +428,26 @@ class JobEngine:
         if size is None:
             size = rows * _BYTES_PER_ROW
         return JobPlan(
-            phases, rows=rows, bytes=size, failure=failure, scripted=True, clock_skew=clock_skew
+            phases,
+            rows=rows,
+            bytes=size,
+            failures=failures,
+            log=list(log),
+            log_type=log_type,
+            scripted=True,
+            clock_skew=clock_skew,
+            rows_of=None if rows_of is None else dict(rows_of),
+            partial_rows=partial_rows,
+            statistics=statistics,
         )
 
     def _default_statuses(
-        self, outcome: str, failure: Failure, attempts: int | None, duration: float
+        self,
+        outcome: str,
+        failures: list[list[Failure]],
+        attempts: int | None,
+        duration: float,
+        partial_rows: int,
     ) -> list[tuple[str, float | None]]:
         if outcome not in TERMINAL_STATUSES:
             raise ValueError(f"a job ends as one of {sorted(TERMINAL_STATUSES)}, not {outcome!r}")
@@ -416,7 +458,8 @@ class JobEngine:
             is_last = attempts is not None and len(failed) + 1 >= attempts
             if outcome != FAILED and (attempts is None or is_last):
                 break
-            failed.append(Attempt(FAILED, 0.0, 0.0, failure=failure))
+            reasons = failures[min(len(failed), len(failures) - 1)]
+            failed.append(Attempt(FAILED, 0.0, 0.0, rows=partial_rows, failures=reasons))
             delay = self._retry_policy.delay(failed)
             if is_last or (attempts is None and delay is None):
                 break
@@ -541,18 +584,23 @@ class JobEngine:
         attempt.status = SUCCEEDED if job.status == SUCCEEDED else FAILED
         if job.status == CANCELLED:
             # docs/airbyte-api.md §3.4.7
-            attempt.failure = Failure(
+            cancelled = Failure(
                 "This attempt was cancelled",
                 origin=None,
                 type="manual_cancellation",
                 internal_message="Setting attempt to FAILED because the job was cancelled",
             )
+            attempt.failures = [cancelled]
             return
         if job.status == INCOMPLETE:
-            attempt.failure = job.plan.failure
-        # Scripted rows are for the whole job, so the last attempt commits all of them.
+            attempt.failures = job.plan.failures_of(len(job.attempts) - 1)
+        # The last attempt commits the scripted rows.
         if job.status == SUCCEEDED or not any(p.status == RUNNING for p in job.plan.phases):
             attempt.rows, attempt.bytes = job.plan.rows, job.plan.bytes
+            attempt.rows_of = job.plan.rows_of
+        elif not attempt.rows:
+            attempt.rows = job.plan.partial_rows
+            attempt.bytes = attempt.rows * _BYTES_PER_ROW
 
     def _disable_if_always_failing(self, job: Job) -> None:
         connection = self._world.connections[job.connection_id]
@@ -577,6 +625,12 @@ class JobEngine:
 def stream_id(stream: Mapping[str, Any]) -> StreamId:
     """Return name and namespace of a stream of a connection."""
     return drop_nulls({"name": stream["name"], "namespace": stream.get("namespace")})
+
+
+def rows_of_stream(rows_of: Mapping[str, int], stream: Mapping[str, Any]) -> int | None:
+    """Return the number of a stream in *rows_of* of a :class:`.JobPlan`; ``None``: not counted."""
+    names = f"{stream.get('namespace')}.{stream['name']}", stream["name"]
+    return next((rows_of[name] for name in names if name in rows_of), None)
 
 
 def _all_targets(connection: Connection) -> list[StreamId]:

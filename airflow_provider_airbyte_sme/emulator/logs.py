@@ -26,7 +26,8 @@ def log_lines(job: Job, number: int) -> list[LogLine]:
     lines = [LogLine(attempt.created_at, "info", f"Attempt {number} of job {job.id} started")]
     if attempt.ended_at is None:
         return lines
-    if attempt.failure is not None:
-        lines.append(LogLine(attempt.ended_at, "error", attempt.failure.message))
+    ended_at = attempt.ended_at
+    lines += [LogLine(ended_at, "info", message) for message in job.plan.log]
+    lines += [LogLine(ended_at, "error", failure.message) for failure in attempt.failures]
     ends = f"Committed {attempt.rows} records", f"Attempt {number} of job {job.id} {attempt.status}"
-    return lines + [LogLine(attempt.ended_at, "info", message) for message in ends]
+    return lines + [LogLine(ended_at, "info", message) for message in ends]

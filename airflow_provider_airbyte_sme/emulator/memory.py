@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 
 from airflow_provider_airbyte_sme.api.errors import (
     AirbyteRequestTimeoutError,
@@ -54,6 +55,8 @@ class MemoryTransport:
         limit = request.total_timeout
         if self._wait(delivery.pause * len(encode(response)), limit) and limit is not None:
             raise _timeout(limit)
+        if len(response.body) > request.max_body:
+            return replace(response, body=response.body[: request.max_body], is_cut=True)
         return response
 
     def _wait(self, seconds: float, limit: float | None) -> bool:

@@ -23,6 +23,7 @@ from airflow_provider_airbyte_sme.emulator.world import (
     Actor,
     Attempt,
     Connection,
+    Failure,
     Job,
     Workspace,
     World,
@@ -170,9 +171,10 @@ def _job_facts(job: Job) -> dict[str, str]:
 def _attempt(job: Job, number: int) -> str:
     attempt = job.attempts[number]
     lines = "\n".join(map(_log_line, log_lines(job, number)))
+    failures = "".join(map(_failure, attempt.failures))
     return (
         f"<section id=attempt-{number}><h3>Attempt {number} {_status(attempt.status)}</h3>"
-        f"{_facts(_attempt_facts(attempt))}{_failure(attempt)}<pre>{lines}</pre></section>"
+        f"{_facts(_attempt_facts(attempt))}{failures}<pre>{lines}</pre></section>"
     )
 
 
@@ -185,11 +187,8 @@ def _attempt_facts(attempt: Attempt) -> dict[str, str]:
     }
 
 
-def _failure(attempt: Attempt) -> str:
-    failure = attempt.failure
-    if failure is None:
-        return ""
-    origin = " · ".join(part for part in (failure.origin, failure.type) if part)
+def _failure(failure: Failure) -> str:
+    origin = " · ".join(filter(None, (failure.origin, failure.type, failure.stream)))
     return (
         f"<p class=failure>{escape(failure.message)}"
         f"<br><span class='dim mono'>{escape(origin)}</span></p>"

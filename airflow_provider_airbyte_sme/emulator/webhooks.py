@@ -103,7 +103,7 @@ def deliver(url: str, body: Mapping[str, Any]) -> int | None:
     :return: Status of the response, or ``None`` if there was none.
     """
     try:
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310  # the opener knows http and https only
             url, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         with _opener().open(request, timeout=_TIMEOUT) as response:
@@ -155,10 +155,10 @@ def _summary(
         "jobId": job.id,
         "startedAt": iso_timestamp(job.created_at),
         "finishedAt": iso_timestamp(job.updated_at),
-        "bytesEmitted": job.bytes,
-        "bytesCommitted": job.bytes,
-        "recordsEmitted": job.rows,
-        "recordsCommitted": job.rows,
+        "bytesEmitted": job.counted_bytes,
+        "bytesCommitted": job.counted_bytes,
+        "recordsEmitted": job.counted_rows,
+        "recordsCommitted": job.counted_rows,
         "recordsFilteredOut": 0,
         "bytesFilteredOut": 0,
         "errorMessage": failure.message if failure and not succeeded else None,

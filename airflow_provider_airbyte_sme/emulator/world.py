@@ -14,6 +14,8 @@ DEFAULT_ORGANIZATION_ID = "00000000-0000-0000-0000-000000000000"
 
 ActorKind = Literal["source", "destination"]
 ConfigType = Literal["sync", "reset_connection", "refresh"]
+LogType = Literal["structured", "formatted"]
+Statistics = Literal["all", "attempts", "none"]
 
 
 def fields_of(record: Any) -> dict[str, Any]:
@@ -166,19 +168,27 @@ class Connection:
 
 @dataclass(slots=True)
 class Failure:
-    """Why an attempt failed: one entry of ``failureSummary.failures``."""
+    """
+    Why an attempt failed: one entry of ``failureSummary.failures``.
+
+    :param stream: Name of the stream that failed; ``None``: it is not about one.
+    :param namespace: Namespace of that stream.
+    """
 
     message: str
     origin: str | None = "source"
     type: str = "config_error"
     internal_message: str | None = None
+    stream: str | None = None
+    namespace: str | None = None
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, Any]) -> Self:
         """
         Create a failure from a mapping, as passed to ``Emulator.script_job``.
 
-        :param fields: ``message``, ``origin``, ``type`` and ``internal_message``, all optional.
+        :param fields: ``message``, ``origin``, ``type``, ``internal_message``, ``stream`` and
+            ``namespace``, all optional.
         :raises TypeError: *fields* has an unknown key.
         """
         return cls(**{"message": "The connector failed.", **fields})
@@ -186,7 +196,12 @@ class Failure:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt of a job; its number is its index in ``Job.attempts``."""
+    """
+    One attempt of a job; its number is its index in ``Job.attempts``.
+
+    :param failures: Why it failed, the cause first.
+    :param rows_of: As in :class:`JobPlan`.
+    """
 
     status: str
     created_at: float
@@ -194,13 +209,19 @@ class Attempt:
     ended_at: float | None = None
     rows: int = 0
     bytes: int = 0
-    failure: Failure | None = None
+    failures: list[Failure] = field(default_factory=list)
+    rows_of: dict[str, int] | None = None
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
         """Create a record from the decoded JSON that :func:`fields_of` gave."""
-        failure = fields.pop("failure")
-        return cls(**fields, failure=None if failure is None else Failure(**failure))
+        failures = [Failure(**each) for each in fields.pop("failures")]
+        return cls(**fields, failures=failures)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The first failure, by which Airbyte decides; ``None`` if there is none."""
+        return self.failures[0] if self.failures else None
 
 
 @dataclass(slots=True)
@@ -223,26 +244,42 @@ class JobPlan:
     :param phases: The phases after the current status.
     :param rows: Number of records that the job commits.
     :param bytes: Size of the records, in bytes.
-    :param failure: Failure of each failed attempt.
+    :param failures: Failures of each failed attempt; the last ones also those of all further
+        attempts.
+    :param log: Lines of the log of each attempt, between its first line and its failures.
+    :param log_type: ``structured`` or ``formatted``: how the config API sends the log.
     :param scripted: Whether the plan comes from ``Emulator.script_job``, so that ``on_sync`` is not
         called.
     :param clock_skew: How far the clock that dates the job's updates is ahead of the one that dates
         its creation, in seconds.
+    :param rows_of: How many of *rows* are of which stream, by ``name`` or ``namespace.name``; the
+        others have no counters. ``None``: each has its share.
+    :param partial_rows: Number of records that each failed attempt commits, except the last one.
+    :param statistics: Which statistics there are.
     """
 
     phases: list[Phase]
     rows: int = 0
     bytes: int = 0
-    failure: Failure | None = None
+    failures: list[list[Failure]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    log_type: LogType = "structured"
     scripted: bool = False
     clock_skew: float = 0.0
+    rows_of: dict[str, int] | None = None
+    partial_rows: int = 0
+    statistics: Statistics = "all"
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
         """Create a record from the decoded JSON that :func:`fields_of` gave."""
-        failure = fields.pop("failure")
+        failures = [[Failure(**each) for each in attempt] for attempt in fields.pop("failures")]
         phases = [Phase(**phase) for phase in fields.pop("phases")]
-        return cls(phases=phases, failure=None if failure is None else Failure(**failure), **fields)
+        return cls(phases=phases, failures=failures, **fields)
+
+    def failures_of(self, number: int) -> list[Failure]:
+        """Return the failures of attempt *number*, if it fails."""
+        return self.failures[min(number, len(self.failures) - 1)] if self.failures else []
 
 
 @dataclass(slots=True)
@@ -283,6 +320,16 @@ class Job:
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.status in TERMINAL_STATUSES
+
+    @property
+    def counted_rows(self) -> int:
+        """The records of :attr:`rows` that are in Airbyte's statistics."""
+        return self.rows if self.plan.statistics == "all" else 0
+
+    @property
+    def counted_bytes(self) -> int:
+        """The part of :attr:`bytes` that is in Airbyte's statistics."""
+        return self.bytes if self.plan.statistics == "all" else 0
 
     @property
     def rows(self) -> int:

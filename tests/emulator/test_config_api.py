@@ -103,6 +103,47 @@ class TestJobs:
             1,
         ]
 
+    @pytest.mark.parametrize("statistics", ["all", "attempts", "none"])
+    def test_statistics_can_be_missing(self, emulator, caller, statistics):
+        emulator.script_job(rows=3, duration=0, statistics=statistics)
+        ok(caller.sync())
+        emulator.advance(0)
+
+        read = ok(caller.get("/jobs/1"))
+        listed = ok(caller.get("/jobs"))["data"][0]
+        info = ok(post(caller, "jobs/get_without_logs", id=1))
+        combined = post(caller, "attempt/get_combined_stats", jobId=1, attemptNumber=0)
+
+        is_stored = statistics == "all"
+        assert (read["rowsSynced"], read["bytesSynced"]) == ((3, 384) if is_stored else (0, 0))
+        assert listed == read
+        assert info["job"]["aggregatedStats"] == (counters(3, 384) if is_stored else counters(0, 0))
+        assert len(info["job"]["streamAggregatedStats"]) == (3 if is_stored else 0)
+        (entry,) = info["attempts"]
+        assert ("totalStats" in entry["attempt"]) is (statistics != "none")
+        assert combined.status == (200 if is_stored else 404)
+
+    def test_streams_can_be_counted_one_by_one(self, emulator, caller):
+        emulator.script_job(rows_of={"purchases": 5, "users": 0}, attempts=2, duration=0,
+                            failure={"type": "transient_error"}, partial_rows=6)  # fmt: skip
+        ok(caller.sync())
+        emulator.advance(0)
+
+        info = ok(post(caller, "jobs/get_without_logs", id=1))
+
+        assert info["job"]["aggregatedStats"] == counters(11, 11 * 128)
+        assert info["job"]["streamAggregatedStats"] == [
+            {"streamName": "users", **counters(2, 2 * 128)},
+            {"streamName": "products", **counters(2, 2 * 128)},
+            {"streamName": "purchases", **counters(7, 7 * 128)},
+        ]
+        first, second = (entry["attempt"] for entry in info["attempts"])
+        assert first["failureSummary"]["partialSuccess"] is True
+        assert [
+            (each["streamName"], each["stats"]["recordsCommitted"])
+            for each in second["streamStats"]
+        ] == [("users", 0), ("purchases", 5)]
+
     def test_only_the_statistics_of_lists_have_namespaces_and_nulls_are_left_out(
         self, emulator, caller
     ):
@@ -153,6 +194,16 @@ class TestJobs:
         assert info["job"]["streamAggregatedStats"] == []
         assert len(ok(post(caller, "jobs/get", id=1))["attempts"][0]["logs"]["events"]) == 1
         error_id_only(post(caller, "attempt/get_combined_stats", jobId=1, attemptNumber=0), 404)
+
+    def test_the_counters_of_a_job_are_live(self, emulator, caller):
+        emulator.script_job(statuses=[("running", None)])
+        ok(caller.sync())
+        emulator.commit_records(1, 4)
+
+        job = ok(post(caller, "jobs/get_without_logs", id=1))["job"]
+
+        assert job["aggregatedStats"] == counters(4, 512)
+        assert len(job["streamAggregatedStats"]) == 3
 
     def test_get_light_returns_only_the_job(self, caller, failed_job_id):
         assert set(ok(post(caller, "jobs/get_light", id=failed_job_id))) == {"job"}

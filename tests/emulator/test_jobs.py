@@ -384,6 +384,9 @@ class TestScriptedJobs:
             {"outcome": "running"},
             {"statuses": [("running", None)], "attempts": 2},
             {"connection_id": "nowhere"},
+            {"rows": 1, "rows_of": {"users": 1}},
+            {"rows_of": {"unknown": 1}},
+            {"statistics": "some"},
         ],
     )
     def test_an_invalid_script_is_rejected(self, emulator, settings):
@@ -397,6 +400,17 @@ class TestScriptedJobs:
         emulator.advance(1)
 
         assert (emulator.jobs[job_id].status, emulator.jobs[job_id].rows) == (end, rows)
+
+    def test_attempts_before_the_last_can_commit_rows_and_are_retried_at_once(self, emulator):
+        emulator.script_job(
+            attempts=3, duration=5, failure={"type": "transient_error"}, partial_rows=3, rows=4
+        )
+        job_id = emulator.start_sync()
+        emulator.advance(15)
+
+        job = emulator.jobs[job_id]
+        assert [attempt.rows for attempt in job.attempts] == [3, 3, 4]
+        assert (job.status, job.rows, job.bytes) == ("succeeded", 10, 1280)
 
     def test_an_unknown_failure_field_is_rejected(self, emulator):
         with pytest.raises(TypeError, match="reason"):
@@ -427,6 +441,27 @@ class TestScriptedJobs:
         assert [(job.rows, job.bytes) for job in emulator.jobs.values()] == [
             (4, 10), (4, 10), (0, 0)
         ]  # fmt: skip
+
+    def test_a_running_attempt_can_have_committed_records(self, emulator):
+        emulator.script_job(statuses=[("running", 60), ("incomplete", 60), ("running", None)])
+        job_id = emulator.start_sync()
+
+        emulator.commit_records(job_id, 4, bytes=10)
+        emulator.advance(120)
+        emulator.commit_records(job_id, 2)
+
+        job = emulator.jobs[job_id]
+        assert [(attempt.rows, attempt.bytes) for attempt in job.attempts] == [(4, 10), (2, 256)]
+        assert (job.rows, job.bytes) == (6, 266)
+
+    def test_only_a_running_attempt_can_have_committed_records(self, emulator):
+        emulator.script_job(statuses=[("queued", 60), ("running", 60), ("incomplete", None)])
+        job_id = emulator.start_sync()
+
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no running attempt"):
+                emulator.commit_records(job_id, 4)
+            emulator.advance(120)
 
     def test_a_queued_job_can_be_finished(self, emulator):
         emulator.script_job(statuses=[("queued", None)])

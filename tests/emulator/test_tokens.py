@@ -201,3 +201,15 @@ def test_deleting_an_application_invalidates_its_tokens(caller):
 
     assert deleted["clientId"] == caller.client_id
     hateoas_error(caller.get("/workspaces"), 401)
+
+
+def test_every_secret_and_token_that_was_issued_can_be_searched_for(emulator):
+    first = credentials(emulator)
+    tokens = [ok(exchange(emulator, first))["access_token"] for _ in range(2)]
+    emulator.revoke_tokens()
+    emulator.rotate_secret()
+    _, other_secret = emulator.add_application("workspace_reader")
+
+    secrets = emulator.issued_secrets.values()
+
+    assert {first["client_secret"], emulator.client_secret, other_secret, *tokens} == {*secrets}

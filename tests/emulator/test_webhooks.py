@@ -42,7 +42,11 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *args: object) -> None:
             """Do not log to stderr."""
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    class Server(HTTPServer):
+        # More notifications at once than wait by default.
+        request_queue_size = 100
+
+    server = Server(("127.0.0.1", 0), Handler)
     received = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

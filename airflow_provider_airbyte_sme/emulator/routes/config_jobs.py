@@ -8,6 +8,7 @@ Roles are checked by annotation, with the ids in the JSON body, so an unknown id
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_airbyte_sme.api.http import HttpResponse
@@ -16,7 +17,7 @@ from airflow_provider_airbyte_sme.emulator import access as roles
 from airflow_provider_airbyte_sme.emulator.binding import Body, array_of, integer, one_of, text
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name
 from airflow_provider_airbyte_sme.emulator.context import RequestContext
-from airflow_provider_airbyte_sme.emulator.jobs import StreamId, stream_id
+from airflow_provider_airbyte_sme.emulator.jobs import StreamId, rows_of_stream, stream_id
 from airflow_provider_airbyte_sme.emulator.logs import log_lines
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.problems import (
@@ -77,11 +78,10 @@ def job_read(job: Job) -> dict[str, Any]:
 
 def counted_job_read(job: Job) -> dict[str, Any]:
     """Return ``JobRead`` with the counters of the job and, once there are any, of its streams."""
-    has_counters = any(attempt.ended_at is not None for attempt in job.attempts)
-    streams = _shares(job, job.rows, job.bytes) if has_counters else []
+    streams = _shares_of_job(job) if job.plan.statistics == "all" else []
     return {
         **job_read(job),
-        "aggregatedStats": _aggregated(job.rows, job.bytes),
+        "aggregatedStats": _aggregated(job.counted_rows, job.counted_bytes),
         "streamAggregatedStats": [
             {**_stream_name(stream), **_aggregated(*share)} for stream, *share in streams
         ],
@@ -121,8 +121,9 @@ def _attempt_read(job: Job, number: int, *, with_namespaces: bool = False) -> di
         "failureSummary": _failure_summary(attempt),
     }
     if attempt.ended_at is not None:
+        fields["endedAt"] = int(attempt.ended_at)
+    if attempt.ended_at is not None and job.plan.statistics != "none":
         fields |= {
-            "endedAt": int(attempt.ended_at),
             "bytesSynced": attempt.bytes,
             "recordsSynced": attempt.rows,
             "totalStats": _stats(attempt.rows, attempt.bytes),
@@ -131,7 +132,7 @@ def _attempt_read(job: Job, number: int, *, with_namespaces: bool = False) -> di
                     **(_stream_name(stream) if with_namespaces else {"streamName": stream["name"]}),
                     "stats": _stats(*share),
                 }
-                for stream, *share in _shares(job, attempt.rows, attempt.bytes)
+                for stream, *share in _shares(job, attempt)
             ],
         }
     return drop_nulls(fields)
@@ -142,25 +143,31 @@ def _attempts_with_namespaces(job: Job) -> list[dict[str, Any]]:
 
 
 def failure_reason(attempt: Attempt) -> dict[str, Any] | None:
-    """Return ``FailureReason``, or ``None`` if the attempt did not fail."""
-    failure = attempt.failure
-    if failure is None:
-        return None
-    return drop_nulls(
-        {
-            "failureOrigin": failure.origin,
-            "failureType": failure.type,
-            "externalMessage": failure.message,
-            "internalMessage": failure.internal_message or failure.message,
-            "retryable": failure.type not in ("config_error", "manual_cancellation"),
-            "timestamp": int((attempt.ended_at or attempt.updated_at) * 1000),
-        }
-    )
+    """Return the first ``FailureReason``, or ``None`` if the attempt did not fail."""
+    return next(iter(_failure_reasons(attempt)), None)
+
+
+def _failure_reasons(attempt: Attempt) -> list[dict[str, Any]]:
+    return [
+        drop_nulls(
+            {
+                "failureOrigin": failure.origin,
+                "failureType": failure.type,
+                "externalMessage": failure.message,
+                "internalMessage": failure.internal_message or failure.message,
+                "retryable": failure.type not in ("config_error", "manual_cancellation"),
+                "timestamp": int((attempt.ended_at or attempt.updated_at) * 1000),
+                "streamDescriptor": failure.stream
+                and drop_nulls({"name": failure.stream, "namespace": failure.namespace}),
+            }
+        )
+        for failure in attempt.failures
+    ]
 
 
 def _failure_summary(attempt: Attempt) -> dict[str, Any] | None:
-    reason = failure_reason(attempt)
-    return None if reason is None else {"failures": [reason], "partialSuccess": attempt.rows > 0}
+    reasons = _failure_reasons(attempt)
+    return {"failures": reasons, "partialSuccess": attempt.rows > 0} if reasons else None
 
 
 def _stats(rows: int, size: int) -> dict[str, int]:
@@ -175,12 +182,29 @@ def _stream_name(stream: Mapping[str, Any]) -> dict[str, Any]:
     return drop_nulls({"streamName": stream["name"], "streamNamespace": stream.get("namespace")})
 
 
-def _shares(job: Job, rows: int, size: int) -> list[tuple[Mapping[str, Any], int, int]]:
-    """Divide the counters among the streams: the emulator counts by job, not by stream."""
-    count = len(job.streams)
+def _shares(job: Job, attempt: Attempt) -> list[tuple[Mapping[str, Any], int, int]]:
+    """Return the streams of which an attempt has counters, with their records and bytes."""
+    rows, size, count = attempt.rows, attempt.bytes, len(job.streams)
+    if attempt.rows_of is None:
+        return [
+            (stream, rows // count + (index < rows % count), size // count + (index < size % count))
+            for index, stream in enumerate(job.streams)
+        ]
     return [
-        (stream, rows // count + (index < rows % count), size // count + (index < size % count))
-        for index, stream in enumerate(job.streams)
+        (stream, counted, size * counted // rows if rows else 0)
+        for stream in job.streams
+        if (counted := rows_of_stream(attempt.rows_of, stream)) is not None
+    ]
+
+
+def _shares_of_job(job: Job) -> list[tuple[Mapping[str, Any], int, int]]:
+    """Return the same for all attempts that have ended, or that have committed records so far."""
+    counted = [each for each in job.attempts if each.ended_at is not None or each.rows]
+    shares = [share for attempt in counted for share in _shares(job, attempt)]
+    return [
+        (stream, sum(rows for _, rows, _ in own), sum(size for _, _, size in own))
+        for stream in job.streams
+        if (own := [share for share in shares if share[0] is stream])
     ]
 
 
@@ -205,6 +229,13 @@ def progress_of_streams(job: Job) -> list[dict[str, Any]]:
 
 
 def _logs(job: Job, number: int) -> dict[str, Any]:
+    if job.plan.log_type == "formatted":
+        lines = [
+            f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%d %H:%M:%S} replication-orchestrator "
+            f"{line.level.upper()} {line.message}"
+            for line in log_lines(job, number)
+        ]
+        return {"logType": "formatted", "logs": {"logLines": lines}}
     events = [
         {
             "timestamp": int(line.at * 1000),
@@ -366,7 +397,7 @@ def get_attempt_stats(context: RequestContext) -> HttpResponse:
     """Read the counters of one attempt; 404 while it has none."""
     job, number = _attempt(context)
     attempt = job.attempts[number]
-    if attempt.ended_at is None:
+    if attempt.ended_at is None or job.plan.statistics != "all":
         raise OpaqueError(404)
     return json_response(
         200, {**_stats(attempt.rows, attempt.bytes), "bytesCommitted": attempt.bytes}
@@ -395,7 +426,11 @@ def list_job_events(context: RequestContext) -> HttpResponse:
             "connectionId": job.connection_id,
             "eventType": f"{kind}_{event}",
             "createdAt": int(at),
-            "summary": {"jobId": job.id, "recordsLoaded": job.rows, "bytesLoaded": job.bytes},
+            "summary": {
+                "jobId": job.id,
+                "recordsLoaded": job.counted_rows,
+                "bytesLoaded": job.counted_bytes,
+            },
         }
         for index, (at, event) in enumerate(occurred)
     ]

@@ -70,8 +70,8 @@ def job_response(job: Job, *, with_counters: bool = True) -> dict[str, Any]:
     if job.status != JobStatus.PENDING:
         fields["duration"] = iso_duration(int(job.updated_at) - int(job.created_at))
     if with_counters:
-        fields["bytesSynced"] = job.bytes
-        fields["rowsSynced"] = job.rows
+        fields["bytesSynced"] = job.counted_bytes
+        fields["rowsSynced"] = job.counted_rows
     return fields
 
 
