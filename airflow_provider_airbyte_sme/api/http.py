@@ -16,6 +16,9 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
+# Bytes. The largest responses are catalogs of a few MB, and logs of attempts.
+MAX_BODY = 64 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -26,10 +29,11 @@ class HttpRequest:
     :param headers: May contain the bearer token, so ``repr`` leaves them out.
     :param body: May contain a client secret, so ``repr`` leaves it out.
     :param timeout: Seconds to wait for the response to begin, and between two parts of it.
-    :param total_timeout: Seconds until the whole response must have arrived; ``None`` for a limit
-        that follows from *timeout*.
+    :param total_timeout: Seconds until the whole response must have arrived, if less than the limit
+        that follows from *timeout*; ``None`` for that limit.
     :param held_open: Whether the server holds the call open, perhaps for minutes. Such a call gets
         a connection of its own, so that many of them do not starve the others.
+    :param max_body: Bytes of the response's body to read at most, after decompression.
     :param secrets: What must not appear in a message about this request, such as the client
         secret, the token and the values of headers.
     """
@@ -41,15 +45,18 @@ class HttpRequest:
     timeout: float = 30.0
     total_timeout: float | None = None
     held_open: bool = False
+    max_body: int = MAX_BODY
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """
-    One response, with its whole body.
+    One response, with its body.
 
     :param headers: Names in lower case.
+    :param body: The whole body, unless *is_cut*.
+    :param is_cut: Whether the body is longer than what its request allows, and ends there.
     :param secrets: What must not appear in a message about this response, besides the secrets of
         its request: the password of the proxy that sent it or passed it on.
     """
@@ -58,6 +65,7 @@ class HttpResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    is_cut: bool = False
 
     @property
     def is_html(self) -> bool:
@@ -84,7 +92,9 @@ class Transport(Protocol):
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Send *request* and read the whole response, whatever its status, following no redirects.
+        Send *request* and read the response, whatever its status, following no redirects.
+
+        Its body is read up to ``request.max_body``.
 
         :raises AirbyteTransportError: There was no response.
         """

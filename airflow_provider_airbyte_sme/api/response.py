@@ -49,8 +49,11 @@ class ApiResponse(NamedTuple):
         """
         Return the value that *build* makes of the JSON body.
 
-        :raises AirbyteDecodeError: The body is invalid JSON, or not what *build* expects.
+        :raises AirbyteDecodeError: The body is invalid JSON, not what *build* expects, or longer
+            than its request allows.
         """
+        if self.http.is_cut:
+            raise self._error(f" and more than the {self.request.max_body:,} bytes that are read.")
         try:
             payload = self.http.json()
         except ValueError as error:

@@ -16,6 +16,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteApiError,
     AirbyteAuthenticationError,
     AirbyteBadRequestError,
+    AirbyteConfigApiError,
     AirbyteConfigError,
     AirbyteConnectionNotActiveError,
     AirbyteCredentialsError,
@@ -36,6 +37,8 @@ from airflow_provider_airbyte_sme.api.errors import (
 # edition lacks the feature (docs/airbyte-api.md §6). 425 says "too early" (RFC 8470). A CDN sends
 # 520 to 530 when it cannot reach the server behind it.
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 531)})
+# What an ingress says that lets only the public API pass, and Airbyte to whom may not read a job.
+_CLOSED_STATUSES = frozenset({403, 404, 405, 407, 410, 451, 501})
 
 # The lowest delay, as a share of the highest one: random delays near 0 would be a tight loop.
 _LOWEST_SHARE = 0.25
@@ -157,6 +160,20 @@ def may_be_outdated_settings(error: AirbyteError) -> bool:
     return isinstance(error, AirbyteDecodeError) and error.is_html
 
 
+def is_closed(error: AirbyteError) -> bool:
+    """
+    Whether *error*, in response to a call of the internal config API, means that it is closed.
+
+    It is switched off, does not exist, or is forbidden or blocked. While the public API responds,
+    the same call would fail again.
+    """
+    if isinstance(error, AirbyteApiError):
+        return error.status in _CLOSED_STATUSES or error.status < 400
+    if isinstance(error, AirbyteDecodeError):
+        return error.is_html
+    return isinstance(error, AirbyteConfigApiError)
+
+
 class RetryPolicy(NamedTuple):
     """
     How long to retry one request.
@@ -171,6 +188,8 @@ class RetryPolicy(NamedTuple):
     :param max_retry_after: Seconds; limit up to which ``Retry-After`` is honoured.
     :param retries_refusals: Whether to retry after :func:`may_be_outdated_settings` too. A wait
         has its settings read again first.
+    :param retries_closed: Whether to retry after :func:`is_closed` too. For a call of the config
+        API that is pointless.
     """
 
     max_attempts: int | None = None
@@ -179,6 +198,7 @@ class RetryPolicy(NamedTuple):
     max_delay: float = 15.0
     max_retry_after: float = 60.0
     retries_refusals: bool = True
+    retries_closed: bool = True
 
     def next_delay(
         self,
@@ -206,6 +226,8 @@ class RetryPolicy(NamedTuple):
         if not is_transient(error) or not (replayable or was_not_executed(error)):
             return None
         if not self.retries_refusals and may_be_outdated_settings(error):
+            return None
+        if not self.retries_closed and is_closed(error):
             return None
         if self.max_attempts is not None and attempt >= self.max_attempts:
             return None

@@ -20,6 +20,7 @@ from airflow_provider_airbyte_sme.api.models.administration import (
     Region,
     User,
 )
+from airflow_provider_airbyte_sme.api.models.attempt_logs import end_of_log
 from airflow_provider_airbyte_sme.api.models.connections import (
     AirbyteConnection,
     ConnectionStream,
@@ -29,11 +30,16 @@ from airflow_provider_airbyte_sme.api.models.connections import (
     streams_of_catalog,
 )
 from airflow_provider_airbyte_sme.api.models.fields import label
+from airflow_provider_airbyte_sme.api.models.job_details import (
+    Attempt,
+    AttemptFailure,
+    JobDetails,
+    StreamCounters,
+)
 from airflow_provider_airbyte_sme.api.models.jobs import (
     TERMINAL_STATUSES,
     CreatedJob,
     Job,
-    JobFailure,
     JobStatus,
     JobType,
     Ownership,
@@ -56,6 +62,8 @@ __all__ = [
     "ActorKind",
     "AirbyteConnection",
     "Application",
+    "Attempt",
+    "AttemptFailure",
     "ConnectionCheck",
     "ConnectionState",
     "ConnectionStream",
@@ -72,7 +80,7 @@ __all__ = [
     "GroupPermission",
     "Instance",
     "Job",
-    "JobFailure",
+    "JobDetails",
     "JobStatus",
     "JobType",
     "Organization",
@@ -81,10 +89,12 @@ __all__ = [
     "Region",
     "Schedule",
     "Source",
+    "StreamCounters",
     "StreamProperties",
     "Tag",
     "User",
     "Workspace",
+    "end_of_log",
     "label",
     "streams_of_catalog",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -86,9 +86,13 @@ def inner(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
-def line(fields: Mapping[str, Any], name: str) -> str:
-    """Return a text of a connector, which may quote secrets; empty if it cannot be read."""
-    return excerpt(readable(fields, name, str) or "")
+def line(fields: Mapping[str, Any], name: str, secrets: Iterable[str] = ()) -> str:
+    """
+    Return a text of a connector, which may quote secrets; empty if it cannot be read.
+
+    :param secrets: As for :func:`.scrubbing.scrub`.
+    """
+    return excerpt(readable(fields, name, str) or "", secrets)
 
 
 def timestamp(fields: Mapping[str, Any], name: str) -> datetime | None:
@@ -106,12 +110,16 @@ def timestamp(fields: Mapping[str, Any], name: str) -> datetime | None:
     return None
 
 
-def instant(fields: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a field, in seconds since the epoch, as an instant in UTC; ``None`` if unreadable."""
-    seconds = readable(fields, name, int)
-    if seconds is not None:
+def instant(fields: Mapping[str, Any], name: str, *, per_second: int = 1) -> datetime | None:
+    """
+    Return a field as an instant in UTC; ``None`` if it cannot be read.
+
+    :param per_second: The units of the field, counted from the epoch, in one second.
+    """
+    units = readable(fields, name, int)
+    if units is not None:
         with suppress(OverflowError, ValueError, OSError):
-            return datetime.fromtimestamp(seconds, UTC)
+            return datetime.fromtimestamp(units / per_second, UTC)
     return None
 
 

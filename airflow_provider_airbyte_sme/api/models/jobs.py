@@ -5,7 +5,7 @@ Statuses stay strings: Airbyte added ``queued`` in 2026 and will add more. What 
 and cannot be read, counts as missing: a job with a negative duration, from servers with different
 clocks, has ended all the same.
 
-Fields: docs/airbyte-api.md §3.1 (job), §3.7 (failure).
+Fields: docs/airbyte-api.md §3.1.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from typing import Any, NamedTuple, Self
 
 from airflow_provider_airbyte_sme.api.models.fields import (
     duration_of,
-    inner,
     instant,
     job_number,
     label,
-    line,
     mapping,
     readable,
     required,
@@ -222,6 +220,8 @@ class Ownership(StrEnum):
     """The response to our ``POST`` was this job."""
     FOUND = "found"
     """Our ``POST`` got no usable response, and this is the job that it created."""
+    REATTACHED = "reattached"
+    """An earlier try of the same task created it."""
     FOREIGN = "foreign"
     """Everything else. A foreign job is never cancelled."""
 
@@ -229,6 +229,11 @@ class Ownership(StrEnum):
     def is_ours(self) -> bool:
         """Whether the caller may cancel the job."""
         return self is not Ownership.FOREIGN
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was this caller that created the job, and no other try of the task."""
+        return self in (Ownership.STARTED, Ownership.FOUND)
 
 
 class CreatedJob(NamedTuple):
@@ -247,49 +252,3 @@ class CreatedJob(NamedTuple):
     def job_id(self) -> int:
         """The job number."""
         return self.job.job_id
-
-
-class JobFailure(NamedTuple):
-    """
-    Why a job failed, as the config API reports it.
-
-    :param attempts: How many attempts Airbyte made.
-    :param origin: Such as ``source``, ``destination`` or ``airbyte_platform``; may be empty.
-    :param failure_type: Such as ``config_error`` or ``transient_error``; may be empty.
-    :param message: The connector's message for people, in one line; may be empty.
-    """
-
-    attempts: int
-    origin: str = ""
-    failure_type: str = ""
-    message: str = ""
-
-    @classmethod
-    def from_json(cls, payload: Any) -> Self:
-        """
-        Parse a ``JobInfoRead``: the first failure of the newest attempt that reports one.
-
-        Airbyte itself decides by the first failure of an attempt whether to retry:
-        docs/airbyte-api.md §3.6.
-
-        :raises AirbyteDecodeError: It is not a JSON object with attempts.
-        """
-        fields = mapping(payload, "a job with its attempts")
-        attempts = required(fields, "attempts", list)
-        for attempt in reversed(attempts):
-            failures = inner(inner(inner(attempt, "attempt"), "failureSummary"), "failures")
-            first = failures[0] if isinstance(failures, list) and failures else None
-            if isinstance(first, dict):
-                message = line(first, "externalMessage") or line(first, "internalMessage")
-                return cls(
-                    attempts=len(attempts),
-                    origin=line(first, "failureOrigin"),
-                    failure_type=line(first, "failureType"),
-                    message=message,
-                )
-        return cls(attempts=len(attempts))
-
-    def __str__(self) -> str:
-        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        details = filter(None, (self.origin, self.failure_type, self.message))
-        return ", ".join([attempts, *details])

@@ -208,6 +208,7 @@ class JobStarts(ReadableResource[Job]):
         """
         Find the job that a ``POST`` without a usable response created.
 
+        :param creation: Has the baseline of that ``POST``.
         :param pauses: Seconds to wait before each search.
         :param failure_budget: Seconds without one good response that a search survives.
         :return: The job and whether it is ours; ``None`` after the last search without a result.
@@ -258,7 +259,7 @@ class JobStarts(ReadableResource[Job]):
             token = await attempts.token()
             # Before each POST: a job that somebody else starts during a pause must not be ours, and
             # a late job of an earlier POST may have ended by now, so that nothing is in the way.
-            jobs = await self._newest_jobs(start, deadline)
+            jobs = creation.newest_jobs = await self._newest_jobs(start, deadline)
             if created := self._note_listed(start, creation, jobs):
                 return created
             creation.begin_post(newest_id=max((job.job_id for job in jobs), default=0))

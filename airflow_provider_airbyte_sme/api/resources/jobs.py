@@ -1,4 +1,4 @@
-"""Airbyte's jobs: read, cancel, wait for and explain them; :mod:`.job_starts` starts them."""
+"""Airbyte's jobs: read, cancel and wait for them; see :mod:`.job_starts` and :mod:`.job_ends`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteDecodeError,
     AirbyteError,
 )
-from airflow_provider_airbyte_sme.api.job_errors import (
-    AirbyteJobCancelledError,
-    AirbyteJobFailedError,
-)
-from airflow_provider_airbyte_sme.api.models import AirbyteConnection, Job, JobFailure
+from airflow_provider_airbyte_sme.api.models import Job, JobDetails, JobStatus
+from airflow_provider_airbyte_sme.api.resources.connections import Connections
+from airflow_provider_airbyte_sme.api.resources.job_ends import JobEnds
 from airflow_provider_airbyte_sme.api.resources.job_starts import (
     CANCEL_PATIENCE,
     DETAILS_PATIENCE,
     HELD_OPEN_TIMEOUT,
-    JobStarts,
+    newest_first,
 )
 from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
-from airflow_provider_airbyte_sme.api.retry import RetryPolicy, is_ambiguous
+from airflow_provider_airbyte_sme.api.retry import RetryPolicy, is_ambiguous, is_closed
+from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import QueryValue
 from airflow_provider_airbyte_sme.api.waiting import (
     DEFAULT_POLL_INTERVAL,
     FAILURE_BUDGET,
     Outage,
     Wait,
-    duration_text,
 )
+from airflow_provider_airbyte_sme.api.waiting.progress import usual_duration
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, ended_since
+from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +66,23 @@ class ReadLimits(NamedTuple):
 
 
 _DEFAULT_LIMITS = ReadLimits()
+# So many successful jobs show how long one takes: the last weeks of a daily sync.
+USUAL_JOBS = 20
+# In a row, until the config API is not asked for progress any more.
+_MAX_FAILED_DETAILS = 2
 
 
-class Jobs(JobStarts):
-    """``/jobs``: docs/airbyte-api.md §3."""
+class Jobs(JobEnds):
+    """
+    ``/jobs``: docs/airbyte-api.md §3.
+
+    :param session: Sends the requests.
+    :param connections: Where the connections of the jobs are read.
+    """
+
+    def __init__(self, session: AirbyteSession, connections: Connections) -> None:
+        super().__init__(session, connections)
+        self._failed_details = 0
 
     async def get(self, job_id: str | int) -> Job:
         """
@@ -178,9 +191,14 @@ class Jobs(JobStarts):
         failure_budget: float = FAILURE_BUDGET,
         connection_name: str = "",
         last_read: Job | None = None,
+        elapsed_before: float = 0.0,
+        usual_duration: float | None = None,
     ) -> Job:
         """
         Read a job until its status is terminal (docs/airbyte-api.md §3.6).
+
+        The log has a line when something changes, and others at the rhythm of
+        :mod:`.api.waiting.progress`.
 
         :param job_id: Job number.
         :param poll_interval: Seconds between two reads, above 0.
@@ -189,13 +207,23 @@ class Jobs(JobStarts):
         :param failure_budget: Seconds without one good response that the wait survives.
         :param connection_name: Name of the job's Airbyte connection, for messages.
         :param last_read: The job as last read, for a timeout during an outage.
+        :param elapsed_before: Seconds for which the job has existed, for messages.
+        :param usual_duration: Seconds that it takes as a rule, for messages, if that is known.
         :return: The job in its terminal status, which may be a failure.
         :raises AirbyteJobTimeoutError: The job is still running when the time is over.
         :raises AirbyteError: A permanent error, or the failure budget is spent.
         """
         clock = self._session.clock
-        wait = Wait(clock(), poll_interval, timeout, failure_budget, connection_name)
-        status = ""
+        wait = Wait(
+            clock(),
+            poll_interval,
+            timeout,
+            failure_budget,
+            connection_name,
+            elapsed_before,
+            usual_duration,
+        )
+        watch = JobWatch(Job(job_id, status="", connection_id=""), wait)
         job = last_read
         while True:
             try:
@@ -206,13 +234,66 @@ class Jobs(JobStarts):
             except AirbyteError as error:
                 wait.raise_if_over(job, error, now=clock())
                 raise
-            if change := wait.change(job, status):
-                log.info(change)
-            status = job.status
+            await self.log_progress(watch, job)
             pause = wait.next_read(job, now=clock())
             if pause is None:
                 return job
             await self._session.sleep(pause)
+
+    async def log_progress(self, watch: JobWatch, job: Job) -> None:
+        """
+        Note for a blocking wait that *job* was read, and log what there is to say about it.
+
+        :param watch: The wait, on the session's clock.
+        """
+        now = self._session.clock()
+        watch.saw(job, now=now)
+        lines = watch.take_changes()
+        if not lines and now >= watch.line_due:
+            lines = watch.take_lines(now=now)
+        for line in lines:
+            message = line.message
+            # At the deadline there is no time for it.
+            if line.report is not None and watch.wait.deadline - now > DETAILS_PATIENCE:
+                message = line.report.text(await self.find_progress_details(job.job_id))
+            log.log(logging.WARNING if line.is_warning else logging.INFO, "%s", message)
+
+    async def find_progress_details(self, job_id: int) -> JobDetails | None:
+        """
+        Read from the config API what adds to a message about a job that is waited for.
+
+        :return: ``None`` if that fails. If the API is closed, or has failed twice in a row, it is
+            not asked again, and the log says so once.
+        """
+        if self._failed_details >= _MAX_FAILED_DETAILS:
+            return None
+        try:
+            details = await self.read_details(job_id)
+        except AirbyteError as error:
+            self._failed_details += _MAX_FAILED_DETAILS if is_closed(error) else 1
+            if self._failed_details >= _MAX_FAILED_DETAILS:
+                log.info("Progress is logged without attempts and fresh counters: %s", error)
+            return None
+        self._failed_details = 0
+        return details
+
+    async def find_usual_duration(self, job: Job) -> float | None:
+        """
+        Return how many seconds such a job of its connection takes, for messages.
+
+        :return: The median of the last successful ones; ``None`` if it is unknown or unreadable.
+        """
+        query: dict[str, QueryValue | None] = {
+            **newest_first(job.connection_id, job.job_type or None),
+            "status": JobStatus.SUCCEEDED,
+        }
+        deadline = self._session.clock() + DETAILS_PATIENCE
+        try:
+            page = await self._list_page(query, limit=USUAL_JOBS, offset=0, deadline=deadline)
+        except AirbyteError as error:
+            log.info("How long %s usually takes is unknown: %s", job.describe(), error)
+            return None
+        return usual_duration(page.items, job.job_type)
 
     async def poll(
         self,
@@ -348,66 +429,6 @@ class Jobs(JobStarts):
             lambda deadline: self.ended_syncs(connection_id, since, ReadLimits(deadline=deadline)),
             Outage(self._session.clock(), poll_interval, failure_budget),
         )
-
-    async def ensure_succeeded(self, job: Job) -> Job:
-        """
-        Return *job* if it succeeded; otherwise raise an error with the reason.
-
-        :raises AirbyteJobFailedError: It failed.
-        :raises AirbyteJobCancelledError: It was cancelled.
-        """
-        if job.has_succeeded:
-            return job
-        name, url = "", ""
-        if connection := await self.find_connection(job):
-            name = connection.name
-            url = self._session.settings.urls.job_page(connection, job.job_id)
-        lasted = f" after {duration_text(job.duration.total_seconds())}" if job.duration else ""
-        rows = "" if job.rows_synced is None else f" with {job.rows_synced:,} rows"
-        head = job.describe(name)
-        if job.is_cancelled:
-            raise AirbyteJobCancelledError(
-                f"{head} was cancelled{lasted}{rows}, by a person, by a reset, because no data "
-                f"worker was free, or by another task that was given the same job: start it again. "
-                f"If several tasks sync this connection, use max_active_runs=1 or a pool. "
-                f"{url}".rstrip(),
-                job=job,
-            )
-        failure = await self.explain_failure(job)
-        reason = f": {failure}".rstrip(".") if failure else "; its log has the reason"
-        raise AirbyteJobFailedError(
-            f"{head} {job.status}{lasted}{rows}{reason}. {url}".rstrip(), job=job
-        )
-
-    async def find_connection(self, job: Job) -> AirbyteConnection | None:
-        """Return the connection of *job*, for messages and links; ``None`` if it is unreadable."""
-        try:
-            return await self._connections.get(job.connection_id, timeout=DETAILS_PATIENCE)
-        except AirbyteError as error:
-            log.info("Cannot read connection %s: %s", job.connection_id, error)
-            return None
-
-    async def explain_failure(self, job: Job) -> JobFailure | None:
-        """
-        Ask the config API why a job failed: docs/airbyte-api.md §3.7.
-
-        That API is internal, may be closed and may change: ``None`` if it does not say.
-        """
-        try:
-            url = self._session.settings.config_api_url(
-                "jobs", "get_without_logs", purpose="The reason of a failed job"
-            )
-            response = await self._session.request(
-                "POST",
-                url,
-                payload={"id": job.job_id},
-                replayable=True,
-                deadline=self._session.clock() + DETAILS_PATIENCE,
-            )
-            return response.decode(JobFailure.from_json)
-        except AirbyteError as error:
-            log.info("The config API does not say why job %s failed: %s", job.job_id, error)
-            return None
 
 
 def _in_utc(instant: datetime | None) -> str | None:

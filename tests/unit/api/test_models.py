@@ -15,7 +15,7 @@ from airflow_provider_airbyte_sme.api import (
     CreatedJob,
     Instance,
     Job,
-    JobFailure,
+    JobDetails,
     JobStatus,
     JobType,
     Ownership,
@@ -264,14 +264,14 @@ def test_any_other_string_is_no_job_id(job_id):
         Job.from_json({**JOB, "jobId": job_id})
 
 
-@pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobFailure])
+@pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobDetails])
 @pytest.mark.parametrize("payload", [None, [], "text", 5])
 def test_a_payload_that_is_not_an_object_is_rejected(model, payload):
     with pytest.raises(AirbyteDecodeError, match="must be a JSON object"):
         model.from_json(payload)
 
 
-@pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobFailure])
+@pytest.mark.parametrize("model", [Job, AirbyteConnection, Workspace, Instance, JobDetails])
 @reproducible
 @given(data=st.data())
 def test_any_payload_is_either_parsed_or_rejected(model, data):
@@ -428,84 +428,3 @@ def test_every_field_of_an_instance_is_optional():
         "2.1.0", "enterprise"
     )
     assert Instance.from_json({}) == Instance(None, None)
-
-
-def failed_attempt(**failure):
-    return {"attempt": {"id": 0, "status": "failed", "failureSummary": {"failures": [failure]}}}
-
-
-def failure_of(*attempts):
-    return JobFailure.from_json({"job": {"id": 42}, "attempts": list(attempts)})
-
-
-def test_the_reason_is_the_first_failure_of_the_newest_attempt_with_failures():
-    newest = failed_attempt(
-        failureOrigin="source",
-        failureType="config_error",
-        externalMessage="Login\nrejected",
-        internalMessage="NullPointerException",
-    )
-    newest["attempt"]["failureSummary"]["failures"].append({"externalMessage": "a later failure"})
-
-    failure = failure_of(
-        failed_attempt(externalMessage="an older attempt"), newest, {"attempt": {"id": 2}}
-    )
-
-    assert failure == JobFailure(3, "source", "config_error", "Login rejected")
-    assert str(failure) == "3 attempts, source, config_error, Login rejected"
-
-
-def test_without_an_external_message_the_internal_message_is_used():
-    assert failure_of(failed_attempt(internalMessage="NullPointerException")).message == (
-        "NullPointerException"
-    )
-
-
-@pytest.mark.parametrize("wrong", WRONG, ids=["list", "object", "boolean", "float", "nested"])
-def test_a_detail_of_a_failure_that_cannot_be_read_is_left_out(wrong):
-    failure = failure_of(
-        failed_attempt(
-            failureOrigin=wrong,
-            failureType=wrong,
-            externalMessage=wrong,
-            internalMessage="NullPointerException",
-        )
-    )
-
-    assert failure == JobFailure(1, message="NullPointerException")
-
-
-def test_the_message_of_a_connector_contains_no_secret():
-    message = "cannot open jdbc:postgresql://reader:s3cret@db.example.com/crm?password=s3cret"
-
-    assert failure_of(failed_attempt(externalMessage=message)).message == (
-        "cannot open jdbc:postgresql://***@db.example.com/crm?password=***"
-    )
-
-
-def test_a_failure_without_details_still_has_the_number_of_attempts():
-    assert str(failure_of(failed_attempt())) == "1 attempt"
-    assert str(failure_of()) == "0 attempts"
-
-
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "not an object",
-        {"attempt": None},
-        {"attempt": "not an object"},
-        {"attempt": {"failureSummary": "not an object"}},
-        {"attempt": {"failureSummary": {"failures": None}}},
-        {"attempt": {"failureSummary": {"failures": {"0": "not a list"}}}},
-        {"attempt": {"failureSummary": {"failures": ["not an object"]}}},
-    ],
-)
-def test_an_attempt_in_an_unknown_format_is_skipped(attempt):
-    failure = failure_of(failed_attempt(externalMessage="Login rejected"), attempt)
-
-    assert failure.message == "Login rejected"
-
-
-def test_a_job_without_attempts_is_rejected():
-    with pytest.raises(AirbyteDecodeError, match="'attempts' is missing"):
-        JobFailure.from_json({"job": {}})

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteApiError,
+    AirbyteConfigApiError,
     AirbyteConfigError,
     AirbyteConnectionNotActiveError,
     AirbyteCredentialsError,
@@ -27,6 +28,7 @@ from airflow_provider_airbyte_sme.api.errors import AirbyteSettingsNotFoundError
 from airflow_provider_airbyte_sme.api.retry import (
     http_date,
     is_ambiguous,
+    is_closed,
     is_outage,
     is_permanent,
     is_transient,
@@ -370,3 +372,40 @@ def test_a_date_is_parsed_to_the_second(offset):
     at = (NOW + offset).replace(microsecond=0)
 
     assert retry_after_seconds({"retry-after": format_datetime(at, usegmt=True)}, now=at) == 0
+
+
+CLOSED = {
+    "switched off": AirbyteConfigApiError("Reading a job", is_hidden=False),
+    "Airbyte's 403": error_for(hateoas(403, "Forbidden")),
+    "Airbyte's 404": error_for(opaque(404)),
+    "a gateway's 404": error_for(html_page(404)),
+    "501": error_for(HttpResponse(501)),
+    "redirect": error_for(HttpResponse(302, {"location": "https://sso"})),
+    "page": HTML_PAGE,
+}
+NOT_CLOSED = {
+    "refused": UNREACHABLE,
+    "truncated": TRUNCATED,
+    "500": error_for(opaque(500)),
+    "401": error_for(hateoas(401, "Unauthorized")),
+    "503": error_for(html_page(503)),
+    "empty credentials": CONFIG_ERROR,
+}
+
+
+@pytest.mark.parametrize("error", CLOSED.values(), ids=CLOSED)
+def test_a_closed_config_api_is_not_asked_again(error):
+    assert is_closed(error)
+    policy = RetryPolicy(retries_closed=False)
+    assert policy.next_delay(error, replayable=True, attempt=1, elapsed=0, jitter=0) is None
+
+
+@pytest.mark.parametrize("error", NOT_CLOSED.values(), ids=NOT_CLOSED)
+def test_a_config_api_that_is_away_is_not_closed(error):
+    assert not is_closed(error)
+    policies = RetryPolicy(), RetryPolicy(retries_closed=False)
+    delays = {
+        policy.next_delay(error, replayable=True, attempt=1, elapsed=0, jitter=0)
+        for policy in policies
+    }
+    assert len(delays) == 1
