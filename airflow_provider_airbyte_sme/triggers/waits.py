@@ -28,6 +28,8 @@ async def watch_until_deadline(
     deadline: float,
     poll_interval: float,
     connection_name: str,
+    began_at: float = 0.0,
+    usual_duration: float | None = None,
 ) -> Job:
     """
     Wait with the settings of an Airflow connection, and with new ones if it changes.
@@ -36,11 +38,22 @@ async def watch_until_deadline(
     :param deadline: When to give up, in seconds since the epoch.
     :param poll_interval: Seconds between two reads, above 0.
     :param connection_name: Name of the Airbyte connection, for messages.
+    :param began_at: When the job was created or the wait began, in seconds since the epoch, for
+        messages; 0: now.
+    :param usual_duration: Seconds that such a job takes as a rule, for messages, if that is known.
     :return: The job that ended the wait. It may have failed.
     :raises AirbyteError: The time is over, or the wait cannot go on.
     """
-    left = max(0.0, deadline - time.time())
-    wait = Wait(time.monotonic(), poll_interval, left, FAILURE_BUDGET, connection_name)
+    now = time.time()
+    wait = Wait(
+        time.monotonic(),
+        poll_interval,
+        max(0.0, deadline - now),
+        FAILURE_BUDGET,
+        connection_name,
+        elapsed_before=max(0.0, now - began_at) if began_at else 0.0,
+        usual_duration=usual_duration,
+    )
     settings = await find_settings(airbyte_conn_id, make_watch(wait))
     while True:
         try:

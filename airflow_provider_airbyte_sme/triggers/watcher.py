@@ -22,6 +22,7 @@ from airflow_provider_airbyte_sme.api.errors import copy_of
 from airflow_provider_airbyte_sme.api.resources.jobs import ReadLimits
 from airflow_provider_airbyte_sme.api.retry import is_outage, may_be_outdated_settings
 from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
+from airflow_provider_airbyte_sme.api.waiting.progress import Report
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, inactive_text
 from airflow_provider_airbyte_sme.api.waiting.watches import SyncKey, Watch
 from airflow_provider_airbyte_sme.api.waiting.watchlist import (
@@ -118,6 +119,9 @@ class _Watcher:
         self._existing: set[str] = set()
         self._wake = asyncio.Event()
         self._jobs: set[asyncio.Task[list[Change]]] = set()
+        # What waits are told once more was read about their jobs, and who reads it.
+        self._unfinished: dict[Watch, Report] = {}
+        self._is_asking = False
         self._next_reread = 0.0
         self.has_failed = False
         self._loop = asyncio.get_running_loop()
@@ -141,6 +145,7 @@ class _Watcher:
 
     def discard(self, watch: Watch) -> None:
         del self._waiters[watch]
+        self._unfinished.pop(watch, None)
         self._watchlist.discard(watch, now=time.monotonic())
 
     async def close(self) -> None:
@@ -168,6 +173,9 @@ class _Watcher:
                     self._jobs.discard(task)
                     await self._apply(task.result())
                 await self._apply(self._watchlist.expire(now=time.monotonic()))
+                if self._unfinished and not self._is_asking:
+                    self._is_asking = True
+                    self._start(self._finish_reports(client))
                 while request := self._watchlist.next_request(now=time.monotonic()):
                     self._start(self._send(client, request))
                 pause = self._watchlist.pause(now=time.monotonic())
@@ -252,6 +260,18 @@ class _Watcher:
                         _end(waiter, SettingsChangedError(settings))
         return []
 
+    async def _finish_reports(self, client: AirbyteClient) -> list[Change]:
+        """Read more about the jobs of reports, one after the other, and log them."""
+        while self._unfinished:
+            watch, report = next(iter(self._unfinished.items()))
+            details = await client.jobs.find_progress_details(report.job.job_id)
+            # Unless something newer was told, or the wait has ended.
+            if self._unfinished.get(watch) is report:
+                del self._unfinished[watch]
+                self._waiters[watch].context.run(log.info, "%s", report.text(details))
+        self._is_asking = False
+        return []
+
     async def _apply(self, changes: Iterable[Change]) -> None:
         for number, change in enumerate(changes, start=1):
             self._apply_one(change)
@@ -260,12 +280,18 @@ class _Watcher:
 
     def _apply_one(self, change: Change) -> None:
         waiter = None if change.watch is None else self._waiters.get(change.watch)
+        if waiter and change.watch in self._unfinished:
+            # What follows is newer.
+            report = self._unfinished.pop(change.watch)
+            waiter.context.run(log.info, "%s", report.text())
         if isinstance(change, Told):
             level = logging.WARNING if change.is_warning else logging.INFO
-            if waiter:
-                waiter.context.run(log.log, level, change.message)
+            if waiter and change.watch and change.report:
+                self._unfinished[change.watch] = change.report
+            elif waiter:
+                waiter.context.run(log.log, level, "%s", change.message)
             elif change.watch is None:
-                log.log(level, change.message)
+                log.log(level, "%s", change.message)
         elif waiter:
             _end(waiter, change.job if isinstance(change, Ended) else change.error)
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import re
 import time
 import warnings
 from collections import Counter
@@ -21,7 +22,7 @@ import pytest
 from airflow_provider_airbyte_sme.api import Job, JobStatus, Ownership
 from airflow_provider_airbyte_sme.api.resources import jobs as job_requests
 from airflow_provider_airbyte_sme.api.retry import RetryPolicy
-from airflow_provider_airbyte_sme.api.waiting import checks
+from airflow_provider_airbyte_sme.api.waiting import checks, progress
 from airflow_provider_airbyte_sme.api.waiting.watchlist import FEW, MAX_IN_FLIGHT, MIN_STALENESS
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.outcome import JobEvent
@@ -39,6 +40,7 @@ Waiting = asyncio.Task[Event]
 TOKEN = "POST /applications/token"
 READ = "GET /jobs/{jobId}"
 LIST = "GET /jobs"
+DETAILS = "POST /api/v1/jobs/get_without_logs"
 # More than are read one by one.
 MANY = 2 * FEW
 # Seconds between two rounds.
@@ -440,6 +442,203 @@ class TestDelivery:
             assert "ZeroDivisionError" in event["message"]
 
 
+class TestProgress:
+    """What the logs of tasks say during a wait, and when the config API is asked for more."""
+
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch) -> None:
+        """The first line comes soon, and no other."""
+        monkeypatch.setattr(progress, "FIRST_LINES", (0.3,))
+
+    @pytest.mark.parametrize("number", [1, FEW])
+    def test_the_lines_of_a_few_waits_have_what_the_config_api_knows(
+        self, emulator, running_syncs, trigger_for, logs, number
+    ):
+        job_ids = running_syncs(number)
+        for job_id in job_ids:
+            emulator.commit_records(job_id, 1000 * job_id)
+        emulator.clear_requests()
+
+        async def scenario() -> None:
+            waiting = [
+                start(trigger_for(each, job_status="running"), f"{each}") for each in job_ids
+            ]
+            await until(lambda: all(logs.of(f"{each}") for each in job_ids))
+            await cancelled(*waiting)
+
+        run_and_collect(scenario)
+
+        for job_id in job_ids:
+            (line,) = logs.of(f"{job_id}")
+            assert re.fullmatch(
+                rf"Job {job_id} of connection \S+ is running, attempt 1: {job_id},000 rows, "
+                rf"{128 * job_id} kB so far; \d+ s elapsed.",
+                line,
+            )
+        assert request_count(emulator, DETAILS) == number
+        assert logs.of("", "Job ") == []
+
+    def test_many_waits_have_lines_without_a_request(
+        self, emulator, running_syncs, trigger_for, logs
+    ):
+        job_ids = running_syncs(MANY)
+
+        async def scenario() -> None:
+            waiting = [
+                start(trigger_for(each, job_status="running"), f"{each}") for each in job_ids
+            ]
+            await until(lambda: all(logs.of(f"{each}") for each in job_ids))
+            await cancelled(*waiting)
+
+        run_and_collect(scenario)
+
+        for job_id in job_ids:
+            (line,) = logs.of(f"{job_id}")
+            assert line.startswith(f"Job {job_id} ")
+            assert " is running" in line
+        assert request_count(emulator, DETAILS) == 0
+
+    def test_another_attempt_is_told_with_its_number(self, emulator, trigger_for, logs):
+        statuses = [("running", 0.8), ("incomplete", 0.5), ("running", None)]
+        emulator.script_job(statuses=statuses)
+        job_id = emulator.start_sync()
+
+        async def scenario() -> None:
+            wait = start(trigger_for(job_id), "task")
+            await until(lambda: logs.of("task", "attempt 2"))
+            await cancelled(wait)
+
+        run(scenario)
+
+        assert re.search("is running( again)?, attempt 2", logs.of("task", "attempt 2")[0])
+
+    def test_a_closed_config_api_is_said_once_and_not_asked_again(
+        self, emulator, running_syncs, trigger_for, logs
+    ):
+        job_ids = running_syncs(3)
+        emulator.fail_next(DETAILS, 403, times=None)
+
+        async def scenario() -> list[Event]:
+            waiting = [
+                start(trigger_for(each, job_status="running"), f"{each}") for each in job_ids
+            ]
+            await until(lambda: all(logs.of(f"{each}") for each in job_ids))
+            _finish(emulator, job_ids)
+            return await asyncio.gather(*waiting)
+
+        events = run(scenario)
+
+        assert [event["outcome"] for event in events] == ["finished"] * 3
+        assert request_count(emulator, DETAILS) == 1
+
+    def test_what_happens_while_the_config_api_hangs_is_told_in_its_order(
+        self, emulator, running_syncs, trigger_for, logs
+    ):
+        (job_id,) = running_syncs(1)
+        emulator.hang_next(DETAILS, 3600, times=None)
+
+        async def scenario() -> Event:
+            wait = start(trigger_for(job_id, job_status="running"), "task")
+            await until(lambda: request_count(emulator, DETAILS))
+            _finish(emulator, [job_id])
+            return await wait
+
+        event = run_and_collect(scenario)
+
+        assert event["outcome"] == "finished"
+        line, end = logs.of("task")
+        assert " is running" in line
+        assert end.endswith(": succeeded.")
+
+    def test_a_wait_that_is_cancelled_while_the_config_api_hangs_leaves_nothing(
+        self, emulator, running_syncs, trigger_for, logs
+    ):
+        job_ids = running_syncs(2)
+        emulator.hang_next(DETAILS, 3600, times=None)
+
+        async def scenario() -> None:
+            waiting = [
+                start(trigger_for(each, job_status="running"), f"{each}") for each in job_ids
+            ]
+            await until(lambda: request_count(emulator, DETAILS))
+            await cancelled(*waiting)
+
+        run_and_collect(scenario)
+
+        assert [logs.of(f"{job_id}") for job_id in job_ids] == [[], []]
+
+    def test_a_wait_that_is_cancelled_while_its_line_is_made_holds_up_no_other(
+        self, emulator, running_syncs, trigger_for, logs
+    ):
+        gone, other = running_syncs(2)
+        emulator.hang_next(DETAILS, 0.5)
+
+        async def scenario() -> Event:
+            waiting = [start(trigger_for(each, job_status="running")) for each in (gone, other)]
+            await until(lambda: request_count(emulator, DETAILS))
+            await cancelled(waiting[0])
+            await until(lambda: request_count(emulator, DETAILS) > 1)
+            _finish(emulator, [other])
+            return await waiting[1]
+
+        event = run(scenario)
+
+        assert event["outcome"] == "finished"
+        assert logs.of("task", f"Job {gone} ") == []
+
+    def test_a_trigger_says_since_when_its_job_runs_and_how_long_it_takes(
+        self, running_syncs, trigger_for, logs
+    ):
+        """A restarted triggerer goes on to count."""
+        (job_id,) = running_syncs(1)
+        trigger = trigger_for(
+            job_id,
+            deferred_at=time.time() - 10,
+            job_began_at=time.time() - 3600,
+            usual_duration=900,
+        )
+
+        async def scenario() -> None:
+            wait = start(trigger, "task")
+            await until(lambda: logs.of("task"))
+            await cancelled(wait)
+
+        run(scenario)
+
+        assert logs.of("task")[0].endswith("is running; 1 h 0 min elapsed, usually 15 min 0 s.")
+
+    def test_a_trigger_of_an_earlier_release_counts_from_its_deferral(
+        self, running_syncs, trigger_for, logs
+    ):
+        (job_id,) = running_syncs(1)
+        trigger = trigger_for(job_id, deferred_at=time.time() - 600)
+        _, arguments = trigger.serialize()
+        del arguments["job_began_at"], arguments["usual_duration"]
+
+        async def scenario() -> None:
+            wait = start(AirbyteJobTrigger(**arguments), "task")
+            await until(lambda: logs.of("task"))
+            await cancelled(wait)
+
+        run(scenario)
+
+        assert logs.of("task")[0].endswith("is running; 10 min 0 s elapsed.")
+
+    def test_a_wait_for_a_sync_says_since_when(self, emulator, sync_trigger_for, logs):
+        connection_id = emulator.add_connection()
+
+        async def scenario() -> None:
+            wait = start(sync_trigger_for(connection_id, deferred_at=time.time() - 600), "task")
+            await until(lambda: logs.of("task"))
+            await cancelled(wait)
+
+        run(scenario)
+
+        (line,) = logs.of("task")
+        assert line.startswith(f"No sync of connection {connection_id} has completed successfully")
+        assert line.endswith("; waiting for 10 min 0 s so far.")
+
+
 class TestTaskLogs:
     """Each task's log has the messages about its own wait, and no others."""
 
@@ -478,7 +677,7 @@ class TestTaskLogs:
         for job_id in job_ids:
             running, succeeded = logs.of(f"{job_id}")
             assert running.startswith(f"Job {job_id} ")
-            assert running.endswith("running.")
+            assert " is running; " in running
             assert succeeded.startswith(f"Job {job_id} ")
             assert succeeded.endswith("succeeded.")
         assert logs.of("", "Job ") == []

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 from airflow_provider_airbyte_sme.api.errors import AirbyteError, copy_of
 from airflow_provider_airbyte_sme.api.models import Job
 from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
+from airflow_provider_airbyte_sme.api.waiting.progress import Report
 from airflow_provider_airbyte_sme.api.waiting.watches import JobKey, Key, SyncKey, Watch
 
 
@@ -69,11 +70,13 @@ class Told(NamedTuple):
     Something for a log.
 
     :param watch: Whose log; ``None`` for the one that concerns all.
+    :param report: What it tells of, if the driver is to read more about it: see :class:`.Line`.
     """
 
     watch: Watch | None
     message: str
     is_warning: bool = False
+    report: Report | None = None
 
 
 Change = Ended | Lost | Told

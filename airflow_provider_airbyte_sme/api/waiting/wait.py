@@ -1,5 +1,5 @@
 """
-The rules of one wait: deadline, failure budget, when to read next, what changed.
+The rules of one wait: deadline, failure budget, when to read next.
 
 Times are seconds on the driver's own clock.
 """
@@ -77,6 +77,9 @@ class Wait(NamedTuple):
     :param timeout: Seconds to wait; ``None`` for no limit.
     :param failure_budget: Seconds without one good response after which to give up.
     :param connection_name: Name of the job's Airbyte connection, for messages; may be empty.
+    :param elapsed_before: Seconds for which the job had existed when the wait began, for messages.
+    :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
+        is unknown.
     """
 
     began: float
@@ -84,6 +87,8 @@ class Wait(NamedTuple):
     timeout: float | None = None
     failure_budget: float = FAILURE_BUDGET
     connection_name: str = ""
+    elapsed_before: float = 0.0
+    usual_duration: float | None = None
 
     @property
     def deadline(self) -> float:
@@ -142,11 +147,9 @@ class Wait(NamedTuple):
             job=job,
         )
 
-    def change(self, job: Job, previous_status: str) -> str:
-        """Return the message about a change of status; empty if there is none."""
-        if job.status == previous_status:
-            return ""
-        return f"{job.describe(self.connection_name)}: {job.status}."
+    def elapsed(self, *, now: float) -> float:
+        """Return for how many seconds the job has existed."""
+        return self.elapsed_before + now - self.began
 
 
 def demanded_pause(error: AirbyteError) -> float:

@@ -19,6 +19,7 @@ from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges, Unusab
 from airflow_provider_airbyte_sme.api.waiting.checks import MAX_STALENESS, MIN_STALENESS
 from airflow_provider_airbyte_sme.api.waiting.deadlines import Deadlines
 from airflow_provider_airbyte_sme.api.waiting.failures import SharedOutage, outlast, warn
+from airflow_provider_airbyte_sme.api.waiting.lines import Lines
 from airflow_provider_airbyte_sme.api.waiting.lists import FEW, Lists
 from airflow_provider_airbyte_sme.api.waiting.messages import (
     Change,
@@ -31,6 +32,7 @@ from airflow_provider_airbyte_sme.api.waiting.messages import (
     Told,
     key_of,
 )
+from airflow_provider_airbyte_sme.api.waiting.progress import Line
 from airflow_provider_airbyte_sme.api.waiting.reads import MAX_IN_FLIGHT, InFlight, SingleReads
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, ended_since
 from airflow_provider_airbyte_sme.api.waiting.targets import Target, Targets, soon
@@ -71,6 +73,7 @@ class Watchlist:
     def __init__(self) -> None:
         self._targets = Targets()
         self._deadlines = Deadlines()
+        self._lines = Lines()
         self._in_flight = InFlight()
         self._reads = SingleReads(self._in_flight)
         self._lists = Lists(self._targets, self._reads, self._in_flight)
@@ -87,6 +90,7 @@ class Watchlist:
         # Perhaps by the request of one that was removed meanwhile.
         target.is_reading = target.request in self._in_flight
         self._deadlines.add(watch)
+        self._lines.add(watch)
         self._lists.joined(interval, now)
         if self._outage:
             self._outage.joined(interval, now)
@@ -107,6 +111,7 @@ class Watchlist:
         if not self._targets.remove(watch):
             return False
         self._deadlines.remove(watch)
+        self._lines.remove(watch)
         if self._targets.get(watch.key) is None:
             self._lists.forget(watch.key)
         return True
@@ -134,6 +139,8 @@ class Watchlist:
     def pause(self, *, now: float) -> float:
         """Return the seconds until something is due; infinite if only a response can change it."""
         times = [self._deadlines.next_at()]
+        if not self._outage:
+            times.append(self._lines.next_at())
         if self._targets and not self._in_flight.is_full:
             if self._outage:
                 times += [] if self._in_flight else [self._outage.next_probe]
@@ -175,11 +182,29 @@ class Watchlist:
                 self._deadlines.extend(watch, now + DEADLINE_MARGIN)
                 self._reads.read_last(self._targets[watch.key])
         self._lists.switch(now)
-        return changes
+        return changes + self._lines_of(now)
+
+    def _lines_of(self, now: float) -> list[Told]:
+        """Return the lines of now: no request is sent for them, and none tells of an outage."""
+        told: list[Told] = []
+        for watch in [] if self._outage else self._lines.take(now):
+            lines = watch.take_lines(now=now)
+            self._lines.add(watch)
+            if self._targets[watch.key].failing_since is None:
+                told += self._tell(watch, lines)
+        return told
+
+    def _tell(self, watch: Watch, lines: Sequence[Line]) -> list[Told]:
+        """Tell a wait; only if there are few, more may be read about its job."""
+        are_few = len(self) <= FEW
+        return [
+            Told(watch, line.message, line.is_warning, line.report if are_few else None)
+            for line in lines
+        ]
 
     def job_read(self, request: ReadJob, job: Job, *, now: float) -> list[Change]:
         """Note the response to a :class:`ReadJob`."""
-        changes = self._single_read(request, lambda watch: watch.saw(job), now)
+        changes = self._single_read(request, lambda watch: watch.saw(job, now=now), now)
         if target := self._targets.get(key_of(request)):
             self._lists.note_job(target, job)
         return changes
@@ -264,13 +289,13 @@ class Watchlist:
         if target := self._targets.get(JobKey(job.job_id)):
             self._lists.note_shown(target)
             if is_complete:
-                changes += self._judge(target, lambda watch: watch.saw(job))
+                changes += self._judge(target, lambda watch: watch.saw(job, now=now))
             else:
                 self._read_for_more(target, now)
         for key, sync_target in self._targets.syncs_of(job.connection_id):
             has_ended = ended_since(job, key.since)
             if has_ended and is_complete:
-                changes += self._judge(sync_target, lambda watch: watch.saw(job))
+                changes += self._judge(sync_target, lambda watch: watch.saw(job, now=now))
             elif has_ended is not False and is_news:
                 self._read_for_more(sync_target, now)
         return changes
@@ -284,8 +309,7 @@ class Watchlist:
         changes: list[Change] = []
         for watch in list(target.watches):
             job = judge(watch)
-            if message := watch.take_message():
-                changes.append(Told(watch, message))
+            changes += self._tell(watch, watch.take_changes())
             if job is not None:
                 changes += self._end([Ended(watch, job)])
         return changes

@@ -16,9 +16,10 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.emulator import Emulator
-from tests.unit.api.doubles import Wire, client_for, requests_to
+from tests.unit.api.doubles import Wire, client_for, requests_to, settings_for
 
 GET = "GET /jobs/{jobId}"
+DETAILS = "POST /api/v1/jobs/get_without_logs"
 MINUTE = 60.0
 
 
@@ -78,14 +79,209 @@ def test_reads_are_poll_interval_seconds_apart(client, start, emulator, run, pol
     assert reads[-2] < 100 <= reads[-1]
 
 
-def test_each_change_of_status_is_logged_once(client, start, run, caplog):
+def test_each_change_of_status_is_logged_once(client, start, emulator, run, caplog):
     caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
     job_id = start(("queued", 25), ("running", 25), ("succeeded", None))
 
     run(client.jobs.wait(job_id))
 
     lines = [line for line in caplog.messages if line.startswith(f"Job {job_id} ")]
-    assert [line.rsplit(" ", 1)[1] for line in lines] == ["queued.", "running.", "succeeded."]
+    head = f"Job {job_id} of connection {emulator.connection_id}"
+    assert lines == [
+        f"{head} is queued; 0 s elapsed.",
+        f"{head} is running; 30 s elapsed.",
+        f"{head}: succeeded.",
+    ]
+
+
+class TestProgress:
+    """What the log says during a long wait, and what that costs."""
+
+    @pytest.fixture
+    def lines(self, caplog):
+        """Return what was logged about the job, without its head."""
+        caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
+
+        def read():
+            return [
+                line.partition(")")[2].strip(": ")
+                for line in caplog.messages
+                if line.startswith("Job 1 of connection 'crm to lake' (")
+            ]
+
+        return read
+
+    def test_there_is_a_line_for_each_change_and_others_at_a_gentle_rhythm(
+        self, client, start, emulator, wire, run, lines
+    ):
+        job_id = start(
+            ("pending", 15),
+            ("running", 10 * MINUTE),
+            ("incomplete", 20),
+            ("running", 10 * MINUTE),
+            ("succeeded", None),
+        )
+        wire.after_seconds(2 * MINUTE, lambda: emulator.commit_records(job_id, 1000))
+        wire.after_seconds(15 * MINUTE, lambda: emulator.commit_records(job_id, 2_500_000))
+
+        run(client.jobs.wait(job_id, connection_name="crm to lake", usual_duration=900.0))
+
+        usually = "elapsed, usually 15 min 0 s."
+        assert lines() == [
+            f"is pending; 0 s {usually}",
+            f"is running; 20 s {usually}",
+            f"is running, attempt 1: no rows so far; 1 min 0 s {usually}",
+            f"is running, attempt 1: 1,000 rows, 128 kB so far; 5 min 0 s {usually}",
+            f"is running, attempt 1: 1,000 rows, 128 kB so far; 10 min 0 s {usually}",
+            f"is incomplete, attempt 1: 1,000 rows, 128 kB so far; 10 min 20 s {usually}",
+            f"is running, attempt 2: 1,000 rows, 128 kB so far; 10 min 40 s {usually}",
+            f"is running, attempt 2: 2,501,000 rows, 320 MB so far; 20 min 0 s {usually}",
+            "succeeded.",
+        ]
+        # One for each line but the first two and the last one.
+        assert requests_to(emulator, DETAILS) == [200] * 6
+
+    def test_an_attempt_that_ended_between_two_reads_is_noticed(
+        self, client, start, emulator, run, lines
+    ):
+        job_id = start(("running", 183), ("incomplete", 2), ("running", 60), ("succeeded", None))
+
+        run(client.jobs.wait(job_id, connection_name="crm to lake"))
+
+        assert "is running again, attempt 2: no rows so far; 3 min 10 s elapsed." in lines()
+
+    def test_a_day_has_fewer_than_150_lines(self, client, start, emulator, run, lines):
+        job_id = start(("running", 24 * 60 * MINUTE), ("succeeded", None))
+
+        run(client.jobs.wait(job_id, poll_interval=30.0, connection_name="crm to lake"))
+
+        assert 140 < len(lines()) < 150
+        assert len(requests_to(emulator, DETAILS)) < 150
+
+    def test_a_job_that_ends_within_a_minute_costs_no_request_more(
+        self, client, start, emulator, run
+    ):
+        run(client.jobs.wait(start(("pending", 5), ("running", 40), ("succeeded", None))))
+
+        assert requests_to(emulator, DETAILS) == []
+
+    @pytest.mark.parametrize(
+        ("close", "requests"),
+        [
+            pytest.param(
+                lambda emulator: emulator.fail_next(DETAILS, 403, times=None), 1, id="403"
+            ),
+            pytest.param(
+                lambda emulator: emulator.html_next(DETAILS, times=None, status=404), 8, id="HTML"
+            ),
+        ],
+    )
+    def test_a_closed_config_api_is_said_once_and_not_asked_again(
+        self, client, start, emulator, run, lines, caplog, close, requests
+    ):
+        close(emulator)
+
+        job = run(
+            client.jobs.wait(
+                start(("running", 60 * MINUTE), ("succeeded", None)), connection_name="crm to lake"
+            )
+        )
+
+        assert job.has_succeeded
+        assert len([line for line in caplog.messages if "without attempts" in line]) == 1
+        assert len(requests_to(emulator, DETAILS)) <= requests
+        assert len(lines()) == 9
+        assert lines()[-2].startswith("is running: no rows so far; 50 min")
+
+    def test_a_config_api_that_is_switched_off_is_never_asked(
+        self, emulator, wire, start, run, lines
+    ):
+        client = client_for(emulator, wire, settings=settings_for(emulator, config_api=False))
+        job_id = start(("running", 60 * MINUTE), ("succeeded", None))
+
+        run(client.jobs.wait(job_id, connection_name="crm to lake"))
+
+        assert requests_to(emulator, DETAILS) == []
+        assert len(lines()) == 9
+
+    def test_a_config_api_that_fails_now_and_then_is_asked_again(
+        self, client, start, emulator, wire, run, lines
+    ):
+        job_id = start(("running", 25 * MINUTE), ("succeeded", None))
+        for minutes in (0, 9):
+            wire.after_seconds(
+                minutes * MINUTE, lambda: emulator.fail_next(DETAILS, 503, times=None)
+            )
+            wire.after_seconds((minutes + 4) * MINUTE, emulator.clear_faults)
+
+        run(client.jobs.wait(job_id, connection_name="crm to lake"))
+
+        has_attempt = {line.rpartition("; ")[2]: "attempt 1" in line for line in lines()}
+        assert [*has_attempt.values()] == [False, False, True, False, True, False]
+
+    def test_a_config_api_that_hangs_holds_up_no_deadline(self, client, start, emulator, run):
+        began = emulator.clock.time()
+        emulator.hang_next(DETAILS, 3600, times=None)
+
+        with pytest.raises(AirbyteJobTimeoutError):
+            run(client.jobs.wait(start(("running", None)), timeout=302.0))
+
+        assert emulator.clock.time() - began == pytest.approx(302.0, abs=1.1)
+
+    def test_a_job_that_takes_much_longer_than_usual_is_warned_of_once(
+        self, client, start, run, lines, caplog
+    ):
+        job_id = start(("running", 90 * MINUTE), ("succeeded", None))
+
+        run(client.jobs.wait(job_id, connection_name="crm to lake", usual_duration=300.0))
+
+        assert [line for line in lines() if "as a rule" in line] == [
+            "has taken 20 min 0 s, and takes 5 min 0 s as a rule. Look in Airbyte whether its "
+            "attempts fail and are repeated, whether it waits for a free worker, and whether "
+            "source or destination are slow."
+        ]
+        assert [each.levelname for each in caplog.records if "as a rule" in each.message] == [
+            "WARNING"
+        ]
+
+    def test_the_time_before_the_wait_counts(self, client, start, run, lines):
+        job_id = start(("running", 10), ("succeeded", None))
+
+        run(client.jobs.wait(job_id, connection_name="crm to lake", elapsed_before=7200.0))
+
+        assert lines()[0] == "is running; 2 h 0 min elapsed."
+
+
+class TestUsualDuration:
+    @pytest.fixture
+    def run_jobs(self, emulator):
+        def run(*seconds, status="succeeded"):
+            for each in seconds:
+                emulator.script_job(statuses=[("running", each), (status, None)])
+                emulator.start_sync()
+                emulator.advance(each)
+
+        return run
+
+    def test_it_is_the_median_of_the_last_twenty_successful_jobs(
+        self, client, start, emulator, run, run_jobs
+    ):
+        run_jobs(*[9000] * 15)
+        run_jobs(*[900] * 11, *[300] * 9)
+        run_jobs(*[5] * 25, status="failed")
+        job = run(client.jobs.get(start(("running", None))))
+        emulator.clear_requests()
+
+        assert run(client.jobs.find_usual_duration(job)) == 900.0
+        assert requests_to(emulator, "GET /jobs") == [200]
+
+    def test_it_is_unknown_if_the_list_cannot_be_read(self, client, start, emulator, run):
+        job = run(client.jobs.get(start(("running", None))))
+        began = emulator.clock.time()
+        emulator.fail_next("GET /jobs", 503, times=None)
+
+        assert run(client.jobs.find_usual_duration(job)) is None
+        assert emulator.clock.time() - began < 20
 
 
 @pytest.mark.parametrize("timeout", [25.0, 100.0, 7290.0, 0.0])

@@ -1,4 +1,4 @@
-"""The rules of a wait, as tables: deadline, failure budget, when to read next, what changed."""
+"""The rules of a wait, as tables: deadline, failure budget, when to read next."""
 
 import pytest
 from hypothesis import given
@@ -206,35 +206,6 @@ def test_a_job_still_running_at_the_deadline_raises_a_timeout_error(timeout, ela
         f"Job 42 of connection {label} is still running and the time to wait for it is over."
     )
     assert error.value.job is job
-
-
-@pytest.mark.parametrize(
-    ("previous_status", "status", "name", "message"),
-    [
-        pytest.param(
-            "", RUNNING, "", f"Job 42 of connection {CONNECTION_ID}: running.", id="first read"
-        ),
-        pytest.param(
-            "queued",
-            RUNNING,
-            "crm to lake",
-            f"Job 42 of connection 'crm to lake' ({CONNECTION_ID}): running.",
-            id="changed",
-        ),
-        pytest.param(
-            RUNNING,
-            "paused",
-            "",
-            f"Job 42 of connection {CONNECTION_ID}: paused.",
-            id="changed to an unknown status",
-        ),
-        pytest.param(RUNNING, RUNNING, "crm to lake", "", id="unchanged"),
-    ],
-)
-def test_the_message_about_a_change_of_status(previous_status, status, name, message):
-    wait = Wait(BEGAN, connection_name=name)
-
-    assert wait.change(job_with(status), previous_status) == message
 
 
 @pytest.mark.parametrize(

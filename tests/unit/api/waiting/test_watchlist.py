@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import pairwise
 from weakref import WeakSet
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from airflow_provider_airbyte_sme.api import Job
 from airflow_provider_airbyte_sme.api.waiting import MAX_OUTAGE_PAUSE, Wait
 from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
+from airflow_provider_airbyte_sme.api.waiting.lines import LINES_AT_ONCE, LINES_PAUSE
 from airflow_provider_airbyte_sme.api.waiting.targets import FIRST_LOOK
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch, Watch
 from airflow_provider_airbyte_sme.api.waiting.watchlist import (
@@ -108,7 +111,21 @@ def delay(driver: Driver, watch: Watch, since: float) -> float:
 
 
 def messages(driver: Driver, watch: Watch | None) -> list[str]:
-    return [told.message for _, told in driver.told if told.watch is watch]
+    """Return what a wait was told, except how far it is."""
+    return [
+        told.message
+        for _, told in driver.told
+        if told.watch is watch and not re.search("elapsed|waiting for .* so far", told.message)
+    ]
+
+
+def progress(driver: Driver, watch: Watch | None) -> list[tuple[float, str]]:
+    """Return when a wait was told how far it is, and what."""
+    return [
+        (at, told.message)
+        for at, told in driver.told
+        if told.watch is watch and re.search("elapsed|waiting for .* so far", told.message)
+    ]
 
 
 class TestRequests:
@@ -782,6 +799,135 @@ class TestOutages:
         assert not any(messages(driver, watch) for watch in watches[1:])
 
 
+class TestProgress:
+    """The lines of a wait that tell of no change."""
+
+    HEAD = f"Job 1 of connection {CONNECTION} is running"
+
+    def test_a_few_waits_have_their_lines_between_two_reads(self, driver, add_job):
+        watch = job_watch(add_job(1).job_id, poll_interval=3600.0)
+        driver.join(watch)
+
+        driver.run(1300)
+
+        assert progress(driver, watch) == [
+            (60.0, f"{self.HEAD}: 1 rows so far; 1 min 0 s elapsed."),
+            (300.0, f"{self.HEAD}: 1 rows 5 min 0 s ago; 5 min 0 s elapsed."),
+            (600.0, f"{self.HEAD}: 1 rows 10 min 0 s ago; 10 min 0 s elapsed."),
+            (1200.0, f"{self.HEAD}: 1 rows 20 min 0 s ago; 20 min 0 s elapsed."),
+        ]
+
+    @pytest.mark.parametrize(("number", "are_asked"), [(FEW, True), (MANY, False)])
+    def test_only_for_a_few_waits_more_is_to_be_read(self, driver, add_job, number, are_asked):
+        watches = [job_watch(add_job(n + 1).job_id) for n in range(number)]
+        driver.join(*watches)
+
+        driver.run(61)
+
+        assert len(driver.told) == number
+        assert {told.report is not None for _, told in driver.told} == {are_asked}
+
+    def test_many_waits_for_one_job_are_many(self, driver, add_job):
+        driver.join(*[job_watch(add_job(1).job_id) for _ in range(MANY)])
+
+        driver.run(61)
+
+        assert [told.report for _, told in driver.told] == [None] * MANY
+
+    def test_many_waits_have_lines_with_what_lists_have_shown(self, driver, airbyte, add_job, many):
+        watch = job_watch(add_job(1).job_id)
+        airbyte.change(1, Update(100.0, "incomplete", 100.0))
+        airbyte.change(1, Update(110.0, "running", 110.0))
+        driver.join(watch)
+
+        driver.run(301)
+
+        incomplete, running = (text for at, text in progress(driver, watch) if 100 < at < 120)
+        assert incomplete.startswith(f"Job 1 of connection {CONNECTION} is incomplete: 1 rows")
+        assert running.startswith(f"{self.HEAD}: 1 rows so far;")
+        last = [progress(driver, each)[-1] for each in many]
+        assert {at for at, _ in last} == {300.0}
+        assert any(re.search(r": [\d,]+ rows \d+ min \d+ s ago; 5 min", text) for _, text in last)
+
+    def test_ten_thousand_lines_are_spread_and_cost_no_request(self, driver, add_job):
+        watches = [job_watch(add_job(n + 1).job_id, poll_interval=60.0) for n in range(10_000)]
+        driver.join(*watches)
+
+        driver.run(110)
+
+        at_once = Counter(at for at, _ in driver.told)
+        assert max(at_once.values()) == LINES_AT_ONCE
+        assert Counter(told.watch for _, told in driver.told) == Counter(watches)
+        moments = sorted(at_once)
+        assert moments[0] == 60.0
+        assert 45 < moments[-1] - moments[0] < 50
+        assert min(b - a for a, b in pairwise(moments)) >= LINES_PAUSE - 0.01
+        # Two rounds, a sweep, and what has its turn.
+        assert len(driver.sent) < 250
+
+    def test_a_wait_that_has_ended_has_no_more_lines(self, driver, add_job):
+        gone, ended = job_watch(add_job(1).job_id), job_watch(add_job(2, ended=100.0).job_id)
+        driver.join(gone, ended)
+        driver.at(100.0, lambda: driver.leave(gone))
+
+        driver.run(700)
+
+        assert [at for at, _ in progress(driver, gone)] == [60.0]
+        assert [at for at, _ in progress(driver, ended)] == [60.0]
+        assert driver.watchlist.pause(now=driver.now) == float("inf")
+
+    @pytest.mark.parametrize("number", [1, MANY])
+    def test_there_are_no_lines_in_an_outage_and_one_after_it(
+        self, airbyte, driver, add_job, number
+    ):
+        watches = [job_watch(add_job(n + 1).job_id) for n in range(number)]
+        airbyte.faults.append(Fault("503", 50.0, 500.0))
+        driver.join(*watches)
+
+        driver.run(601)
+
+        for watch in watches:
+            at = [at for at, _ in progress(driver, watch)]
+            assert len(at) == 2
+            assert 500 < at[0] < 560
+            assert at[1] == 600.0
+
+    def test_there_are_no_lines_about_a_job_that_cannot_be_read(self, airbyte, driver, add_job):
+        watch, other = job_watch(add_job(1).job_id), job_watch(add_job(2).job_id)
+        airbyte.faults.append(Fault("500", 50.0, job_id=1))
+        driver.join(watch, other)
+
+        driver.run(301)
+
+        assert progress(driver, watch) == []
+        assert [at for at, _ in progress(driver, other)] == [60.0, 300.0]
+
+    def test_a_wait_for_a_sync_has_lines_too(self, driver):
+        watch = sync_watch(since=50.0)
+        driver.join(watch)
+
+        driver.run(61)
+
+        assert progress(driver, watch) == [
+            (
+                60.0,
+                f"No sync of connection {CONNECTION} has completed successfully since "
+                "2026-03-25T01:30:50+00:00; waiting for 1 min 0 s so far.",
+            )
+        ]
+
+    def test_a_job_that_takes_much_longer_than_usual_is_warned_of_once(self, driver, add_job):
+        wait = make_wait()._replace(usual_duration=120.0)
+        watch = JobWatch(Job(add_job(1).job_id, "running", CONNECTION), wait)
+        driver.join(watch)
+
+        driver.run(3000)
+
+        assert [(at, told.watch) for at, told in driver.told if told.is_warning] == [
+            (1200.0, watch)
+        ]
+
+
 class TestDeadlines:
     def test_the_last_read_begins_at_the_deadline(self, add_job, driver):
         watch = job_watch(add_job(1).job_id, timeout=12.0)
@@ -867,7 +1013,7 @@ class TestFewAndMany:
         airbyte.faults.append(Fault("500", 9.99, 10.1, lists=True))
         driver.at(10.01, lambda: driver.leave(many[0]))
 
-        driver.run(60)
+        driver.run(59)
 
         assert not driver.outcomes
         assert not driver.told
