@@ -45,7 +45,7 @@ class AiohttpTransport:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Send *request* and read the whole response, whatever its status, following no redirects.
+        Send *request* and read the response, whatever its status, following no redirects.
 
         :raises AirbyteTransportError: There was no response.
         :raises AirbyteConfigError: The URL cannot be sent.
@@ -56,10 +56,13 @@ class AiohttpTransport:
             return await self._send(url, request, call)
         except aiohttp.ClientHttpProxyError as error:
             reason = rejected_tunnel(error.status, error.message)
-            raise call.failure(reason, timed_out=False) from None
+            failure = call.failure(reason, timed_out=False)
         # aiohttp promises no base class: its parsers and codecs raise others.
         except Exception as error:
-            raise call.failure(error, timed_out=isinstance(error, TimeoutError)) from None
+            failure = call.failure(error, timed_out=isinstance(error, TimeoutError))
+        # Out here, because it would keep the exception of the library, which contains the request
+        # with its headers.
+        raise failure
 
     async def _send(self, url: URL, request: HttpRequest, call: Call) -> HttpResponse:
         # A limit that is over already; the libraries take 0 for no limit.
@@ -85,8 +88,8 @@ class AiohttpTransport:
             proxy_headers=proxy.headers if proxy else None,
             trace_request_ctx=call,
         ) as response:
-            body = await response.read()
-            return HttpResponse(response.status, _headers(response), body, self._secrets)
+            body, is_cut = await _body(response, request.max_body)
+            return HttpResponse(response.status, _headers(response), body, self._secrets, is_cut)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for *seconds* without blocking the event loop."""
@@ -132,6 +135,18 @@ def _connection_tracing() -> aiohttp.TraceConfig:
     tracing.on_connection_create_end.append(connected)
     tracing.on_connection_reuseconn.append(connected)
     return tracing
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+    """Return the body of *response*, and whether it is longer than *limit*, where it is cut."""
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > limit:
+            # The connection is of no more use, with the rest of the body in it.
+            response.close()
+            return bytes(body[:limit]), True
+    return bytes(body), False
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:

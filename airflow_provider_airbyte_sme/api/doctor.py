@@ -8,6 +8,7 @@ from enum import StrEnum
 from airflow_provider_airbyte_sme.api.client import AirbyteClient
 from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
 from airflow_provider_airbyte_sme.api.models import Instance, Workspace
+from airflow_provider_airbyte_sme.api.network import UNVERIFIED
 
 
 class Step(StrEnum):
@@ -86,6 +87,8 @@ async def run_checks(client: AirbyteClient) -> Report:
         warnings.append("The user who owns the application has no role in any workspace.")
     if client.settings.urls.public.startswith("http://"):
         warnings.append("The connection is not encrypted: use https outside a private network.")
+    elif not client.settings.verify_tls:
+        warnings.append(UNVERIFIED)
     return Report(
         tuple(map(Check, Step)),
         instance=await client.system.get_instance(),

@@ -30,7 +30,7 @@ All errors that this client raises.
     └── AirbyteJobError                     .job; see job_errors.py
         ├── AirbyteJobFailedError
         ├── AirbyteJobCancelledError
-        ├── AirbyteTooFewRowsError          succeeded with fewer rows than required
+        ├── AirbyteTooFewRowsError          succeeded with fewer rows than required, or uncounted
         └── AirbyteJobTimeoutError          still running at the deadline
 
 Each message is one line: what failed, on what, why, and what to do. None contains a secret.
@@ -324,17 +324,17 @@ def excerpt(text: str, secrets: Iterable[str] = ()) -> str:
     return one_line(scrub(text[:_MAX_SEARCHED], secrets))
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, max_length: int = MAX_EXCERPT_LENGTH) -> str:
     """
-    Fold *text* into one line of at most ``MAX_EXCERPT_LENGTH`` characters.
+    Fold *text* into one line of at most *max_length* characters.
 
     Control characters and halves of surrogate pairs are replaced: logs and databases reject them.
     """
     folded = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
     folded = re.sub(r"[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", folded)
-    if len(folded) <= MAX_EXCERPT_LENGTH:
+    if len(folded) <= max_length:
         return folded
-    return folded[: MAX_EXCERPT_LENGTH - 1] + "…"
+    return folded[: max_length - 1] + "…"
 
 
 class AirbyteApiError(AirbyteError):

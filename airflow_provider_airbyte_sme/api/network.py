@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import math
 import os
 import re
 import ssl
@@ -47,6 +49,13 @@ _NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 
 _PROXY_EXAMPLE = "http://proxy.example.com:3128"
 
+UNVERIFIED = (
+    "The certificate of Airbyte is not verified, because verify_tls of the Airflow connection is "
+    "false: whoever is on the way can read the client secret. Set ca_bundle instead."
+)
+
+log = logging.getLogger(__name__)
+
 
 class Call:
     """
@@ -60,10 +69,10 @@ class Call:
     def __init__(self, request: HttpRequest, secrets: tuple[str, ...] = ()) -> None:
         self._request = request
         self._secrets = (*request.secrets, *secrets)
-        self.total_timeout = (
-            request.timeout + BODY_ALLOWANCE
-            if request.total_timeout is None
-            else request.total_timeout
+        # Also for a caller with much time: one response that never ends must not use it all up.
+        self.total_timeout = min(
+            request.timeout + BODY_ALLOWANCE,
+            math.inf if request.total_timeout is None else request.total_timeout,
         )
         self._deadline = time.monotonic() + self.total_timeout
         # Until there is a connection, with its tunnel and TLS, nothing of the request is sent.
@@ -112,17 +121,8 @@ class Call:
         return "timed out" if isinstance(cause, TimeoutError) else type(cause).__name__
 
     def _advice(self, reason: str, *, timed_out: bool) -> str:
-        if "CERTIFICATE_VERIFY_FAILED" in reason:
-            return (
-                "A certificate is not trusted: set ca_bundle of the Airflow connection to the PEM "
-                "file of the authority that signed Airbyte's, or that of a proxy with TLS."
-            )
         if "[SSL" in reason:
-            return (
-                "TLS failed: check that Host (Airbyte URL) of the Airflow connection names a port "
-                "that speaks https, and whether Airbyte requires a client certificate "
-                "(client_cert)."
-            )
+            return _tls_advice(reason)
         if _TUNNEL_REJECTED in reason:
             return (
                 "The proxy did not connect to Airbyte: check proxy of the Airflow connection or "
@@ -141,6 +141,39 @@ class Call:
             f"Airbyte may be overloaded or restarting: it had {self._request.timeout:g} s to "
             f"respond."
         )
+
+
+def _tls_advice(reason: str) -> str:
+    """Return what to change after a failure of OpenSSL, whose texts both libraries pass on."""
+    if "mismatch" in reason:
+        return (
+            "The certificate is for another host: set Host (Airbyte URL) of the Airflow connection "
+            "to a name that it lists, or have one issued for this name."
+        )
+    if "certificate has expired" in reason or "not yet valid" in reason:
+        return (
+            "A certificate is not valid at this time: renew Airbyte's, or that of a proxy with "
+            "TLS, and check the clock of this machine."
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return (
+            "A certificate is not trusted: set ca_bundle of the Airflow connection to the PEM file "
+            "of the authority that signed Airbyte's, or that of a proxy with TLS."
+        )
+    if "ALERT_CERTIFICATE_REQUIRED" in reason:
+        return (
+            "Airbyte requires a client certificate: set client_cert of the Airflow connection, and "
+            "client_key if the key is in another file."
+        )
+    if re.search("ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_)", reason):
+        return (
+            "Airbyte rejected client_cert of the Airflow connection: it must be valid, and signed "
+            "by an authority that Airbyte trusts."
+        )
+    return (
+        "TLS failed: check that Host (Airbyte URL) of the Airflow connection names a port that "
+        "speaks https, and whether Airbyte requires a client certificate (client_cert)."
+    )
 
 
 def rejected_tunnel(status: int, reason: str) -> OSError:
@@ -316,6 +349,7 @@ def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
     if settings.verify_tls:
         _trust(context, *_ca_bundle(settings))
     else:
+        log.warning("%s", UNVERIFIED)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.client_cert:

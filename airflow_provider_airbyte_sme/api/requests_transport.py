@@ -12,8 +12,9 @@ from http.client import HTTPResponse
 from ssl import SSLContext
 from typing import Any
 
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from requests.models import CONTENT_CHUNK_SIZE
 from requests.utils import check_header_validity, default_headers
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -59,7 +60,7 @@ class RequestsTransport:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """
-        Send *request* and read the whole response, whatever its status, following no redirects.
+        Send *request* and read the response, whatever its status, following no redirects.
 
         The operating system bounds the name look-up; each address of the host may take the
         connect timeout.
@@ -74,9 +75,12 @@ class RequestsTransport:
             return self._send(url, request, call)
         # requests lets exceptions of urllib3 and of the standard library escape.
         except Exception as error:
-            raise call.failure(error, timed_out=_timed_out(error)) from None
+            failure = call.failure(error, timed_out=_timed_out(error))
         finally:
             _CALL.reset(token)
+        # Out here, because it would keep the exception of the library, which may contain the
+        # password of a proxy.
+        raise failure
 
     def _send(self, url: str, request: HttpRequest, call: Call) -> HttpResponse:
         # A limit that is over already; the libraries take 0 for no limit.
@@ -90,7 +94,8 @@ class RequestsTransport:
             name.lower(): header_text(value.encode("latin-1"))
             for name, value in response.headers.items()
         }
-        return HttpResponse(response.status_code, headers, response.content, self._secrets)
+        body, is_cut = _body(response, request.max_body)
+        return HttpResponse(response.status_code, headers, body, self._secrets, is_cut)
 
     async def sleep(self, seconds: float) -> None:
         """Block this thread for *seconds*."""
@@ -103,6 +108,18 @@ class RequestsTransport:
     async def close(self) -> None:
         """Close all idle connections."""
         self._adapter.close()
+
+
+def _body(response: Response, limit: int) -> tuple[bytes, bool]:
+    """Return the body of *response*, and whether it is longer than *limit*, where it is cut."""
+    body = bytearray()
+    for part in response.iter_content(CONTENT_CHUNK_SIZE):
+        body += part
+        if len(body) > limit:
+            # The connection is of no more use, with the rest of the body in it.
+            response.close()
+            return bytes(body[:limit]), True
+    return bytes(body), False
 
 
 def _prepared(url: str, request: HttpRequest) -> PreparedRequest:

@@ -31,7 +31,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteError,
     api_error,
 )
-from airflow_provider_airbyte_sme.api.http import HttpRequest, Transport
+from airflow_provider_airbyte_sme.api.http import MAX_BODY, HttpRequest, Transport
 from airflow_provider_airbyte_sme.api.response import ApiResponse
 from airflow_provider_airbyte_sme.api.retry import RetryPolicy, retry_after_seconds
 from airflow_provider_airbyte_sme.api.scrubbing import secret_values
@@ -83,6 +83,12 @@ class AirbyteSession:
         self._secrets = settings.secrets
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may contain: credentials, values of headers, and the current token."""
+        token = self._tokens.token
+        return (*self._secrets, token.value) if token else self._secrets
+
+    @property
     def token(self) -> Token | None:
         """The current token, for a session that takes over; ``None`` if there is none yet."""
         return self._tokens.token
@@ -115,6 +121,7 @@ class AirbyteSession:
         authenticated: bool = True,
         retry: RetryPolicy | None = None,
         deadline: float | None = None,
+        max_body: int = MAX_BODY,
         secrets: Iterable[str] = (),
     ) -> ApiResponse:
         """
@@ -129,6 +136,7 @@ class AirbyteSession:
         :param retry: The policy for this request, if not the session's.
         :param deadline: When to give up, on the session's clock; ``None`` for no limit but the
             policy's.
+        :param max_body: Bytes of the response's body to read at most.
         :param secrets: Values in *payload* that no message may contain, besides those that
             :func:`.scrubbing.secret_values` finds.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
@@ -143,7 +151,13 @@ class AirbyteSession:
         while True:
             token = await attempts.token()
             request = self.build(
-                method, url, payload=payload, timeout=timeout, deadline=deadline, secrets=secrets
+                method,
+                url,
+                payload=payload,
+                timeout=timeout,
+                deadline=deadline,
+                max_body=max_body,
+                secrets=secrets,
             )
             try:
                 return await self.send(request, token)
@@ -180,6 +194,7 @@ class AirbyteSession:
         timeout: float = 0.0,
         held_open: bool = False,
         deadline: float | None = None,
+        max_body: int = MAX_BODY,
         secrets: Iterable[str] = (),
     ) -> HttpRequest:
         """
@@ -206,6 +221,7 @@ class AirbyteSession:
             timeout=timeout,
             total_timeout=total_timeout,
             held_open=held_open,
+            max_body=max_body,
             secrets=known,
         )
 

@@ -42,6 +42,19 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # The part of RFC 9110, 5.5 and 5.6.2, that both HTTP libraries send unchanged.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE = r"(?:[!-~](?:[ -~]*[!-~])?)?"
+# They tell where a message ends, or are for one connection only: the HTTP library writes them.
+_FRAMING_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 
 # Airbyte Cloud has separate hosts for the API and the UI, and hides the config API.
 _CLOUD_API_HOST = "api.airbyte.com"
@@ -105,6 +118,7 @@ class AirbyteUrls:
 
         :param segments: Path below the root, unquoted: ``public_url("jobs", 42)``.
         :param query: Parameters; those that are ``None`` are left out.
+        :raises AirbyteConfigError: A segment or a value cannot be sent.
         """
         return _join(self.public, segments, query)
 
@@ -135,10 +149,21 @@ def _join(
     segments: Iterable[str | int],
     query: Mapping[str, QueryValue | None] | None = None,
 ) -> str:
-    quoted = (str(part) if isinstance(part, int) else quote(part, safe="") for part in segments)
-    url = "/".join((root, *quoted))
     given = {name: value for name, value in query.items() if value is not None} if query else {}
-    return f"{url}?{urlencode(given)}" if given else url
+    try:
+        url = "/".join((root, *map(_segment, segments)))
+        return f"{url}?{urlencode(given)}" if given else url
+    except UnicodeEncodeError as error:
+        raise AirbyteConfigError(
+            f"{error.object!r} cannot be sent to Airbyte: it is no valid Unicode."
+        ) from None
+
+
+def _segment(part: str | int) -> str:
+    if part in ("", ".", ".."):
+        # Servers and proxies drop such a segment, and so would carry out a call of another path.
+        raise AirbyteConfigError(f"{part!r} cannot be an id in Airbyte: correct the id.")
+    return str(part) if isinstance(part, int) else quote(part, safe="")
 
 
 def _split(url: str) -> SplitResult:
@@ -154,7 +179,8 @@ def _split(url: str) -> SplitResult:
             "people open Airbyte, such as https://airbyte.example.com."
         )
     # urlsplit() drops some control characters, the HTTP libraries refuse or quote others.
-    if re.search(r"[\s\x00-\x1f\x7f]", text.partition("?")[0]):
+    # Surrogates cannot be encoded.
+    if re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", text.partition("?")[0]):
         raise _invalid_url()
     has_scheme = re.match(r"[A-Za-z][\w+.-]*://", text)
     try:
@@ -275,6 +301,11 @@ class AirbyteSettings:
                 raise AirbyteConfigError(
                     f"headers of the Airflow connection contain {name!r}, which cannot be sent: "
                     f"name and value must be ASCII, on one line, without surrounding spaces."
+                )
+            if name.lower() in _FRAMING_HEADERS:
+                raise AirbyteConfigError(
+                    f"headers of the Airflow connection contain {name}, which belongs to each "
+                    f"message: remove it."
                 )
             if self.client_id and name.lower() == "authorization":
                 raise AirbyteConfigError(

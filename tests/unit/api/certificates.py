@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -43,9 +44,16 @@ class Certificates:
         client.private_key_and_cert_chain_pem.write_to_path(certificates.client_cert_with_key)
         return certificates
 
-    def server_context(self, host: str = LOOPBACK) -> ssl.SSLContext:
+    def server_context(
+        self, host: str = LOOPBACK, *, not_after: datetime | None = None
+    ) -> ssl.SSLContext:
+        """
+        Return what a server with a certificate of this authority needs.
+
+        :param not_after: When the certificate expires.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.authority.issue_cert(host).configure_cert(context)
+        self.authority.issue_cert(host, not_after=not_after).configure_cert(context)
         return context
 
     def server_context_requiring_client_cert(self) -> ssl.SSLContext:
@@ -53,3 +61,10 @@ class Certificates:
         self.authority.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+    def client_certificate(self, folder: Path, *, not_after: datetime | None = None) -> str:
+        """Return the path of a new client certificate with its key, written to *folder*."""
+        issued = self.authority.issue_cert("other@example.com", not_after=not_after)
+        path = folder / "other-client.pem"
+        issued.private_key_and_cert_chain_pem.write_to_path(path)
+        return str(path)

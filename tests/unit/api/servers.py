@@ -98,6 +98,10 @@ class RawServer:
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
 
+    def answer(self, *responses: RawResponse) -> None:
+        """Send these from now on, in place of the responses given before."""
+        self._responses = deque(responses)
+
     def __enter__(self) -> Self:
         self._threads[0].start()
         return self

@@ -160,6 +160,13 @@ def test_without_a_total_timeout_a_call_may_take_a_minute_longer_than_its_timeou
     assert Call(HttpRequest("GET", "http://airbyte", total_timeout=7)).total_timeout == 7
 
 
+def test_however_much_time_the_caller_has_a_call_may_take_no_longer_than_that():
+    """A response that never ends would else use up the failure budget of a whole wait."""
+    request = HttpRequest("GET", "http://airbyte", timeout=30, total_timeout=600)
+
+    assert Call(request).total_timeout == 90
+
+
 @pytest.mark.parametrize("total", [0, -1])
 def test_a_request_is_not_sent_when_its_time_is_over_before(send, total):
     with RawServer() as server, pytest.raises(AirbyteRequestTimeoutError) as error:

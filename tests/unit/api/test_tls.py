@@ -1,18 +1,24 @@
 """TLS with both transports: trusted authorities, client certificates and error messages."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from hashlib import sha1
+from ipaddress import ip_address
 from pathlib import Path
 
 import certifi
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteConfigError,
@@ -21,9 +27,12 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteUrls,
     HttpRequest,
 )
-from airflow_provider_airbyte_sme.api.network import tls_context
+from airflow_provider_airbyte_sme.api.network import Call, tls_context
 from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.unit.api.certificates import Certificates
 from tests.unit.api.servers import LOOPBACK, RawResponse, RawServer
+
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -48,6 +57,33 @@ def ca_folder(certificates, tmp_path):
     digest = sha1(encoded[2 if encoded[1] < 128 else 3 :]).digest()
     (folder / f"{int.from_bytes(digest[:4], 'little'):08x}.0").write_bytes(pem)
     return folder
+
+
+@pytest.fixture
+def self_signed(tmp_path):
+    """Return a file with a certificate that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "airbyte")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False
+        )
+        .sign(key, SHA256())
+    )
+    path = tmp_path / "self-signed.pem"
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    return path
 
 
 @pytest.fixture
@@ -82,21 +118,64 @@ def test_the_ca_bundle_of_the_environment_is_trusted(send, certificates, monkeyp
         assert send(server.url).status == 200
 
 
-def test_a_certificate_for_another_host_is_rejected(send, certificates):
+@pytest.mark.parametrize("host", [LOOPBACK, "localhost"])
+def test_a_certificate_for_another_host_is_rejected(send, certificates, host):
+    with RawServer(tls=certificates.server_context("airbyte.example.com")) as server:
+        url = server.url.replace(LOOPBACK, host)
+        with pytest.raises(AirbyteTransportError, match="for another host: set Host") as error:
+            send(url, ca_bundle=certificates.ca_bundle)
+
+    assert not error.value.request_sent
+    assert server.requests == []
+
+
+def test_an_expired_certificate_is_rejected_and_no_authority_would_help(send, certificates):
+    tls = certificates.server_context(not_after=YESTERDAY)
     with (
-        RawServer(tls=certificates.server_context("airbyte.example.com")) as server,
-        pytest.raises(AirbyteTransportError, match="CERTIFICATE_VERIFY_FAILED") as error,
+        RawServer(tls=tls) as server,
+        pytest.raises(AirbyteTransportError, match="renew Airbyte's") as error,
     ):
         send(server.url, ca_bundle=certificates.ca_bundle)
 
+    assert "ca_bundle" not in str(error.value)
     assert not error.value.request_sent
+    assert server.requests == []
+
+
+def test_a_self_signed_certificate_is_rejected_until_it_is_the_ca_bundle(
+    send, self_signed, certificates
+):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(self_signed)
+    with RawServer(tls=tls) as server:
+        for fields in ({}, {"ca_bundle": certificates.ca_bundle}):
+            with pytest.raises(AirbyteTransportError, match="set ca_bundle") as error:
+                send(server.url, **fields)
+            assert "self-signed" in str(error.value)
+            assert not error.value.request_sent
+
+        assert send(server.url, ca_bundle=str(self_signed)).status == 200
+
+    assert len(server.requests) == 1
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("host", [LOOPBACK, "airbyte.example.com"])
-def test_any_certificate_is_accepted_without_verification(send, certificates, host):
+def test_any_certificate_is_accepted_without_verification_and_a_warning_says_so(
+    send, certificates, host, caplog
+):
     with RawServer(tls=certificates.server_context(host)) as server:
         assert send(server.url, verify_tls=False).status == 200
+
+    (warning,) = caplog.messages
+    assert warning.endswith("can read the client secret. Set ca_bundle instead.")
+
+
+def test_with_verification_nothing_is_warned_about(send, certificates, caplog):
+    with RawServer(tls=certificates.server_context()) as server:
+        send(server.url, ca_bundle=certificates.ca_bundle)
+
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("files", [("client_cert", "client_key"), ("client_cert_with_key", None)])
@@ -113,14 +192,58 @@ def test_the_client_certificate_is_presented_to_the_server(send, certificates, f
     assert response.status == 200
 
 
-def test_a_missing_client_certificate_fails_the_request(send, certificates):
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_missing_client_certificate_fails_the_request(send, certificates, version):
+    tls = certificates.server_context_requiring_client_cert()
+    tls.minimum_version = tls.maximum_version = version
     with (
-        RawServer(tls=certificates.server_context_requiring_client_cert()) as server,
-        pytest.raises(AirbyteTransportError),
+        RawServer(tls=tls) as server,
+        pytest.raises(AirbyteTransportError) as error,
     ):
         send(server.url, ca_bundle=certificates.ca_bundle)
 
     assert server.requests == []
+    if version is ssl.TLSVersion.TLSv1_2:
+        # With 1.3, the client learns of it only after the handshake, or finds a closed connection.
+        assert "requires a client certificate (client_cert)" in str(error.value)
+
+
+@pytest.mark.parametrize("mistake", ["unknown authority", "expired"])
+def test_a_client_certificate_that_the_server_rejects_is_named(
+    send, certificates, tmp_path, mistake
+):
+    if mistake == "expired":
+        client_cert = certificates.client_certificate(tmp_path, not_after=YESTERDAY)
+    else:
+        client_cert = Certificates.made_in(tmp_path).client_cert_with_key
+    tls = certificates.server_context_requiring_client_cert()
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        RawServer(tls=tls) as server,
+        pytest.raises(AirbyteTransportError, match="Airbyte rejected client_cert") as error,
+    ):
+        send(server.url, ca_bundle=certificates.ca_bundle, client_cert=client_cert)
+
+    assert server.requests == []
+    assert not error.value.request_sent
+
+
+@pytest.mark.parametrize(
+    ("alert", "advice"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "Airbyte requires a client certificate: set"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "Airbyte rejected client_cert"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", "Airbyte rejected client_cert"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "Airbyte rejected client_cert"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLS failed: check that Host"),
+    ],
+)
+def test_the_advice_follows_the_alert_of_the_server(alert, advice):
+    error = ssl.SSLError(1, f"[SSL: {alert}] as OpenSSL says (_ssl.c:2580)")
+
+    failure = Call(HttpRequest("GET", "https://airbyte")).failure(error, timed_out=False)
+
+    assert advice in str(failure)
 
 
 def test_the_error_for_a_port_without_tls_says_so(send):

@@ -93,16 +93,38 @@ def test_a_compressed_response_is_decompressed(send):
     assert "gzip" in server.requests[0].headers["accept-encoding"]
 
 
-@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
-def test_redirects_are_not_followed(send, status):
-    with RawServer() as elsewhere:
-        location = [("Location", f"{elsewhere.url}/")]
-        with RawServer(raw_response(b"", status, location)) as server:
-            response = send(server.url)
+LIMIT = 100_000
 
-    assert response.status == int(status[:3])
-    assert response.headers["location"] == f"{elsewhere.url}/"
-    assert elsewhere.requests == []
+
+@pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "compressed"])
+@pytest.mark.parametrize("length", [LIMIT, LIMIT + 1, 20 * LIMIT])
+def test_a_body_is_read_up_to_its_limit(send, length, is_compressed):
+    body = b"x" * length
+    headers = [("Content-Encoding", "gzip")] if is_compressed else []
+    with RawServer(
+        raw_response(gzip.compress(body) if is_compressed else body, headers=headers)
+    ) as server:
+        response = send(server.url, HttpRequest("GET", server.url, max_body=LIMIT))
+
+    assert response.body == body[:LIMIT]
+    assert response.is_cut == (length > LIMIT)
+
+
+def test_the_rest_of_a_body_is_not_waited_for(send):
+    begun = RawResponse(raw_response(b"x" * 10 * LIMIT).raw[: 2 * LIMIT], then="hold")
+    with RawServer(begun) as server:
+        response = send(server.url, HttpRequest("GET", server.url, max_body=LIMIT, timeout=60))
+
+    assert response.is_cut
+
+
+def test_a_connection_with_the_rest_of_a_body_is_not_used_again(send):
+    with RawServer(raw_response(b"x" * 20 * LIMIT), raw_response(b"next")) as server:
+        too_long = HttpRequest("GET", server.url, max_body=LIMIT)
+        response = send(server.url, too_long, HttpRequest("GET", server.url))
+
+    assert (response.body, response.is_cut) == (b"next", False)
+    assert server.connections == 2
 
 
 def test_cookies_are_not_stored(send):
