@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, Self
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.api.job_errors import (
     AirbyteJobTimeoutError,
     AirbyteSyncTimeoutError,
-    AirbyteTooFewRowsError,
 )
 from airflow_provider_airbyte_sme.api.models import Job, Ownership
 from airflow_provider_airbyte_sme.api.retry import is_permanent
 
-log = logging.getLogger(__name__)
-
-OnTooFewRows = Literal["fail", "skip", "warn"]
 EventOutcome = Literal["finished", "timeout", "error"]
 
 
@@ -44,6 +39,19 @@ class TrackedJob(NamedTuple):
     def is_ours(self) -> bool:
         """Whether the task may cancel the job."""
         return self.ownership.is_ours
+
+    def age(self, now: float) -> float:
+        """
+        Return for how many seconds the job has existed, for messages.
+
+        One that the task has just started is new, whatever the clocks of Airbyte and Airflow say.
+
+        :param now: Seconds since the epoch.
+        """
+        began = self.job.started_at
+        if began is None or self.ownership.is_new:
+            return 0.0
+        return max(0.0, now - began.timestamp())
 
     def with_job(self, job: Job) -> Self:
         """Return the same with the job as read later."""
@@ -223,6 +231,13 @@ def cancel_text(job: Job) -> str:
     return f"It is still {job.status} although its cancellation was requested: cancel it by hand."
 
 
+def unwatched_text(job: str, error: AirbyteError, job_url: str) -> str:
+    """Return the message of a wait that *error* has ended before its job."""
+    return (
+        f"{job} cannot be watched any longer and may still be running: {error} {job_url}".rstrip()
+    )
+
+
 @contextmanager
 def failing_fast() -> Iterator[None]:
     """
@@ -237,28 +252,3 @@ def failing_fast() -> Iterator[None]:
         if is_permanent(error):
             raise AirflowFailException(str(error)) from error
         raise
-
-
-def check_rows(tracked: TrackedJob, min_rows: int, on_too_few_rows: OnTooFewRows) -> None:
-    """
-    Check that a successful job synced data: Airbyte can report success without any.
-
-    :param min_rows: Lowest number of rows to accept; 0 accepts every job.
-    :param on_too_few_rows: What to do when there are fewer.
-    :raises AirbyteTooFewRowsError: There are fewer, with ``fail``.
-    :raises AirflowSkipException: There are fewer, with ``skip``.
-    """
-    rows = tracked.job.rows_synced
-    if (rows or 0) >= min_rows:
-        return
-    counted = "no row count" if rows is None else f"{rows:,} rows"
-    message = (
-        f"{tracked} succeeded with {counted}, fewer than min_rows={min_rows:,}: check whether its "
-        f"source produced data. {tracked.job_url}".rstrip()
-    )
-    if on_too_few_rows == "warn":
-        log.warning(message)
-    elif on_too_few_rows == "skip":
-        raise AirflowSkipException(message)
-    else:
-        raise AirbyteTooFewRowsError(message, job=tracked.job)

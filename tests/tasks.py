@@ -6,11 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
+from airflow.serialization.helpers import serialize_template_field
+
+from tests.traces import traces
 
 
 @dataclass
@@ -20,9 +23,11 @@ class TaskInstance:
     try_number: int = 1
     xcoms: dict[str, Any] = field(default_factory=dict)
     on_push: Callable[[str], None] = lambda key: None
+    max_tries: int = 0
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
+        traces.note(f"the XCom {key}", self.xcoms[key])
         self.on_push(key)
 
 
@@ -35,7 +40,6 @@ class RescheduledTaskInstance(TaskInstance):
     task_id: str = "wait"
     run_id: str = "run"
     map_index: int = -1
-    max_tries: int = 0
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         del context
@@ -47,24 +51,69 @@ class DagRun:
     """The part of Airflow's DAG run that a task uses."""
 
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clear_number: int = 0
+
+
+class TaskStateStore:
+    """What Airflow 3.3 keeps for a task across its tries: JSON values that are not null."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+        self.uses: list[str] = []
+        self.error: Exception | None = None
+        self.on_set: Callable[[Any], None] = lambda value: None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {key: json.loads(value) for key, value in self._values.items()}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._use("get")
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        del retention
+        self._use("set")
+        assert value is not None
+        self._values[key] = json.dumps(value)
+        traces.note("the state store", value)
+        self.on_set(value)
+
+    def delete(self, key: str) -> None:
+        self._use("delete")
+        self._values.pop(key, None)
+
+    def _use(self, name: str) -> None:
+        self.uses.append(name)
+        if self.error is not None:
+            raise self.error
 
 
 @dataclass
 class TaskRun:
-    """A run of one task, which may defer and be resumed several times."""
+    """
+    A run of one task, which may defer and be resumed several times.
+
+    :param store: What Airflow keeps across tries; ``None`` before Airflow 3.3.
+    """
 
     task: BaseOperator
     ti: TaskInstance = field(default_factory=TaskInstance)
     deferrals: list[TaskDeferred] = field(default_factory=list)
     dag_run: DagRun = field(default_factory=DagRun)
+    store: TaskStateStore | None = None
 
     @property
     def context(self) -> Any:
-        return {"ti": self.ti, "task_instance": self.ti, "dag_run": self.dag_run}
+        context = {"ti": self.ti, "task_instance": self.ti, "dag_run": self.dag_run}
+        return context if self.store is None else {**context, "task_state_store": self.store}
 
     def render(self) -> None:
         """Render the task's templates, as Airflow does before each process of the task."""
         self.task.render_template_fields(self.context)
+        for name in self.task.template_fields:
+            stored = serialize_template_field(getattr(self.task, name), name)
+            traces.note(f"the rendered field {name}", stored)
 
     def start(self) -> Any:
         """Execute the task until it returns, raises or defers; return ``None`` if it deferred."""
@@ -88,10 +137,14 @@ class TaskRun:
 
     def _run_until_deferred(self, step: Callable[[], Any]) -> Any:
         try:
-            return step()
+            result = step()
         except TaskDeferred as deferred:
             self.deferrals.append(deferred)
+            traces.note("what a deferral keeps", deferred.kwargs)
+            traces.note("a trigger", deferred.trigger.serialize())
             return None
+        traces.note("the result of a task", result)
+        return result
 
 
 def rebuilt(trigger: Any) -> Any:
@@ -103,6 +156,7 @@ def rebuilt(trigger: Any) -> Any:
 async def first_event(trigger: Any) -> dict[str, Any]:
     async for event in rebuilt(trigger).run():
         payload: dict[str, Any] = event.payload
+        traces.note("the event of a trigger", payload)
         return payload
     raise AssertionError("the trigger ended without an event")
 

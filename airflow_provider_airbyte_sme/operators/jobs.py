@@ -1,4 +1,4 @@
-"""The base classes of operators that start an Airbyte job: start it, wait for it, check it."""
+"""The base class of operators that start an Airbyte job: start it, wait for it, check it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteConflictError,
@@ -23,17 +27,18 @@ from airflow_provider_airbyte_sme.api import (
     Ownership,
 )
 from airflow_provider_airbyte_sme.api.models import label
+from airflow_provider_airbyte_sme.api.retry import is_permanent
 from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, duration_text
+from airflow_provider_airbyte_sme.api.waiting.progress import usual_duration
 from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, push_job
-from airflow_provider_airbyte_sme.operators.killing import AirbyteJobOwner
+from airflow_provider_airbyte_sme.operators.durable import AirbyteDurableJobOwner
 from airflow_provider_airbyte_sme.outcome import (
     JobEvent,
-    OnTooFewRows,
     Pause,
     TrackedJob,
     cancel_text,
-    check_rows,
     failing_fast,
+    unwatched_text,
 )
 from airflow_provider_airbyte_sme.parameters import (
     DEFAULT_TIMEOUT,
@@ -41,7 +46,6 @@ from airflow_provider_airbyte_sme.parameters import (
     check_unless_template,
     resolve_deferrable,
     validate_choice,
-    validate_count,
     validate_flag,
     validate_seconds,
 )
@@ -61,14 +65,15 @@ _MAX_UNSEEN = 300.0
 _EXECUTION_TIMEOUT_SHARE = 0.9
 
 
-class AirbyteJobOperator(AirbyteJobOwner):
+class AirbyteJobOperator(AirbyteDurableJobOwner):
     """
     Start a job of an Airbyte connection and wait until it has ended.
 
     Base class. A subclass sets :attr:`job_type`, and overrides :meth:`start_job` if ``POST /jobs``
     does not start that type. The connection is given by *connection_id*, or by *connection_name*
     with *workspace* or *workspace_id*: see :class:`.AirbyteConnectionOperator`. A killed
-    task cancels its job: see :class:`.AirbyteJobOwner`.
+    task cancels its job: see :class:`.AirbyteJobOwner`. A retry takes over the job of the try
+    before: see :class:`.AirbyteDurableJobOwner`.
 
     Returns a dict, the same with and without deferral: ``job_id``, ``status``, ``job_type``,
     ``connection_id``, ``rows_synced``, ``bytes_synced``, ``started_at``, ``ended_at``,
@@ -92,7 +97,7 @@ class AirbyteJobOperator(AirbyteJobOwner):
     """
 
     template_fields: Sequence[str] = (
-        *AirbyteJobOwner.template_fields,
+        *AirbyteDurableJobOwner.template_fields,
         "poll_interval",
         "timeout",
     )
@@ -152,20 +157,25 @@ class AirbyteJobOperator(AirbyteJobOwner):
         """Whether somebody else's *job* can replace our own, with ``on_running="attach"``."""
         return job.job_type != "" and job.is_of_type(self.job_type)
 
-    def check_result(self, tracked: TrackedJob) -> None:
-        """Check a job that has succeeded; by default, there is nothing to check."""
+    def check_result(self, tracked: TrackedJob) -> TrackedJob:
+        """
+        Check a job that has succeeded; by default, there is nothing to check.
+
+        :return: The same job, with what the check has found out.
+        """
         self.log.info("%s succeeded.", tracked)
+        return tracked
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the job and wait for it."""
-        with self._process_of_the_task():
+        with self._process_of_the_task(context, is_new_try=True):
             return self._run(context, time.time() + self._wait_limit())
 
     def execute_after_running(
         self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when the job that was already running has ended, successfully or not."""
-        with self._process_of_the_task():
+        with self._process_of_the_task(context):
             ended = self._ended_job(event)
             return self._run(context, ended.deadline, after=ended)
 
@@ -173,7 +183,7 @@ class AirbyteJobOperator(AirbyteJobOwner):
         self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when it is time to try again to start the job."""
-        with self._process_of_the_task():
+        with self._process_of_the_task(context):
             pause = Pause.from_payload(event)
             return self._run(
                 context,
@@ -186,27 +196,32 @@ class AirbyteJobOperator(AirbyteJobOwner):
         self, context: Context, event: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume when the job that the task waits for has ended."""
-        with self._process_of_the_task():
+        with self._process_of_the_task(context):
             ended = self._ended_job(event)
             return self._finish(ended) or self._run(context, ended.deadline, after=ended)
 
     @contextmanager
-    def _process_of_the_task(self) -> Iterator[None]:
+    def _process_of_the_task(self, context: Context, *, is_new_try: bool = False) -> Iterator[None]:
         """
         Do what each process of the task has to do, also one that resumes it.
 
         The parameters are checked before the first request. A task that was killed ends as such:
         it neither succeeds nor defers after that.
         """
+        self._open_memory(context)
+        if is_new_try:
+            self._recall()
         try:
             with failing_fast():
                 self._validate_parameters()
+                self._own_left_job()
                 yield
         except AirbyteStoppedError:
             raise
         except (Exception, TaskDeferred) as outcome:
             self._raise_if_killed(outcome)
             self._warn_of_unknown_job()
+            self._warn_of_left_job()
             raise
         self._raise_if_killed()
 
@@ -236,19 +251,24 @@ class AirbyteJobOperator(AirbyteJobOwner):
             else self._find_connection(timeout)
         )
         self._connection_id, self._connection_name = connection.connection_id, connection.name
+        tracked = None
         if after is None and unseen_since is None:
             self._warn_of_schedule(connection)
+            tracked = self._take_over(context, connection)
+        self._creation.raise_if_stopped()
+        self._start_remembering()
         while True:
-            tracked = self._obtain_job(context, connection, after, unseen_since)
+            tracked = tracked or self._obtain_job(connection, after, unseen_since)
             self._push_xcoms(context, tracked)
             if not self.wait_for_completion:
+                self._note_success()
                 return tracked.result()
             if self.deferrable and not tracked.job.is_terminal:
                 self._defer(tracked, "execute_complete")
             tracked = self._wait_or_cancel(tracked, partial(self._wait, tracked))
             if result := self._finish(tracked):
                 return result
-            after = tracked
+            after, tracked = tracked, None
 
     def _warn_of_schedule(self, connection: AirbyteConnection) -> None:
         """Say that Airbyte syncs the connection too, which doubles the work and delays both."""
@@ -260,9 +280,13 @@ class AirbyteJobOperator(AirbyteJobOwner):
                 str(connection.schedule),
             )
 
+    def _take_over(self, context: Context, connection: AirbyteConnection) -> TrackedJob | None:
+        """Return the job that an earlier try has left; ``None`` if this one starts its own."""
+        left = self._left_by_an_earlier_try(context, connection)
+        return left and self._track(left.job, left.ownership, connection)
+
     def _obtain_job(
         self,
-        context: Context,
         connection: AirbyteConnection,
         after: TrackedJob | None,
         unseen_since: float | None,
@@ -291,7 +315,9 @@ class AirbyteJobOperator(AirbyteJobOwner):
                 running = created.job
             unseen_since = None
             after = self._track(running, Ownership.FOREIGN, connection)
-            if self._waits_for_it_instead(context, after):
+            if self._waits_for_it_instead(after):
+                # What the next try has to wait for.
+                self._creation.note_created(CreatedJob(running, Ownership.FOREIGN))
                 return after
 
     def _cancel_if_killed(self, created: CreatedJob) -> None:
@@ -319,21 +345,13 @@ class AirbyteJobOperator(AirbyteJobOwner):
                 f"running, but {_unlisted_text(unseen_since)}."
             )
 
-    def _waits_for_it_instead(self, context: Context, running: TrackedJob) -> bool:
+    def _waits_for_it_instead(self, running: TrackedJob) -> bool:
         """
         Apply `on_running` to a job that is already running.
 
         :return: Whether to wait for it instead of starting our own; false once it has ended.
         """
         already = f"{running} is already {running.job.status}"
-        if self._is_of_an_earlier_try(context, running.job):
-            self.log.info(
-                "%s, and an earlier try of this task may have started it: waiting for it instead "
-                "of starting another. %s",
-                already,
-                running.job_url,
-            )
-            return True
         if self.on_running == "skip":
             raise AirflowSkipException(f"{already}, and on_running is 'skip'. {running.job_url}")
         if self.on_running == "fail":
@@ -353,24 +371,8 @@ class AirbyteJobOperator(AirbyteJobOwner):
         self._wait_or_cancel(running, partial(self._wait, running))
         return False
 
-    def _is_of_an_earlier_try(self, context: Context, job: Job) -> bool:
-        """
-        Whether an earlier try of this task may have started *job*.
-
-        Airflow does not tell a try what the earlier one started. A job of our type that was created
-        after the DAG run began has data that is new enough in any case.
-        """
-        began = context["dag_run"].start_date
-        return (
-            context["ti"].try_number > 1
-            and job.is_of_type(self.job_type)
-            and began is not None
-            and job.started_at is not None
-            and job.started_at >= began
-        )
-
     def _push_xcoms(self, context: Context, tracked: TrackedJob) -> None:
-        job, verb = tracked.job, "Started" if tracked.is_ours else "Waiting for"
+        job, verb = tracked.job, "Started" if tracked.ownership.is_new else "Waiting for"
         connection = label(job.connection_id, tracked.connection_name)
         self.log.info(
             "%s %s job %s of connection %s: %s",
@@ -383,14 +385,29 @@ class AirbyteJobOperator(AirbyteJobOwner):
         push_job(context, tracked)
 
     def _wait(self, tracked: TrackedJob) -> TrackedJob:
-        ended = self.hook.wait_for_job(
-            tracked.job.job_id,
-            poll_interval=self.poll_interval,
-            timeout=self._seconds_left(),
-            connection_name=tracked.connection_name,
-            last_read=tracked.job,
-        )
+        try:
+            ended = self.hook.wait_for_job(
+                tracked.job.job_id,
+                poll_interval=self.poll_interval,
+                timeout=self._seconds_left(),
+                connection_name=tracked.connection_name,
+                last_read=tracked.job,
+                elapsed_before=tracked.age(time.time()),
+                usual_duration=self._usual_duration(tracked.job),
+            )
+        except AirbyteJobError:
+            raise
+        except AirbyteError as error:
+            # As after a deferral: the error says what exists.
+            message = unwatched_text(str(tracked), error, tracked.job_url)
+            if is_permanent(error):
+                raise AirflowFailException(message) from error
+            raise AirbyteError(message) from error
         return tracked.with_job(ended)
+
+    def _usual_duration(self, job: Job) -> float | None:
+        """Return how long such a job takes, by the jobs that were read before the start."""
+        return usual_duration(self._creation.newest_jobs, job.job_type)
 
     def _defer(self, tracked: TrackedJob, method_name: str) -> NoReturn:
         self.defer(
@@ -399,6 +416,7 @@ class AirbyteJobOperator(AirbyteJobOwner):
                 airbyte_conn_id=self.airbyte_conn_id,
                 poll_interval=self.poll_interval,
                 cancel_on_kill=self.cancel_on_kill,
+                usual_duration=self._usual_duration(tracked.job),
             ),
             method_name=method_name,
         )
@@ -424,6 +442,8 @@ class AirbyteJobOperator(AirbyteJobOwner):
                         # It ended in the last moment: its result says more than the timeout.
                         return tracked.with_job(job)
                     fate = cancel_text(job)
+                    if job.is_terminal:
+                        self._memory.forget()
             raise AirbyteJobTimeoutError(
                 f"{timeout} {self._limit_text()} {fate} {tracked.job_url}".rstrip(), job=job
             ) from None
@@ -439,16 +459,25 @@ class AirbyteJobOperator(AirbyteJobOwner):
         return self.hook.cancel_job(tracked.job.job_id)
 
     def _finish(self, tracked: TrackedJob) -> dict[str, Any] | None:
-        """Return the result; ``None`` if a foreign job was cancelled, so that ours must start."""
-        if not tracked.is_ours and tracked.job.is_cancelled:
+        """Return the result; ``None`` if a job that is not this try's own was cancelled."""
+        if tracked.job.is_cancelled and not tracked.ownership.is_new:
             # By a person, or by the trigger of this task's previous try after a clear.
             self.log.warning(
-                "%s, which this task did not start, was cancelled: starting our own.", tracked
+                "%s, which this try did not start, was cancelled: starting our own.", tracked
             )
+            self._memory.forget()
             return None
-        self.hook.ensure_succeeded(tracked.job)
-        self.check_result(tracked)
-        return tracked.result()
+        try:
+            # A success needs no settings, which a secrets backend may refuse at this moment.
+            if not tracked.job.has_succeeded:
+                self.hook.ensure_succeeded(tracked.job)
+            checked = self.check_result(tracked)
+        except Exception:
+            # A retry is to start a job of its own.
+            self._memory.forget()
+            raise
+        self._note_success()
+        return checked.result()
 
     def _pause(self, pause: Pause, conflict: AirbyteConflictError) -> None:
         """
@@ -502,39 +531,3 @@ def _unlisted_text(since: float) -> str:
         f"is running in Airbyte, the connection's workflow is broken: disable and enable the "
         f"connection there"
     )
-
-
-class AirbyteDataJobOperator(AirbyteJobOperator):
-    """
-    Base class of the operators whose job writes rows, which are counted.
-
-    Its other parameters and its result are those of :class:`AirbyteJobOperator`.
-
-    :param min_rows: Lowest number of rows to accept from a job that succeeds. (templated)
-    :param on_too_few_rows: What to do when there are fewer: ``fail``, ``skip`` or ``warn``.
-    """
-
-    template_fields: Sequence[str] = (*AirbyteJobOperator.template_fields, "min_rows")
-
-    def __init__(
-        self,
-        *,
-        min_rows: int | str | None = None,
-        on_too_few_rows: OnTooFewRows = "fail",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        validate_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
-        self.min_rows = check_unless_template(
-            validate_count, 0 if min_rows is None else min_rows, "min_rows"
-        )
-        self.on_too_few_rows = on_too_few_rows
-
-    def _validate_parameters(self) -> None:
-        super()._validate_parameters()
-        self.min_rows = validate_count(self.min_rows, "min_rows")
-
-    def check_result(self, tracked: TrackedJob) -> None:
-        """Check the number of rows."""
-        check_rows(tracked, self.min_rows, self.on_too_few_rows)
-        self.log.info("%s succeeded with %s rows.", tracked, tracked.job.rows_synced)

@@ -25,6 +25,16 @@ _SEARCH_PAUSES = (0.0, *(1.0,) * 60)
 _PATIENCE = 60.0
 
 
+class TryCreation(JobCreation):
+    """
+    The creation of a job by one try of a task.
+
+    :ivar try_number: The try; 0 before it has begun.
+    """
+
+    try_number = 0
+
+
 class AirbyteJobOwner(AirbyteConnectionOperator):
     """
     Base class of what starts a job of an Airbyte connection.
@@ -41,7 +51,7 @@ class AirbyteJobOwner(AirbyteConnectionOperator):
     def __init__(self, *, cancel_on_kill: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.cancel_on_kill = validate_flag(cancel_on_kill, "cancel_on_kill")
-        self._creation = JobCreation(self.job_type)
+        self._creation = TryCreation(self.job_type)
         # Known before anything is started.
         self._connection_id = self._connection_name = ""
         self._tracked: TrackedJob | None = None
@@ -128,7 +138,7 @@ class AirbyteJobOwner(AirbyteConnectionOperator):
 
     def _warn_of_unknown_job(self) -> None:
         """Say that a start was given up while nobody knows whether it created a job."""
-        if self._creation.baseline is not None:
+        if self._creation.baseline is not None or self._creation.may_appear:
             self.log.warning(
                 "A job of connection %s may have been created, since the request for it got no "
                 "usable response: if it runs in Airbyte and is not wanted, cancel it by hand. A "

@@ -18,14 +18,24 @@ from airflow_provider_airbyte_sme.api import (
     JobStatus,
     Ownership,
 )
+from airflow_provider_airbyte_sme.api.errors import one_line
 from airflow_provider_airbyte_sme.api.job_errors import AirbyteSyncTimeoutError
 from airflow_provider_airbyte_sme.api.models import label
 from airflow_provider_airbyte_sme.api.retry import is_permanent
+from airflow_provider_airbyte_sme.api.scrubbing import scrub
 from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, Wait
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch, Watch
-from airflow_provider_airbyte_sme.outcome import JobEvent, Pause, TrackedJob, cancel_text
+from airflow_provider_airbyte_sme.outcome import (
+    JobEvent,
+    Pause,
+    TrackedJob,
+    cancel_text,
+    unwatched_text,
+)
 from airflow_provider_airbyte_sme.triggers.clients import shared_client
+from airflow_provider_airbyte_sme.triggers.redistribution import is_still_deferred
 from airflow_provider_airbyte_sme.triggers.resumption import hold_event
+from airflow_provider_airbyte_sme.triggers.stopping import finish
 from airflow_provider_airbyte_sme.triggers.turns import take_turn
 from airflow_provider_airbyte_sme.triggers.waits import find_settings, watch_until_deadline
 
@@ -51,12 +61,16 @@ class AirbyteJobTrigger(BaseTrigger):
     :param poll_interval: Seconds between two reads, above 0.
     :param job_url: Page of the job, for messages.
     :param connection_name: Name of the job's Airbyte connection, for messages.
-    :param ownership: What the job is to the task: ``started``, ``found`` or ``foreign``.
+    :param ownership: What the job is to the task: see :class:`.Ownership`.
     :param job_status: Status of the job at the deferral, for messages.
     :param cancel_on_kill: Whether to cancel the job when the deferred task is cleared or marked
         (Airflow 3.3 and later). A foreign job is never cancelled.
     :param deferred_at: When the task was deferred, in seconds since the epoch. In a triggerer, the
         trigger fires at the earliest :data:`.SAFE_AFTER` seconds later; 0: at once.
+    :param job_began_at: When the job was created, in seconds since the epoch, for messages; 0: at
+        the deferral.
+    :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
+        is unknown.
     """
 
     def __init__(
@@ -73,6 +87,8 @@ class AirbyteJobTrigger(BaseTrigger):
         job_status: str = JobStatus.RUNNING,
         cancel_on_kill: bool = False,
         deferred_at: float = 0.0,
+        job_began_at: float = 0.0,
+        usual_duration: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
         self.airbyte_conn_id = airbyte_conn_id
@@ -86,6 +102,8 @@ class AirbyteJobTrigger(BaseTrigger):
         self.job_status = str(job_status)
         self.cancel_on_kill = cancel_on_kill
         self.deferred_at = deferred_at
+        self.job_began_at = job_began_at
+        self.usual_duration = usual_duration
 
     @classmethod
     def for_job(
@@ -95,8 +113,10 @@ class AirbyteJobTrigger(BaseTrigger):
         airbyte_conn_id: str,
         poll_interval: float,
         cancel_on_kill: bool = False,
+        usual_duration: float | None = None,
     ) -> Self:
         """Return the trigger that waits for *tracked*; to be called when the task is deferred."""
+        now = time.time()
         return cls(
             airbyte_conn_id=airbyte_conn_id,
             job_id=tracked.job.job_id,
@@ -108,7 +128,9 @@ class AirbyteJobTrigger(BaseTrigger):
             ownership=tracked.ownership,
             job_status=tracked.job.status,
             cancel_on_kill=cancel_on_kill,
-            deferred_at=time.time(),
+            deferred_at=now,
+            job_began_at=now - tracked.age(now),
+            usual_duration=usual_duration,
         )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -127,6 +149,8 @@ class AirbyteJobTrigger(BaseTrigger):
                 "job_status": self.job_status,
                 "cancel_on_kill": self.cancel_on_kill,
                 "deferred_at": self.deferred_at,
+                "job_began_at": self.job_began_at,
+                "usual_duration": self.usual_duration,
             },
         )
 
@@ -139,22 +163,49 @@ class AirbyteJobTrigger(BaseTrigger):
             event = JobEvent("timeout", self._tracked(error.job), message=str(error))
         except AirbyteError as error:
             connection = label(self.connection_id, self.connection_name)
+            job = f"Job {self.job_id} of connection {connection}"
             event = JobEvent(
                 "error",
-                message=(
-                    f"Job {self.job_id} of connection {connection} cannot be watched any longer "
-                    f"and may still be running: {error} {self.job_url}".rstrip()
-                ),
+                message=unwatched_text(job, error, self.job_url),
                 permanent=is_permanent(error),
             )
         await hold_event(self, self.deferred_at)
         yield TriggerEvent(event.to_payload())
 
     async def on_kill(self) -> None:
-        """Cancel the job when the deferred task is cleared or marked (Airflow 3.3)."""
+        """
+        Cancel the job when the deferred task is cleared, marked or deleted (Airflow 3.3).
+
+        Not when another triggerer waits for it now.
+        """
         if not self.cancel_on_kill or not self.ownership.is_ours:
             return
         job = f"Job {self.job_id} of connection {label(self.connection_id, self.connection_name)}"
+        log.warning(
+            "%s: cancelling it, unless its task still waits. If no line below says what became of "
+            "it, cancel it by hand. %s",
+            job,
+            self.job_url,
+        )
+        await finish(self._cancel_if_over(job))
+
+    async def _cancel_if_over(self, job: str) -> None:
+        """Cancel the job unless its task still waits, and log what became of it."""
+        try:
+            if await is_still_deferred(self):
+                log.info("%s is not cancelled: another triggerer waits for it now.", job)
+                return
+        # Airflow has errors of many classes for that.
+        except Exception as error:
+            log.warning(
+                "%s is not cancelled, because Airflow does not say whether its task still waits. "
+                "Cancel it by hand if it does not. %s: %s %s",
+                job,
+                type(error).__name__,
+                one_line(scrub(str(error))),
+                self.job_url,
+            )
+            return
         try:
             cancelled = await self._cancel()
         except AirbyteError as error:
@@ -188,6 +239,8 @@ class AirbyteJobTrigger(BaseTrigger):
             deadline=self.deadline,
             poll_interval=self.poll_interval,
             connection_name=self.connection_name,
+            began_at=self.job_began_at or self.deferred_at,
+            usual_duration=self.usual_duration,
         )
 
     def _watch(self, wait: Wait) -> Watch:
@@ -260,6 +313,7 @@ class AirbyteSyncTrigger(BaseTrigger):
                 deadline=self.deadline,
                 poll_interval=self.poll_interval,
                 connection_name=self.connection_name,
+                began_at=self.deferred_at,
             )
             tracked = TrackedJob(
                 job,

@@ -18,7 +18,7 @@ from airflow_provider_airbyte_sme.operators.airbyte import (
 )
 from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteJobSensor
 from scripts.processes import free_port
-from tests.tasks import TaskInstance, TaskRun
+from tests.tasks import TaskInstance, TaskRun, TaskStateStore
 
 CONNECTION_VARIABLE = "AIRFLOW_CONN_AIRBYTE_SME_DEFAULT"
 
@@ -106,7 +106,10 @@ def operator_run(emulator: Emulator) -> Callable[..., TaskRun]:
     """Create a run of a job operator, by default for the emulator's connection."""
 
     def make(
-        operator_class: type[AirbyteJobOperator], try_number: int = 1, **kwargs: Any
+        operator_class: type[AirbyteJobOperator],
+        try_number: int = 1,
+        store: TaskStateStore | None = None,
+        **kwargs: Any,
     ) -> TaskRun:
         defaults = {
             "connection_id": emulator.connection_id,
@@ -114,7 +117,7 @@ def operator_run(emulator: Emulator) -> Callable[..., TaskRun]:
             "timeout": MAX_WAIT,
         }
         task = operator_class(task_id="job", **{**defaults, **kwargs})
-        return TaskRun(task, TaskInstance(try_number))
+        return TaskRun(task, TaskInstance(try_number), store=store)
 
     return make
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,6 +164,103 @@ class TestMessagesNameTheConnection:
             f"Job {trigger.job_id} of connection {connection_label} was not cancelled"
             in caplog.text
         )
+
+
+class TestStoppedByATriggerer:
+    """Airflow 3.3 stops a trigger because of a user, or because another triggerer has it now."""
+
+    @pytest.fixture
+    def stop(self, monkeypatch) -> Callable[..., None]:
+        """Stop a trigger whose task is in a state, as Airflow's API server says."""
+        task_runner = pytest.importorskip(
+            "airflow.sdk.execution_time.task_runner", reason="Airflow 3 stops triggers"
+        )
+
+        def stop(trigger: AirbyteJobTrigger, answer: dict[str, Any] | Exception) -> None:
+            def get_task_states(**query: Any) -> dict[str, Any]:
+                assert query == {
+                    "dag_id": "dag",
+                    "run_ids": ["run"],
+                    "task_ids": ["sync"],
+                    "map_index": 3,
+                }
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+            monkeypatch.setattr(
+                task_runner.RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states)
+            )
+            stopped = rebuilt(trigger)
+            stopped.task_instance = SimpleNamespace(
+                dag_id="dag", run_id="run", task_id="sync", map_index=3
+            )
+            asyncio.run(stopped.on_kill())
+
+        return stop
+
+    @pytest.mark.parametrize(
+        "answer", [{}, {"run": {}}, *({"run": {"sync_3": state}} for state in ("failed", None))]
+    )
+    def test_the_job_of_a_task_that_waits_no_more_is_cancelled(
+        self, emulator, make_trigger, stop, answer
+    ):
+        trigger = make_trigger(cancel_on_kill=True)
+
+        stop(trigger, answer)
+
+        assert emulator.jobs[trigger.job_id].status == "cancelled"
+
+    def test_the_job_of_a_task_that_waits_elsewhere_is_left_running(
+        self, emulator, make_trigger, stop, caplog
+    ):
+        caplog.set_level(logging.INFO)
+        trigger = make_trigger(cancel_on_kill=True)
+
+        stop(trigger, {"run": {"sync_3": "deferred"}})
+
+        assert emulator.jobs[trigger.job_id].status == "running"
+        assert "is not cancelled: another triggerer waits for it now" in caplog.text
+
+    def test_a_job_is_left_running_if_airflow_does_not_say_whether_its_task_waits(
+        self, emulator, make_trigger, stop, caplog
+    ):
+        trigger = make_trigger(cancel_on_kill=True)
+
+        stop(trigger, RuntimeError("the API server is away"))
+
+        assert emulator.jobs[trigger.job_id].status == "running"
+        assert f"Job {trigger.job_id} of connection" in caplog.text
+        assert "Cancel it by hand if it does not" in caplog.text
+
+    def test_a_repeated_cancellation_does_not_end_on_kill(self, emulator, make_trigger, caplog):
+        """Airflow 3.3.2 cancels the trigger again about once per second while `on_kill` runs."""
+        caplog.set_level(logging.INFO)
+        trigger = rebuilt(make_trigger(cancel_on_kill=True))
+
+        async def kill() -> None:
+            loop = asyncio.get_running_loop()
+            arrivals: asyncio.Queue[None] = asyncio.Queue()
+
+            def note_arrival() -> None:
+                loop.call_soon_threadsafe(arrivals.put_nowait, None)
+
+            routes = ("GET /jobs/{jobId}", "DELETE /jobs/{jobId}")
+            for route in routes:
+                emulator.call_next(route, note_arrival)
+                emulator.hang_next(route, 0.2)
+            killed = asyncio.create_task(trigger.on_kill())
+            for _ in routes:
+                await arrivals.get()
+                killed.cancel()
+            with suppress(asyncio.CancelledError):
+                await killed
+
+        asyncio.run(kill())
+
+        assert emulator.jobs[trigger.job_id].status == "cancelled"
+        assert f"Job {trigger.job_id} of connection" in caplog.text
+        assert "It was cancelled" in caplog.text
 
 
 class TestManyWaits:
@@ -369,7 +470,8 @@ class TestTimeLimit:
             while not request_count(emulator, "DELETE /jobs/{jobId}"):
                 await asyncio.sleep(0.01)
             event = await first_event(ended)
-            await _cancelled(kill)
+            assert not kill.done()
+            # What is left is cancelled with the event loop, as when a triggerer shuts down.
             return event
 
         assert asyncio.run(scenario())["outcome"] == "finished"
