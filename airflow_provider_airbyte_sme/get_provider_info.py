@@ -110,6 +110,8 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 _OPERATOR_MODULES = (
     "airbyte",
     "base",
+    "data_jobs",
+    "durable",
     "jobs",
     "killing",
     "pipelines",

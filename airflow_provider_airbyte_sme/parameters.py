@@ -305,6 +305,47 @@ def validate_count(value: object, name: str) -> int:
     return int(number)
 
 
+def validate_counts(
+    value: object, name: str, count: Callable[[Any, str], int] = validate_count
+) -> dict[str, int]:
+    """
+    Return a number of things for each of several names.
+
+    :param value: A dict from names to what :func:`validate_count` takes; or the text of one,
+        because Jinja renders a value as text.
+    :param count: What checks a number.
+    :raises AirbyteConfigError: It is something else.
+    """
+    counts = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            counts = parse_literal(value)
+    if not isinstance(counts, Mapping) or any(
+        not isinstance(key, str) or is_blank(key) for key in counts
+    ):
+        raise AirbyteConfigError(
+            f'{name} must be a dict such as {{"users": 1}}, not {one_line(repr(value))}.'
+        )
+    return {key: count(number, f"{name}[{key!r}]") for key, number in counts.items()}
+
+
+def check_counts(value: Any, name: str) -> dict[str, int]:
+    """
+    Check when the DAG is parsed what :func:`validate_counts` checks later, except in templates.
+
+    The type is the one that the value has once Airflow has rendered it.
+
+    :raises AirbyteConfigError: It, or a number in it, is invalid and is not a template.
+    """
+    return check_unless_template(
+        lambda given, _: validate_counts(
+            given, name, lambda number, of: check_unless_template(validate_count, number, of)
+        ),
+        value,
+        name,
+    )
+
+
 def _number(value: Any) -> float:
     """Return *value* as a number; NaN if it is none."""
     try:

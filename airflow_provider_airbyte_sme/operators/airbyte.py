@@ -29,11 +29,8 @@ from airflow_provider_airbyte_sme.operators.base import (
     AirbyteWorkspaceOperator,
     push_job,
 )
-from airflow_provider_airbyte_sme.operators.jobs import (
-    AirbyteDataJobOperator,
-    AirbyteJobOperator,
-    OnRunning,
-)
+from airflow_provider_airbyte_sme.operators.data_jobs import AirbyteDataJobOperator
+from airflow_provider_airbyte_sme.operators.jobs import AirbyteJobOperator, OnRunning
 from airflow_provider_airbyte_sme.operators.streams import AirbyteStreamsOperator
 from airflow_provider_airbyte_sme.outcome import (
     TrackedJob,
@@ -81,8 +78,8 @@ class AirbyteTriggerSyncOperator(AirbyteDataJobOperator):
     """
     Start a sync of an Airbyte connection and wait until its data has arrived.
 
-    Its parameters and result are those of :class:`~.operators.jobs.AirbyteDataJobOperator`. With
-    ``on_running="attach"``, it attaches to every job that writes rows.
+    Its parameters and result are those of :class:`~.operators.data_jobs.AirbyteDataJobOperator`.
+    With ``on_running="attach"``, it attaches to every job that writes rows.
     """
 
     job_type = JobType.SYNC
@@ -145,7 +142,7 @@ class AirbyteRefreshOperator(AirbyteStreamsOperator, AirbyteDataJobOperator):
 
     Its other parameters and its result are those of
     :class:`~.operators.streams.AirbyteStreamsOperator` and
-    :class:`~.operators.jobs.AirbyteDataJobOperator`. It needs Airbyte's config API, and a
+    :class:`~.operators.data_jobs.AirbyteDataJobOperator`. It needs Airbyte's config API, and a
     destination that supports refreshes. Airbyte starts no refresh while a job is running, but
     would turn the next sync into one: this operator looks for a job first, and applies *on_running*
     to it. With ``attach``, it attaches to every other refresh, whatever its streams.

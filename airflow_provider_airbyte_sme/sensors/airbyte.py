@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_airbyte_sme.api import AirbyteConfigError, Job
+from airflow_provider_airbyte_sme.api import AirbyteConfigError, Job, Ownership
+from airflow_provider_airbyte_sme.api.waiting import Wait
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, inactive_text
+from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch
 from airflow_provider_airbyte_sme.operators.base import AirbyteConnectionOperator, push_job
+from airflow_provider_airbyte_sme.outcome import TrackedJob
 from airflow_provider_airbyte_sme.parameters import (
     Instant,
     check_unless_template,
@@ -66,6 +69,7 @@ class AirbyteJobSensor(AirbyteSensor):
     ) -> None:
         super().__init__(**kwargs)
         self.airbyte_job_id = airbyte_job_id
+        self._watch: JobWatch | None = None
 
     def read(self, context: Context) -> Job | MakeTrigger:
         """Read the job, which ends the wait when it has ended."""
@@ -76,15 +80,35 @@ class AirbyteJobSensor(AirbyteSensor):
                 job_id, poll_interval=self.poll_interval, failure_budget=budget
             ),
         )
-        self.log.info("%s: %s.", job.describe(), job.status)
+        if self.deferrable:
+            self.log.info("%s: %s.", job.describe(), job.status)
+        else:
+            self._log_progress(job)
         return job if job.is_terminal else partial(self._wait_in_triggerer, context, job)
+
+    def _log_progress(self, job: Job) -> None:
+        """Log what has changed since the last poke of this process, and now and then the rest."""
+        if self._watch is None:
+            # With mode="reschedule", each poke is a process of its own.
+            asks = not self.reschedule and not job.is_terminal
+            wait = Wait(
+                time.monotonic(),
+                timeout=self._time_left(),
+                elapsed_before=TrackedJob(job, Ownership.FOREIGN, self._deadline).age(time.time()),
+                usual_duration=self.hook.find_usual_duration(job) if asks else None,
+            )
+            self._watch = JobWatch(Job(job.job_id, status="", connection_id=""), wait)
+        self.hook.log_job_progress(self._watch, job)
 
     def _wait_in_triggerer(self, context: Context, job: Job) -> AirbyteJobTrigger:
         tracked = self._track(job)
         push_job(context, tracked)
         self.log.info("%s is %s: waiting for it. %s", tracked, job.status, tracked.job_url)
         return AirbyteJobTrigger.for_job(
-            tracked, airbyte_conn_id=self.airbyte_conn_id, poll_interval=self.poll_interval
+            tracked,
+            airbyte_conn_id=self.airbyte_conn_id,
+            poll_interval=self.poll_interval,
+            usual_duration=self.hook.find_usual_duration(job),
         )
 
 
@@ -144,6 +168,7 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         self.fail_on_failed_sync = validate_flag(fail_on_failed_sync, "fail_on_failed_sync")
         self._connection: AirbyteConnection | None = None
         self._said = ""
+        self._watch: SyncWatch | None = None
         self._wants_start_from_trigger = start_from_trigger
         if start_from_trigger and not self.deferrable:
             raise AirbyteConfigError("start_from_trigger=True needs deferrable=True.")
@@ -216,7 +241,7 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         )
         if job := syncs.decisive(self.fail_on_failed_sync):
             return job
-        self._say(waiting_text(connection, since, syncs))
+        self._log_progress(connection, since, syncs)
         return partial(self._wait_in_triggerer, connection, since)
 
     def _read_connection(self) -> AirbyteConnection:
@@ -233,11 +258,22 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
             self.log.warning("%s", inactive_text(connection))
         return connection
 
-    def _say(self, message: str) -> None:
-        """Log a message, unless the last one was the same."""
+    def _log_progress(
+        self, connection: AirbyteConnection, since: datetime, syncs: SyncsSince
+    ) -> None:
+        """Log what is waited for: at first, when that changes, and now and then."""
+        now = time.monotonic()
+        if self._watch is None:
+            wait = Wait(now, connection_name=connection.name)
+            self._watch = SyncWatch(connection.connection_id, since, wait)
+        self._watch.found(syncs)
+        message = waiting_text(connection, since, syncs)
         if message != self._said:
+            self._said = message
             self.log.info("%s", message)
-        self._said = message
+        elif now >= self._watch.line_due:
+            for line in self._watch.take_lines(now=now):
+                self.log.info("%s", line.message)
 
     def _wait_in_triggerer(
         self, connection: AirbyteConnection, since: datetime

@@ -1,4 +1,4 @@
-"""The event that passes from the triggerer to the worker, and the row check."""
+"""The event that passes from the triggerer to the worker."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteConfigError,
     AirbyteError,
     AirbyteJobTimeoutError,
     AirbyteSyncTimeoutError,
-    AirbyteTooFewRowsError,
     AirbyteTransportError,
     Job,
     Ownership,
@@ -23,7 +22,6 @@ from airflow_provider_airbyte_sme.outcome import (
     JobEvent,
     TrackedJob,
     cancel_text,
-    check_rows,
     failing_fast,
 )
 
@@ -245,45 +243,3 @@ class TestFailingFast:
             raise error
 
         assert failure.value is error
-
-
-class TestCheckRows:
-    @pytest.mark.parametrize(
-        ("rows", "min_rows"), [(0, 0), (None, 0), (1, 1), (1200, 1), (1200, 1200)]
-    )
-    @pytest.mark.parametrize("on_too_few_rows", ["fail", "skip", "warn"])
-    def test_enough_rows_pass(self, rows, min_rows, on_too_few_rows, caplog):
-        check_rows(track(replace(JOB, rows_synced=rows)), min_rows, on_too_few_rows)
-
-        assert caplog.text == ""
-
-    def test_too_few_rows_fail(self):
-        with pytest.raises(AirbyteTooFewRowsError) as failure:
-            check_rows(track(), 1201, "fail")
-
-        assert failure.value.job == JOB
-        assert str(failure.value) == (
-            f"Job 42 of connection {CONNECTION} succeeded with 1,200 rows, fewer than "
-            f"min_rows=1,201: check whether its source produced data. "
-            f"https://airbyte.example.com/job/42"
-        )
-
-    def test_a_missing_row_count_is_named(self):
-        tracked = TrackedJob(replace(JOB, rows_synced=None), Ownership.FOREIGN, deadline=0.0)
-
-        with pytest.raises(AirbyteTooFewRowsError) as failure:
-            check_rows(tracked, 1, "fail")
-
-        assert str(failure.value) == (
-            f"Job 42 of connection {JOB.connection_id} succeeded with no row count, fewer than "
-            f"min_rows=1: check whether its source produced data."
-        )
-
-    def test_too_few_rows_skip(self):
-        with pytest.raises(AirflowSkipException, match="1,200 rows, fewer than min_rows=1,201"):
-            check_rows(track(), 1201, "skip")
-
-    def test_too_few_rows_warn(self, caplog):
-        check_rows(track(), 1201, "warn")
-
-        assert "1,200 rows, fewer than min_rows=1,201" in caplog.text

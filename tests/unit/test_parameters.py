@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError
 from airflow_provider_airbyte_sme.parameters import (
+    check_counts,
     check_one_is_given,
     check_unless_template,
     given_one,
@@ -27,6 +28,7 @@ from airflow_provider_airbyte_sme.parameters import (
     validate_confirmation,
     validate_conn_id,
     validate_count,
+    validate_counts,
     validate_flag,
     validate_instant,
     validate_job_id,
@@ -246,6 +248,52 @@ def test_an_invalid_count_is_rejected(value):
         validate_count(value, "min_rows")
 
     assert str(failure.value) == f"min_rows must be a whole number from 0, not {value!r}."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"users": 1, "public.orders": 20},
+        {"users": "1", "public.orders": 20.0},
+        MappingProxyType({"users": 1, "public.orders": 20}),
+        '{"users": 1, "public.orders": "20"}',
+        "{'users': 1, 'public.orders': 20}",
+    ],
+)
+def test_counts_are_read_from_every_form_of_a_dict(value):
+    assert validate_counts(value, "min_rows_of") == {"users": 1, "public.orders": 20}
+    assert check_counts(value, "min_rows_of") == {"users": 1, "public.orders": 20}
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "None", "users", 1, "1", ["users"], "[]", {1: 1}, {"": 1}, {" ": 1}]
+)
+def test_what_is_no_dict_of_counts_is_refused(value):
+    for check in (validate_counts, check_counts):
+        with pytest.raises(AirbyteConfigError, match=r"^min_rows_of must be a dict such as"):
+            check(value, "min_rows_of")
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "many", None, True, {"users": 1}])
+def test_an_invalid_count_is_named_by_its_key(value):
+    for check in (validate_counts, check_counts):
+        with pytest.raises(AirbyteConfigError, match=r"^min_rows_of\['b'\] must be a whole"):
+            check({"a": 1, "b": value}, "min_rows_of")
+
+
+def test_templates_in_counts_are_left_for_later_and_the_others_are_checked():
+    template: Any = "{{ var.value.rows }}"
+    output: Any = BaseOperator(task_id="count").output
+    check: Any = check_counts
+
+    assert check(template, "min_rows_of") == template
+    assert check(output, "min_rows_of") is output
+    assert check({"a": template, "b": "2"}, "min_rows_of") == {"a": template, "b": 2}
+    assert check({"a": output}, "min_rows_of") == {"a": output}
+    with pytest.raises(AirbyteConfigError, match=r"^min_rows_of\['b'\]"):
+        check({"a": template, "b": -2}, "min_rows_of")
+    with pytest.raises(AirbyteConfigError, match=r"^min_rows_of\['a'\]"):
+        validate_counts({"a": template}, "min_rows_of")
 
 
 @pytest.mark.parametrize("value", [True, False])
