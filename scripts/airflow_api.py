@@ -46,6 +46,9 @@ class TaskInstance:
     state: str | None
     try_number: int
     pid: int | None
+    hostname: str | None
+    triggerer: str | None
+    """Host name of the triggerer that waits for the task."""
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -60,6 +63,8 @@ class TaskInstance:
             state=payload["state"],
             try_number=payload["try_number"],
             pid=payload["pid"],
+            hostname=payload["hostname"] or None,
+            triggerer=(payload["triggerer_job"] or {}).get("hostname"),
             started_at=_parse_timestamp(payload["start_date"]),
             ended_at=_parse_timestamp(payload["end_date"]),
         )
@@ -171,16 +176,31 @@ class AirflowApi:
         state: str = self.request("GET", _run_path(dag_id, run_id))["state"]
         return state
 
+    def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a run as ``success``, ``failed`` or ``queued``, as a user does in the UI."""
+        self.request("PATCH", _run_path(dag_id, run_id), {"state": state})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Delete a run, as a user does in the UI; Airflow refuses that for a running one."""
+        self.request("DELETE", _run_path(dag_id, run_id))
+
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        """Return all tasks of a run, ordered by start time, with unstarted ones last."""
-        response = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances")
+        """
+        Return the tasks of a run, ordered by start time, with unstarted ones last.
+
+        No more than Airflow returns at once, by default 100 (``[api] maximum_page_limit``).
+        """
+        query = {"limit": 1000}
+        response = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances", query=query)
         tasks = [TaskInstance.from_json(each) for each in response["task_instances"]]
         return sorted(tasks, key=lambda task: (task.started_at is None, task.started_at))
 
-    def task_instance(self, dag_id: str, run_id: str, task_id: str) -> TaskInstance:
-        """Return one unmapped task instance."""
-        response = self.request("GET", f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}")
-        return TaskInstance.from_json(response)
+    def task_instance(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1
+    ) -> TaskInstance:
+        """Return one task instance; -1 is the index of a task that is not mapped."""
+        path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/{map_index}"
+        return TaskInstance.from_json(self.request("GET", path))
 
     def wait_for_run(
         self,
@@ -227,6 +247,7 @@ class AirflowApi:
         *,
         timeout: float = 60,
         try_number: int = 1,
+        map_index: int = -1,
     ) -> TaskInstance:
         """
         Wait until a task is in one of *states*, on try *try_number* or a later one.
@@ -237,7 +258,7 @@ class AirflowApi:
         """
 
         def task_in_state() -> TaskInstance | None:
-            task = self.task_instance(dag_id, run_id, task_id)
+            task = self.task_instance(dag_id, run_id, task_id, map_index)
             if task.try_number < try_number:
                 return None
             if task.state in states:
@@ -251,11 +272,19 @@ class AirflowApi:
         what = f"{dag_id}.{task_id} to be in {sorted(states)}"
         return poll(task_in_state, timeout=timeout, what=what)
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+    def xcom(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        key: str = "return_value",
+        map_index: int = -1,
+    ) -> Any:
         """Return an XCom value; ``None`` if it does not exist."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        query = {"deserialize": "true", "map_index": map_index}
         try:
-            return self.request("GET", path, query={"deserialize": "true"})["value"]
+            return self.request("GET", path, query=query)["value"]
         except AirflowApiError as error:
             if error.status != 404:
                 raise

@@ -125,12 +125,21 @@ class LocalAirflow:
         """Kill a component and its child processes, without letting them clean up."""
         self.components[name].kill()
 
-    def _process(self, *arguments: str) -> LoggedProcess:
+    def _process(
+        self, *arguments: str, name: str = "", environment: Mapping[str, str] | None = None
+    ) -> LoggedProcess:
+        """
+        Return an ``airflow`` command as a process.
+
+        :param name: Name in messages and of the log; by default the first argument.
+        :param environment: Environment variables of this process only.
+        """
+        name = name or arguments[0]
         return LoggedProcess(
-            f"Airflow's {arguments[0]}",
+            f"Airflow's {name}",
             [sys.executable, "-m", "airflow", *arguments],
-            environment=self.environment,
-            log=self._logs / f"{arguments[0]}.log",
+            environment={**self.environment, **(environment or {})},
+            log=self._logs / f"{name}.log",
         )
 
     def _start(self, names: Collection[str]) -> None:

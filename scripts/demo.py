@@ -249,14 +249,19 @@ def dbt_environment(folder: Path, database: Path, *, has_landing: bool) -> dict[
     }
 
 
-def connect(airflow: LocalAirflow, airbyte: Airbyte) -> None:
-    """Create the Airflow connection to Airbyte, and the variable that the example DAGs read."""
+def connect(airflow: LocalAirflow, airbyte: Airbyte, **extra: object) -> None:
+    """
+    Create the Airflow connection to Airbyte, and the variable that the example DAGs read.
+
+    :param extra: Extra fields of the connection.
+    """
     airflow.api.create_connection(
         "airbyte_sme_default",
         "airbyte_sme",
         host=airbyte.url,
         login=airbyte.client_id,
         password=airbyte.client_secret,
+        extra=json.dumps(extra),
     )
     airflow.api.create_variable("airbyte_connection_id", airbyte.connection_id)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,15 +51,31 @@ class LoggedProcess:
         self._user = user
         self._process: subprocess.Popen[bytes] | None = None
         self._process_tree: list[psutil.Process] = []
+        self._log_start = 0
 
     @property
     def exit_code(self) -> int | None:
         """Exit code if the process has ended by itself, otherwise ``None``."""
         return None if self._process is None else self._process.poll()
 
+    @property
+    def pid(self) -> int | None:
+        """Process id, or ``None`` if the process was not started or has been stopped."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def output(self) -> str:
+        """What the process has written to its log since it was started."""
+        if not self._log.exists():
+            return ""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
     def start(self) -> None:
         """Start the process and append its output to its log."""
         with self._log.open("ab") as output:
+            self._log_start = output.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,
@@ -103,14 +120,20 @@ class LoggedProcess:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL the process and all its descendants, as when their node fails."""
+        """
+        SIGKILL the process and all its descendants, as when their node fails.
+
+        That includes descendants whose own parent has died before.
+        """
         if self._process is not None:
-            for process in {*self._process_tree, *_process_tree(self._process.pid)}:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
+            kill_processes(lambda: {*self._process_tree, *self.processes()})
             self._process.wait()
             self._process = None
             self._process_tree = []
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the process and its living descendants."""
+        return [] if self._process is None else _process_tree(self._process.pid)
 
     def explain(self, what: str) -> str:
         """Return a failure message: *what* happened to the process, and its last log lines."""
@@ -131,9 +154,35 @@ def free_port() -> int:
         return port
 
 
+def kill_processes(find: Callable[[], Iterable[psutil.Process]]) -> None:
+    """
+    SIGKILL processes together, so that none sees another one die and acts on it.
+
+    :param find: Returns the processes. It is called again until it finds no further one, because
+        a process may start another one before it is stopped.
+    """
+    stopped: set[psutil.Process] = set()
+    while found := set(find()) - stopped:
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        stopped |= found
+    for process in stopped:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 def _process_tree(pid: int) -> list[psutil.Process]:
+    """Return the processes of a session, with the leader's descendants in other sessions."""
+    found = [process for process in psutil.process_iter() if _session(process) == pid]
+    with suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(pid)
+        found += [leader, *leader.children(recursive=True)]
+    return list(dict.fromkeys(found))
+
+
+def _session(process: psutil.Process) -> int | None:
     try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+        return os.getsid(process.pid)
+    except OSError:
+        return None

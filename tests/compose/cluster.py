@@ -11,7 +11,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Self
 
-from scripts import postgres
+from scripts import postgres, redis_server
 from scripts.postgres import SEARCH_PATH
 from scripts.processes import LoggedProcess, ProcessFailedError, free_port
 from tests.compose.composition import Service
@@ -28,7 +28,7 @@ ADDRESSES = {
 }
 """Service to the port that it listens on in the containers' network."""
 
-PROGRAMS = (*postgres.PROGRAMS, "redis-server", "redis-cli", "curl")
+PROGRAMS = (*postgres.PROGRAMS, redis_server.PROGRAM, "redis-cli", "curl")
 
 
 def missing_programs() -> list[str]:
@@ -133,7 +133,7 @@ class Cluster:
                 # Their log servers would listen on all interfaces.
                 command += ["--skip-serve-logs"]
             case "redis":
-                command += ["--bind", "127.0.0.1", "--port", self._port(service), "--save", ""]
+                command += redis_server.listen_arguments(self._port(service))
             case "postgres":
                 user = postgres.system_user()
                 command = self._initialize_postgres(service)

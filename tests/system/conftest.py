@@ -12,6 +12,10 @@ from scripts import postgres
 from scripts.airflow_harness import LocalAirflow, dag_bundles
 from scripts.connector_to_duckdb import ConnectorToDuckDB
 from scripts.demo import DAGS, FAKER, RESULT_TASKS, SOURCE, Airbyte, connect, dbt_environment
+from tests.leaks import search_airflow, told
+
+# In a header whose name does not look secret, so that Airflow does not mask it.
+GATEWAY_KEY = "gateway-k3y-of-the-system-tests"
 
 TEST_DAGS = Path(__file__).parent / "dags"
 RUNNING_DAGS = (
@@ -57,9 +61,6 @@ def airflow(
         **dbt_environment(home, data_plane.database, has_landing=True),
         **database_settings,
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": dag_bundles(DAGS, TEST_DAGS),
-        # Seconds, so that Airflow soon notices a dead triggerer; the defaults are 5 and 30.
-        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     }
     with LocalAirflow(
         home=home,
@@ -67,5 +68,12 @@ def airflow(
         dag_ids=RUNNING_DAGS,
         environment=environment,
     ) as airflow:
-        connect(airflow, Airbyte.emulated(emulator))
+        connect(airflow, Airbyte.emulated(emulator), headers={"X-Gateway": GATEWAY_KEY})
         yield airflow
+    # All is written now, and the database still runs.
+    leaks = search_airflow(
+        [home / "logs", home / "component-logs"],
+        airflow.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"],
+        {**emulator.issued_secrets, "the key of the gateway": GATEWAY_KEY},
+    )
+    assert not leaks, told(leaks)
