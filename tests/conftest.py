@@ -1,13 +1,19 @@
-"""Isolates the tests from the Airflow configuration of whoever runs them, and from each other."""
+"""
+Isolates the tests from the Airflow configuration of whoever runs them, and from each other, and
+fails each that shows a secret.
+"""
 
 import atexit
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from tests import traces
+from tests.traces import _quiet_caplog as _quiet_caplog
 
 # Airflow reads the environment once, when it is first imported, which is before any fixture runs.
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -24,6 +30,23 @@ MASKERS = (
     "airflow._shared.secrets_masker.secrets_masker",
     "airflow.sdk._shared.secrets_masker.secrets_masker",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{traces.MARKER}(reason): shows a secret on purpose")
+    patch = pytest.MonkeyPatch()
+    traces.collect(patch)
+    config.add_cleanup(patch.undo)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "teardown":
+        traces.search(item, report)
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,13 @@ def test_the_sdist_builds_the_same_wheel(wheel, build, project, tmp_path):
     assert build(source, "wheel").read_bytes() == wheel.path.read_bytes()
 
 
+def test_the_sdist_has_the_documents_of_the_project(build, project):
+    with tarfile.open(build(project, "sdist")) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md"} <= names
+
+
 def test_the_docker_build_context_builds_the_same_wheel(wheel, build, project, tmp_path):
     ignored, *patterns = (project / "docker/Dockerfile.dockerignore").read_text().split()
     assert ignored == "*"

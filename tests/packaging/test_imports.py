@@ -25,6 +25,7 @@ PURE_API = (
     "api.http",
     "api.errors",
     "api.job_errors",
+    "api.job_reports",
     "api.models*",
     "api.settings",
     "api.auth",
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "connection": ("get_provider_info", "api*", "literals"),
     "parameters": ("api*", "literals"),
     "outcome": ("api*",),
+    "evidence": ("api*", "outcome"),
     "secret_store": ("api*", "provisioning*"),
     # The command line.
     "cli": ("api*", "provisioning*", "connection"),
@@ -66,11 +68,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "hooks*": ("get_provider_info", "api*", "connection", "hooks*"),
     "triggers*": ("api*", "connection", "outcome", "parameters", "triggers*"),
     "operators*": (
-        *("api*", "connection", "parameters", "outcome", "provisioning*", "secret_store"),
+        *(
+            "api*",
+            "connection",
+            "parameters",
+            "outcome",
+            "evidence",
+            "provisioning*",
+            "secret_store",
+        ),
         *("hooks*", "triggers*", "operators*"),
     ),
     "sensors*": (
-        *("api*", "connection", "parameters", "outcome", "operators.base"),
+        *("api*", "connection", "parameters", "outcome", "evidence", "operators.base"),
         *("hooks*", "triggers*", "sensors*"),
     ),
 }
