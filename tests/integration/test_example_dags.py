@@ -7,12 +7,27 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
+from packaging.version import Version
 
+from airflow_provider_airbyte_sme.api import (
+    AirbyteError,
+    AirbyteJobFailedError,
+    AirbyteServerError,
+    AirbyteTooFewRowsError,
+    AirbyteTransportError,
+    Attempt,
+    AttemptFailure,
+    Job,
+    JobDetails,
+    Problem,
+)
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 from scripts.airflow_api import poll
@@ -24,6 +39,12 @@ except ImportError:  # Airflow before 3.2
     from airflow.models.dagbag import DagBag  # type: ignore[no-redef]  # the same class, before its move
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
+HAS_RETRY_POLICIES = Version(version("apache-airflow")) >= Version("3.3")
+needs_retry_policies = pytest.mark.skipif(
+    not HAS_RETRY_POLICIES, reason="this Airflow has no retry policies, so it cannot load the file"
+)
+# Files that this Airflow cannot load. Each says so in its first line.
+NOT_FOR_THIS_AIRFLOW = set() if HAS_RETRY_POLICIES else {EXAMPLES / "retry_policy.py"}
 
 # Airflow's database tools and dag.test() cause warnings from dependencies, which vary by version.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -50,7 +71,7 @@ def dags(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, DAG]:
     monkeypatch.setenv("AIRFLOW_VAR_AIRBYTE_CONNECTION_ID", emulator.connection_id)
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", dag_bundles(EXAMPLES))
     bag = DagBag(dag_folder=str(EXAMPLES))
-    assert bag.import_errors == {}
+    assert set(map(Path, bag.import_errors)) == NOT_FOR_THIS_AIRFLOW
     return dict(bag.dags)
 
 
@@ -83,7 +104,13 @@ def states(dags: dict[str, DAG]) -> Callable[..., dict[str, Any]]:
 
 
 def test_every_file_defines_the_dag_of_its_name(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {file.stem for file in EXAMPLES.glob("*.py")}
+    files = set(EXAMPLES.glob("*.py")) - NOT_FOR_THIS_AIRFLOW
+    assert set(dags) == {file.stem for file in files}
+
+
+def test_an_example_that_needs_a_newer_airflow_says_so() -> None:
+    first_lines = (EXAMPLES / "retry_policy.py").read_text().splitlines()[:3]
+    assert any("Needs Airflow 3.3" in line for line in first_lines)
 
 
 def test_attach_to_running_sync_returns_the_result_of_the_running_job(
@@ -308,3 +335,68 @@ def test_apply_pipeline_file_plans_then_creates_then_writes_nothing(
     [connection] = hook.list_airbyte_connections(workspace_ids=[sales.workspace_id])
     assert [tag.name for tag in connection.tags] == ["nightly"]
     assert "secret-of" not in task_log()
+
+
+JOB = Job(job_id=42, status="failed", connection_id="18dccc91-0ab1-4f72-9ed7-0b8fc27c5826")
+
+
+def failed_job(*failures: AttemptFailure) -> AirbyteJobFailedError:
+    details = JobDetails((Attempt(0, "failed", failures),))
+    return AirbyteJobFailedError("why", job=JOB, details=details)
+
+
+@needs_retry_policies
+@pytest.mark.parametrize(
+    ("error", "action", "minutes"),
+    [
+        (failed_job(AttemptFailure("source", "config_error")), "fail", None),
+        (failed_job(AttemptFailure("destination", "config_error")), "fail", None),
+        (failed_job(AttemptFailure("airbyte_platform", "config_error")), "default", None),
+        (failed_job(AttemptFailure("source", "transient_error")), "retry", 30),
+        (failed_job(AttemptFailure("", "heartbeat_timeout")), "retry", 30),
+        (failed_job(AttemptFailure("destination", "destination_timeout")), "retry", 30),
+        (failed_job(AttemptFailure("source", "system_error")), "default", None),
+        (failed_job(), "default", None),
+        (AirbyteJobFailedError("why", job=JOB), "default", None),
+        (AirbyteTransportError("why", request_sent=False), "retry", 5),
+        (
+            AirbyteServerError(method="GET", url="https://a", status=503, problem=Problem()),
+            "retry",
+            5,
+        ),
+        (AirbyteTooFewRowsError("why", job=JOB), "default", None),
+        (AirbyteError("why"), "default", None),
+        (ValueError("why"), "default", None),
+    ],
+    ids=lambda value: str(value) if not isinstance(value, Exception) else type(value).__name__,
+)
+def test_the_retry_policy_decides_as_its_docstring_says(
+    dags: dict[str, DAG], error: Exception, action: str, minutes: int | None
+) -> None:
+    sync: Any = dags["retry_policy"].get_task("sync")
+    decision = sync.retry_policy.evaluate(error, 1, sync.retries, None)
+    assert decision.action.value == action
+    assert decision.retry_delay == (None if minutes is None else timedelta(minutes=minutes))
+    assert (decision.reason is None) == (action == "default")
+
+
+@needs_retry_policies
+@pytest.mark.parametrize(
+    ("failure_type", "state", "syncs"),
+    [("config_error", "failed", 1), ("system_error", "success", 2)],
+)
+def test_airflow_asks_the_retry_policy_about_a_failed_sync(
+    failure_type: str,
+    state: str,
+    syncs: int,
+    emulator: Emulator,
+    dags: dict[str, DAG],
+    states: Callable[..., dict[str, Any]],
+) -> None:
+    sync: Any = dags["retry_policy"].get_task("sync")
+    sync.retry_delay = timedelta(0)
+    failure = {"origin": "source", "type": failure_type}
+    emulator.script_job(outcome="failed", duration=0, attempts=1, failure=failure)
+
+    assert states("retry_policy") == {"sync": state}
+    assert len(emulator.jobs) == syncs
