@@ -30,7 +30,7 @@ from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.provisioning.declarations import PipelineDeclaration
 
-SECRET_VARIABLE = "AIRBYTE_CLIENT_SECRET"
+SECRET_VARIABLE = "AIRBYTE_CLIENT_SECRET"  # noqa: S105  # its name
 _ATTEMPTS = 3
 
 

@@ -14,7 +14,8 @@ from airflow_provider_airbyte_sme.provisioning.results import MASK
 Mapper = Mapping[str, Any]
 
 _CONFIGURATION = "mapperConfiguration"
-_SECRET = "key"  # of AES, and the only one
+# The field with the secret of AES, and the only one.
+_SECRET = "key"  # noqa: S105  # its name
 _HASHES = ("MD2", "MD5", "SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512")
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "hashing": ("targetField", "method", "fieldNameSuffix"),

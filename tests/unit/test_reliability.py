@@ -27,22 +27,31 @@ DOCUMENT = (REPOSITORY / "docs/reliability.md").read_text(encoding="utf-8")
 
 # The headings of the document.
 OURS = "Which sync is ours"
+TRIES = "One sync for all tries"
 ENDS = "Kill and timeout"
 OUTAGES = "Outages and who answered"
 SECRETS = "Tokens and secrets"
 ANSWERS = "What Airbyte or a proxy may answer"
+EVIDENCE = "What counts as data"
 INPUT = "What you may hand in"
 RESOURCES = "Declared resources, clears and refreshes"
 SENSOR = "The sync sensor"
+PROGRESS = "What the log says during a wait"
 SCALE = "Waiting at scale"
 AIRFLOW = "Airflow's own traps"
+MATRIX = "The fault matrix"
 LIMITS = "What it does not promise"
 
 HEADER = "| When | Then |"
 # The numbers of the cases; those with a letter are parts of one.
 ITEMS = (
     *map(str, range(1, 29)),
+    *(f"D{number}" for number in range(1, 10)),
+    *(f"E{number}" for number in range(1, 5)),
     *(f"F{number}" for number in range(1, 7)),
+    *(f"J{number}" for number in range(1, 8)),
+    *(f"K{number}" for number in range(1, 7)),
+    *(f"P{number}" for number in range(1, 8)),
     *(f"R{number}" for number in range(1, 11)),
     *(f"S{number}" for number in range(1, 13)),
     *(f"W{number}" for number in range(1, 23)),
@@ -245,30 +254,178 @@ CASES = (
         },
     ),
     Case(
-        OURS,
+        TRIES,
+        "D1",
+        "A try dies while its sync runs: out of memory, a lost node, SIGKILL. Airflow is 3.3 or "
+        "later.",
+        "The next try takes the sync over, whatever `on_running` says. It waits for it, or "
+        "finishes with it if it has succeeded meanwhile. No second sync is started. This also "
+        "holds for mapped tasks.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestRecord::test_the_baseline_is_kept_before_the_request_and_the_job_after_it",
+                "TestNextTry::test_it_waits_for_the_running_job_of_the_dead_one",
+                "TestNextTry::test_it_finishes_with_a_job_that_succeeded_meanwhile",
+                "TestNextTry::test_on_running_is_not_about_the_own_job",
+                "test_a_clear_or_refresh_is_durable_too",
+            ),
+            "tests/integration/test_durable_dags.py": ("test_mapped_tasks_are_durable",),
+            "tests/system/cluster/test_killed_processes.py": (
+                "test_the_retry_of_a_killed_task_ends_with_the_sync_of_the_first_try",
+                "test_a_sync_that_ends_between_two_tries_is_the_result_of_the_second",
+                "test_a_worker_is_killed_and_each_of_its_tasks_ends_with_one_sync",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D2",
+        "A try dies after its request for a sync may have gone out, and before it knew the sync.",
+        "The next try looks for a sync that is newer than all before the request. One is taken "
+        "over. Of several, the newest is waited for and never cancelled. If there is none, a sync "
+        "is started.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestLostStart::test_the_job_above_the_baseline_is_taken_over",
+                "TestLostStart::test_of_several_jobs_the_newest_is_waited_for_and_never_cancelled",
+                "TestLostStart::test_a_job_is_started_if_there_is_none",
+                "TestLostStart::test_a_job_from_long_after_the_request_is_never_cancelled",
+            ),
+            "tests/system/cluster/test_killed_processes.py": (
+                "test_a_task_killed_before_it_learns_of_its_sync_has_one_all_the_same",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D3",
+        "The sync that a try has left failed or was cancelled, or Airbyte does not have it any "
+        "more.",
+        "The next try starts one.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestNextTry::test_it_replaces_a_job_that_failed_or_was_cancelled",
+                "TestNextTry::test_a_job_that_airbyte_has_lost_is_replaced",
+                "TestLostStart::test_a_failed_job_above_the_baseline_is_replaced",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D4",
+        "The sync is cancelled while the next try waits for it, as by the trigger of a deferred "
+        "task that was cleared.",
+        "That try starts its own sync, and needs no further one.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestNextTry::test_a_reattached_job_that_is_cancelled_leads_to_one_of_its_own",
+                "TestNextTry::test_a_job_that_runs_is_cancelled_after_a_clear",
+            ),
+            "tests/system/cluster/test_user_actions.py": (
+                "test_after_a_clear_the_new_try_ends_with_a_sync_of_its_own",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D5",
+        "A task is cleared after the sync of its last try has ended, or after that was reported.",
+        "A new sync is started: that is what a clear asks for.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestNextTry::test_a_job_that_ended_before_a_clear_is_replaced",
+                "TestRecord::test_a_clear_after_a_success_starts_a_new_job",
+                "TestNextTry::test_a_clear_is_known_to_each_later_try",
+                "TestLostStart::test_a_job_from_after_a_clear_is_somebody_elses",
+                "TestRecord::test_nothing_is_kept_of_a_job_that_failed",
+                "TestRecord::test_nothing_is_kept_of_a_job_with_too_few_rows",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D6",
+        "The try that has taken a sync over is killed, or its time is over.",
+        "The sync is cancelled: it is the task's own.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestOwnership::test_a_kill_cancels_it",
+                "TestOwnership::test_a_kill_before_it_is_taken_over_cancels_it",
+                "TestOwnership::test_the_timeout_cancels_it",
+                "TestOwnership::test_a_clear_of_the_deferred_task_cancels_it",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D6",
+        "A try fails before it could look for the sync that an earlier one has left.",
+        "The log names the sync by its job id. A retry takes it over.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestOwnership::test_a_try_that_fails_before_it_takes_it_over_names_it",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D7",
+        "Airflow's task state store fails, or contains what this version cannot read.",
+        "That is a warning. The task goes on, and a retry decides as before Airflow 3.3.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestStoreErrors::test_a_store_that_cannot_be_written_is_a_warning",
+                "TestStoreErrors::test_where_it_cannot_be_read_airbyte_is_asked",
+                "TestStoreErrors::test_a_record_of_unknown_format_is_ignored",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
+        "D8",
+        "A process dies after it has returned the result of its sync, and before Airflow has noted "
+        "it.",
+        "The next try returns that result again. No second sync is started.",
+        {
+            "tests/integration/test_durability.py": (
+                "TestRecord::test_a_success_that_airflow_has_not_noted_is_reported_again",
+            ),
+        },
+    ),
+    Case(
+        TRIES,
         "6",
-        "The second try of a task finds a sync that runs and was created after the DAG run began.",
-        "It is taken over, whatever `on_running` says: the task waits for it and never cancels it. "
-        "If the first try cancels it, the second starts its own.",
+        "Airflow is older than 3.3. A retry finds that the newest sync was created after the DAG "
+        "run began.",
+        "If it runs or has succeeded, with enough rows, it is taken over, and never cancelled. If "
+        "it failed or was cancelled, or has succeeded and the task was ever cleared, the retry "
+        "starts its own.",
         {
             "tests/integration/test_trigger_sync_operator.py": (
                 "TestSecondTry::test_a_sync_of_the_first_try_is_taken_over",
                 "TestSecondTry::test_a_sync_of_the_first_try_that_its_trigger_cancels_is_replaced",
             ),
-            "tests/system/test_real_airflow.py": (
-                "test_the_retry_of_a_killed_task_waits_for_the_running_job_and_then_syncs",
+            "tests/integration/test_durability.py": (
+                "TestBeforeAirflow33::test_a_success_since_the_dag_run_began_is_taken_over",
+                "TestBeforeAirflow33::test_a_failed_or_cancelled_job_is_replaced",
+                "TestBeforeAirflow33::test_a_success_from_before_a_clear_is_replaced",
+                "TestBeforeAirflow33::test_a_success_with_too_few_rows_is_replaced",
             ),
         },
     ),
     Case(
-        OURS,
+        TRIES,
         "6",
-        "The second try finds a job that is older than the DAG run, or one that clears data.",
+        "Airflow is older than 3.3. A retry finds a job that is older than the DAG run, or one "
+        "that clears data.",
         "It belongs to somebody else: `on_running` applies.",
         {
             "tests/integration/test_trigger_sync_operator.py": (
                 "TestSecondTry::test_a_sync_from_before_the_dag_run_is_not_taken_over",
                 "TestSecondTry::test_a_clear_of_somebody_else_is_not_taken_over",
+            ),
+            "tests/integration/test_durability.py": (
+                "TestBeforeAirflow33::test_a_success_from_before_the_dag_run_is_replaced",
             ),
         },
     ),
@@ -523,6 +680,84 @@ CASES = (
         },
     ),
     Case(
+        ENDS,
+        "D9",
+        "A triggerer is so late that another one takes its waits over, and then it goes on.",
+        "It cancels nothing: it asks Airflow first whether the task still waits.",
+        {
+            "tests/integration/test_job_trigger.py": (
+                "TestStoppedByATriggerer::"
+                "test_the_job_of_a_task_that_waits_elsewhere_is_left_running",
+                "TestStoppedByATriggerer::test_the_job_of_a_task_that_waits_no_more_is_cancelled",
+                "TestStoppedByATriggerer::"
+                "test_a_job_is_left_running_if_airflow_does_not_say_whether_its_task_waits",
+            ),
+            "tests/system/cluster/test_triggerers.py": (
+                "test_a_triggerer_that_comes_back_after_its_waits_were_taken_over_cancels_none",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "K1",
+        "A user clears or marks a task that waits, marks its DAG run failed, or deletes the run "
+        "once it has ended. A deferred task needs Airflow 3.3.",
+        "Its own sync is cancelled, within 10 s if Airbyte responds. After a clear, the new try "
+        "ends with a sync of its own, and needs no retry for that.",
+        {
+            "tests/system/cluster/test_user_actions.py": (
+                "test_the_job_is_cancelled_within_seconds_when",
+                "test_after_a_clear_the_new_try_ends_with_a_sync_of_its_own",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "K2",
+        "`execution_timeout` ends a wait, on a worker or in a triggerer.",
+        "The task's own sync is cancelled, and the log says so.",
+        {
+            "tests/system/cluster/test_user_actions.py": (
+                "test_execution_timeout_cancels_the_job_and_the_log_says_so",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "K3",
+        "Airbyte is away when the sync of a killed task should be cancelled.",
+        "The log has the id of the sync, and says to cancel it by hand.",
+        {
+            "tests/system/cluster/test_outages.py": (
+                "test_waits_outlast_an_outage_and_what_is_not_cancelled_in_it_is_in_the_log",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "K4",
+        "A triggerer is stopped, or dies with many waits.",
+        "They go on in another one, or in the same once it is back. No sync is cancelled, and "
+        "none is started again.",
+        {
+            "tests/system/cluster/test_triggerers.py": (
+                "test_a_triggerer_restart_neither_cancels_nor_restarts_a_job",
+                "test_a_triggerer_is_killed_and_the_other_takes_over_a_hundred_waits",
+            ),
+        },
+    ),
+    Case(
+        ENDS,
+        "K5",
+        "The scheduler dies during waits.",
+        "They go on, and each task ends with its sync once the scheduler is back.",
+        {
+            "tests/system/cluster/test_killed_processes.py": (
+                "test_the_scheduler_is_killed_and_no_wait_is_lost_or_doubled",
+            ),
+        },
+    ),
+    Case(
         OUTAGES,
         "23",
         "Airbyte is away when a task starts.",
@@ -593,7 +828,7 @@ CASES = (
         {
             "tests/unit/api/test_jobs_outcome.py": (
                 "test_details_that_cannot_be_read_hold_up_a_task_for_seconds",
-                "test_the_error_refers_to_the_log_if_the_config_api_gives_no_reason",
+                "test_the_error_refers_to_the_log_if_the_config_api_fails",
                 "test_an_unreadable_connection_is_named_by_its_id",
             ),
         },
@@ -812,6 +1047,72 @@ CASES = (
                 "test_what_a_proxy_repeats_of_its_password_is_not_shown",
                 "test_no_part_of_a_password_is_shown_where_a_long_reason_ends",
             ),
+            "tests/unit/test_traces.py": ("test_a_test_that_shows_a_secret_fails",),
+            "tests/system/test_secrets.py": (
+                "test_a_failed_task_says_why_without_the_secrets_that_airbyte_repeats",
+                "test_a_connection_test_with_a_wrong_secret_leaves_nothing_behind",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "20",
+        "A certificate has expired, or is for another host or of an unknown authority, or a "
+        "client certificate is missing or rejected.",
+        "The call fails, and the message says which of them it is and what to change. "
+        "`verify_tls=false` is warned about.",
+        {
+            "tests/unit/api/test_tls.py": (
+                "test_a_certificate_of_an_unknown_authority_is_rejected",
+                "test_a_certificate_for_another_host_is_rejected",
+                "test_an_expired_certificate_is_rejected_and_no_authority_would_help",
+                "test_a_self_signed_certificate_is_rejected_until_it_is_the_ca_bundle",
+                "test_a_missing_client_certificate_fails_the_request",
+                "test_a_client_certificate_that_the_server_rejects_is_named",
+                "test_the_advice_follows_the_alert_of_the_server",
+                "test_any_certificate_is_accepted_without_verification_and_a_warning_says_so",
+            ),
+            "tests/integration/test_encrypted_connections.py": (
+                "test_a_task_works_with_a_custom_authority_and_a_client_certificate",
+                "test_the_connection_test_uses_the_same_certificates",
+                "test_a_connection_test_without_verification_warns",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "20",
+        "A response redirects to another host, port or scheme, whatever its status, or a list "
+        "links there.",
+        "That is not followed, so neither token nor secret gets there.",
+        {
+            "tests/unit/api/test_redirects.py": (
+                "test_a_redirect_is_a_response_and_is_not_followed",
+                "test_a_redirect_from_https_is_not_followed_to_http",
+                "test_a_redirect_of_the_token_request_does_not_take_the_secret_along",
+                "test_a_redirect_of_a_call_does_not_take_the_token_along",
+                "test_the_links_of_a_list_are_not_followed_to_another_host",
+            ),
+        },
+    ),
+    Case(
+        SECRETS,
+        "20",
+        "An id, a name, a header, a credential or a URL contains a line break, a path, a query or "
+        "another host.",
+        "It stays one value of the request, or is refused before anything is sent.",
+        {
+            "tests/unit/api/test_injection.py": (
+                "TestIds::test_an_id_is_one_segment_of_the_path",
+                "TestIds::test_an_id_that_would_be_another_path_is_not_sent",
+                "TestIds::test_a_value_of_a_query_stays_one_value",
+                "TestIds::test_a_name_is_a_value_of_the_body",
+                "TestSettings::test_credentials_are_values_of_the_body",
+                "TestSettings::test_a_header_is_sent_as_it_is_or_refused",
+                "TestSettings::test_a_header_that_would_change_the_framing_is_refused",
+                "TestSettings::test_a_url_leads_to_its_host_and_no_further_than_its_path",
+                "TestSettings::test_a_host_is_a_host_or_refused",
+            ),
         },
     ),
     Case(
@@ -899,6 +1200,242 @@ CASES = (
             ),
             "tests/unit/api/test_jobs_wait.py": (
                 "test_an_unknown_job_ends_the_wait_of_an_administrator_at_once",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J1",
+        "A job has failed.",
+        "The log has each failure of each attempt, with origin, type, stream and message, and "
+        "the last lines of the log of the last failed attempt: at most 30, and 8 kB. The error "
+        "has the first of these reasons.",
+        {
+            "tests/integration/test_job_reasons.py": (
+                "test_the_log_of_the_task_says_why_the_job_failed",
+            ),
+            "tests/unit/api/test_job_reports.py": (
+                "test_the_log_has_each_failure_of_each_attempt",
+                "test_the_error_has_the_first_failure_of_the_newest_attempt",
+                "test_the_log_ends_with_the_lines_of_the_last_failed_attempt",
+                "test_only_the_end_of_a_long_log_is_quoted",
+                "test_long_lines_are_cut_and_few",
+                "test_many_attempts_and_failures_are_counted_instead",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J2",
+        "A job was cancelled.",
+        "The log has the failures of its attempts, such as `manual_cancellation`.",
+        {
+            "tests/integration/test_job_reasons.py": (
+                "test_a_cancelled_job_has_its_reason_in_the_log",
+            ),
+            "tests/unit/api/test_job_reports.py": (
+                "test_a_cancelled_job_has_its_failures_in_the_log_but_not_its_lines",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J3",
+        "The config API is switched off, or an ingress lets only the public API pass.",
+        "The log says so once, with what to do. The error is that of the job, without its reason.",
+        {
+            "tests/integration/test_job_reasons.py": (
+                "test_a_blocked_config_api_is_reported_once",
+            ),
+            "tests/unit/api/test_jobs_outcome.py": (
+                "test_a_closed_config_api_is_asked_once_for_each_job_and_reported_once",
+                "test_the_log_says_what_to_do_about_a_gateway_that_blocks_the_config_api",
+                "test_a_disabled_config_api_is_not_asked",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J4",
+        "Airbyte sends the attempts or the log of a failed job in an unknown form, or not at all.",
+        "The error is that of the job all the same. A log that cannot be read is asked for once.",
+        {
+            "tests/unit/api/test_jobs_outcome.py": (
+                "test_the_error_refers_to_the_log_if_the_config_api_fails",
+            ),
+            "tests/unit/api/test_job_reports.py": (
+                "test_a_log_that_cannot_be_read_is_asked_for_once",
+                "test_any_log_is_read_without_an_error",
+                "test_any_details_are_read_or_rejected",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J5",
+        "The log of an attempt is larger than 16 MiB.",
+        "It is not read any further, and the log of the task does without it.",
+        {
+            "tests/unit/api/test_job_reports.py": (
+                "test_a_log_that_is_too_large_is_not_read_to_its_end",
+            ),
+            "tests/unit/api/test_transports.py": (
+                "test_a_body_is_read_up_to_its_limit",
+                "test_the_rest_of_a_body_is_not_waited_for",
+                "test_a_connection_with_the_rest_of_a_body_is_not_used_again",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J6",
+        "A connector writes a secret, control characters or colours into a message or a log.",
+        "They are removed before anything is logged or raised.",
+        {
+            "tests/integration/test_job_reasons.py": (
+                "test_a_secret_in_a_log_reaches_neither_error_nor_log",
+            ),
+            "tests/unit/api/test_job_reports.py": (
+                "test_no_secret_is_quoted",
+                "test_control_characters_and_colours_are_removed",
+            ),
+        },
+    ),
+    Case(
+        ANSWERS,
+        "J7",
+        "A task has a `retry_policy` of Airflow 3.3.",
+        "It can decide by the origin and the type of the failure, which the error has as "
+        "attributes.",
+        {
+            "tests/integration/test_example_dags.py": (
+                "test_the_retry_policy_decides_as_its_docstring_says",
+                "test_airflow_asks_the_retry_policy_about_a_failed_sync",
+            ),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E1",
+        "A sync ends successfully, and the public API says 0 rows, or none.",
+        "With `min_rows`, the statistics of the config API decide. The message says whether "
+        "Airbyte has statistics, and they say 0 rows, or whether it has none of this job. Both "
+        "are too few.",
+        {
+            "tests/integration/test_evidence.py": (
+                "TestStatistics::test_statistics_that_say_0_rows_are_named_as_such",
+                "TestStatistics::test_missing_statistics_are_no_evidence_and_are_named_as_such",
+                "TestStatistics::test_too_few_rows_can_skip_the_task",
+                "TestStatistics::test_too_few_rows_can_cause_a_warning",
+            ),
+            "tests/unit/test_evidence.py": ("test_rows_that_nobody_has_counted_are_too_few",),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E1",
+        "Airbyte has lost the statistics of a job, or stored them too early, and an attempt has "
+        "reported its rows at its end.",
+        "They count, and are `rows_synced` of the result.",
+        {
+            "tests/integration/test_evidence.py": (
+                "TestStatistics::test_what_the_attempts_counted_decides_if_the_job_seems_empty",
+            ),
+            "tests/unit/test_evidence.py": ("test_the_best_number_counts",),
+            "tests/unit/api/test_job_details.py": (
+                "test_the_rows_of_a_job_are_those_that_surely_arrived",
+            ),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E2",
+        "The config API is closed, and the public API says 0 rows.",
+        "That is too few. The message says that it is not known whether there are statistics, and"
+        " how to know it next time.",
+        {
+            "tests/integration/test_evidence.py": (
+                "TestStatistics::test_a_closed_config_api_leaves_open_which_of_the_two_it_is",
+                "TestStatistics::test_a_config_api_that_is_switched_off_is_not_asked",
+                "TestStatistics::"
+                "test_a_closed_config_api_leaves_no_question_about_a_number_that_is_not_0",
+            ),
+            "tests/unit/test_evidence.py": ("test_a_closed_config_api_is_named_with_what_to_do",),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E3",
+        "A stream of `min_rows_of` has too few rows, or no counters.",
+        "The message names it, and the rows of the others.",
+        {
+            "tests/integration/test_evidence.py": (
+                "TestRowsOfStreams::test_each_stream_with_too_few_rows_is_named",
+                "TestRowsOfStreams::test_a_stream_without_counters_is_named",
+                "TestRowsOfStreams::test_a_name_may_have_its_namespace",
+            ),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E3",
+        "The config API is closed, and there is `min_rows_of`.",
+        "The streams cannot be checked, which counts as too few rows: `on_too_few_rows` applies, "
+        'and the message says so. With `"fail"`, the task is not retried, because each retry would '
+        "sync in vain.",
+        {
+            "tests/integration/test_evidence.py": (
+                "TestRowsOfStreams::test_a_closed_config_api_leaves_open_whether_a_stream_has_rows",
+                "TestRowsOfStreams::test_a_closed_config_api_can_cause_a_warning",
+            ),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E2",
+        "The config API is unavailable for minutes when the rows are checked.",
+        "It is asked again for up to 10 minutes, so that no retry syncs again because of it. One "
+        "that is closed is asked once.",
+        {
+            "tests/unit/api/test_job_details.py": (
+                "test_they_are_read_after_an_outage_of_minutes",
+                "test_an_outage_that_lasts_longer_is_given_up",
+                "test_a_closed_config_api_is_asked_once",
+                "test_a_gateway_that_hides_it_is_asked_once",
+            ),
+            "tests/integration/test_evidence.py": (
+                "TestStatistics::test_an_outage_of_the_config_api_is_survived",
+            ),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E2",
+        "The number of the public API suffices, and there is no `min_rows_of`.",
+        "The config API is not asked.",
+        {
+            "tests/integration/test_evidence.py": (
+                "TestStatistics::test_the_config_api_is_not_asked_if_the_public_number_suffices",
+                "TestStatistics::test_nothing_is_asked_or_said_about_a_job_without_a_condition",
+            ),
+            "tests/unit/test_evidence.py": ("test_enough_rows_by_the_public_api_need_no_other",),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "E4",
+        "A job fails or is cancelled after it has committed data.",
+        "The error says that part of its data has arrived, and how many rows of which stream, if "
+        "the config API says so.",
+        {
+            "tests/unit/api/test_jobs_outcome.py": (
+                "test_the_error_names_the_streams_of_which_data_has_arrived",
+                "test_the_error_counts_the_rows_of_attempts_that_had_a_partial_success",
+                "test_a_cancelled_job_says_that_part_of_its_data_has_arrived",
+                "test_nothing_has_arrived_of_a_job_that_committed_nothing",
+            ),
+            "tests/integration/test_evidence.py": (
+                "TestPartialSuccess::test_a_job_that_failed_names_what_has_arrived",
             ),
         },
     ),
@@ -1735,6 +2272,154 @@ CASES = (
         },
     ),
     Case(
+        PROGRESS,
+        "P1",
+        "A job is waited for, on a worker or in a triggerer.",
+        "The log has a line when its status or attempt changes, and one after 1 minute, 5 minutes "
+        "and then every 10 minutes, however often the job is read: status, attempt, rows and "
+        "bytes so far, the time elapsed, and how long such a job takes as a rule.",
+        {
+            "tests/unit/api/waiting/test_progress.py": (
+                "TestRhythm::test_the_first_lines_come_soon_and_the_others_every_ten_minutes",
+                "TestRhythm::test_a_wait_of_ten_minutes_has_two_and_one_of_a_day_no_more_than_150",
+                "TestText::test_it_says_what_the_config_api_knows",
+                "TestChanges::test_another_attempt_between_two_reads_is_said",
+            ),
+            "tests/unit/api/test_jobs_wait.py": (
+                "TestProgress::test_there_is_a_line_for_each_change_and_others_at_a_gentle_rhythm",
+                "TestProgress::test_a_day_has_fewer_than_150_lines",
+                "TestProgress::test_an_attempt_that_ended_between_two_reads_is_noticed",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestProgress::test_the_lines_of_a_few_waits_have_what_the_config_api_knows",
+                "TestProgress::test_another_attempt_is_told_with_its_number",
+            ),
+            "tests/integration/test_progress.py": (
+                "TestOperator::test_it_says_how_long_such_a_job_takes",
+            ),
+        },
+    ),
+    Case(
+        PROGRESS,
+        "P2",
+        "A sensor waits.",
+        "Its log has the same rhythm; that of a sync sensor says what it waits for and for how "
+        'long. With `mode="reschedule"` each poke is a process of its own, and has a line.',
+        {
+            "tests/integration/test_progress.py": (
+                "TestJobSensor::test_a_poke_has_no_line_of_its_own",
+                "TestJobSensor::test_each_process_with_reschedule_says_how_far_the_job_is",
+                "TestJobSensor::test_it_asks_once_how_long_such_a_job_takes",
+                "TestSyncSensor::test_a_poke_has_no_line_of_its_own",
+            ),
+            "tests/unit/api/waiting/test_progress.py": (
+                "TestChanges::test_a_wait_for_a_sync_says_what_it_waits_for_and_since_when",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestProgress::test_a_wait_for_a_sync_has_lines_too",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestProgress::test_a_wait_for_a_sync_says_since_when",
+            ),
+        },
+    ),
+    Case(
+        PROGRESS,
+        "P3",
+        "The config API is closed, fails or hangs.",
+        "The lines go without the attempt, and the wait goes on and ends in time. If it is "
+        "closed, or has failed twice in a row, it is not asked again, and the log says so once.",
+        {
+            "tests/unit/api/test_jobs_wait.py": (
+                "TestProgress::test_a_closed_config_api_is_said_once_and_not_asked_again",
+                "TestProgress::test_a_config_api_that_is_switched_off_is_never_asked",
+                "TestProgress::test_a_config_api_that_fails_now_and_then_is_asked_again",
+                "TestProgress::test_a_config_api_that_hangs_holds_up_no_deadline",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestProgress::test_a_closed_config_api_is_said_once_and_not_asked_again",
+                "TestProgress::test_what_happens_while_the_config_api_hangs_is_told_in_its_order",
+                ""
+                "TestProgress::test_a_wait_that_is_cancelled_while_the_config_api_hangs_leaves_nothing",
+                "TestProgress::"
+                "test_a_wait_that_is_cancelled_while_its_line_is_made_holds_up_no_other",
+            ),
+        },
+    ),
+    Case(
+        PROGRESS,
+        "P4",
+        "More than five tasks wait in a triggerer, perhaps thousands.",
+        "Their lines cost no request. They say what lists and other reads have shown, and how "
+        "long ago, without the attempt. They are spread: 20 at once, 10,000 within 50 s.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestProgress::test_ten_thousand_lines_are_spread_and_cost_no_request",
+                "TestProgress::test_only_for_a_few_waits_more_is_to_be_read",
+                "TestProgress::test_many_waits_for_one_job_are_many",
+                "TestProgress::test_many_waits_have_lines_with_what_lists_have_shown",
+            ),
+            "tests/integration/test_job_watcher.py": (
+                "TestProgress::test_many_waits_have_lines_without_a_request",
+            ),
+        },
+    ),
+    Case(
+        PROGRESS,
+        "P5",
+        "Airbyte is away during a wait, or a job cannot be read.",
+        "No line says how far the job is until it can be read again.",
+        {
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestProgress::test_there_are_no_lines_in_an_outage_and_one_after_it",
+                "TestProgress::test_there_are_no_lines_about_a_job_that_cannot_be_read",
+            ),
+        },
+    ),
+    Case(
+        PROGRESS,
+        "P6",
+        "A job takes three times as long as usual, and ten minutes longer.",
+        "The log warns of that once, with what to look at. Usual is the median of the last "
+        "successful jobs of its type, of at least three. If that is unknown, nothing is said.",
+        {
+            "tests/unit/api/waiting/test_progress.py": (
+                "TestSlowness::test_slow_is_three_times_as_long_and_ten_minutes_longer",
+                "TestSlowness::test_it_is_said_once_as_a_warning_with_what_to_look_at",
+                "TestUsualDuration::test_it_is_the_median_of_at_least_three_jobs",
+                "TestUsualDuration::test_only_successful_jobs_of_the_type_with_a_duration_count",
+            ),
+            "tests/unit/api/waiting/test_watchlist.py": (
+                "TestProgress::test_a_job_that_takes_much_longer_than_usual_is_warned_of_once",
+            ),
+            "tests/unit/api/test_jobs_wait.py": (
+                "TestProgress::test_a_job_that_takes_much_longer_than_usual_is_warned_of_once",
+                "TestUsualDuration::test_it_is_the_median_of_the_last_twenty_successful_jobs",
+                "TestUsualDuration::test_it_is_unknown_if_the_list_cannot_be_read",
+            ),
+            "tests/integration/test_progress.py": (
+                "TestOperator::test_it_says_nothing_about_what_is_unknown",
+            ),
+        },
+    ),
+    Case(
+        PROGRESS,
+        "P7",
+        "A triggerer restarts, or Airbyte's clock differs from Airflow's.",
+        "The time of a job that the task has started itself counts from its deferral, on "
+        "Airflow's clock. That of another job counts from when Airbyte says that it was created.",
+        {
+            "tests/integration/test_job_watcher.py": (
+                "TestProgress::test_a_trigger_says_since_when_its_job_runs_and_how_long_it_takes",
+                "TestProgress::test_a_trigger_of_an_earlier_release_counts_from_its_deferral",
+            ),
+            "tests/integration/test_progress.py": (
+                "TestOperator::test_it_says_how_long_such_a_job_takes",
+                "TestOperator::test_the_age_of_a_job_that_it_attaches_to_counts",
+            ),
+        },
+    ),
+    Case(
         SCALE,
         "W1",
         "Thousands of tasks wait on one Airbyte.",
@@ -1792,6 +2477,7 @@ CASES = (
         "it. Then it costs nothing while nothing changes.",
         {
             "tests/unit/api/waiting/test_watchlist.py": (
+                ""
                 "TestRequests::test_a_wait_that_joins_a_long_running_job_costs_no_read_in_each_round",
             ),
             "tests/integration/test_job_watcher.py": (
@@ -2181,6 +2867,19 @@ CASES = (
     ),
     Case(
         AIRFLOW,
+        "K6",
+        "Airflow 3.3.2 stops a trigger again and again, about once per second, while it still "
+        "cancels the sync of its task.",
+        "The cancellation goes on. The log has said first which sync to cancel by hand if nothing "
+        "follows.",
+        {
+            "tests/integration/test_job_trigger.py": (
+                "TestStoppedByATriggerer::test_a_repeated_cancellation_does_not_end_on_kill",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
         "7",
         "A sync ends within seconds of the deferral. Airflow 3.3.2 can then fail the task: it "
         "mistakes the late report of the first process for one of the resumed task.",
@@ -2346,15 +3045,19 @@ def test_the_document_has_its_headings_in_their_order():
 
     assert headings == [
         OURS,
+        TRIES,
         ENDS,
         OUTAGES,
         SECRETS,
         ANSWERS,
+        EVIDENCE,
         INPUT,
         RESOURCES,
         SENSOR,
+        PROGRESS,
         SCALE,
         AIRFLOW,
+        MATRIX,
         LIMITS,
     ]
 
