@@ -146,7 +146,17 @@ def search(item: pytest.Item, report: pytest.TestReport) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet_caplog(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Let a test see the records that it would see without this module: those from WARNING on."""
+    """Let a test see the records that it would see without this module: none at DEBUG."""
+    # Airflow 2.11 prints the records of all loggers, once it has set up its logging.
+    printing = [
+        handler
+        for handler in logging.getLogger().handlers
+        if handler.level < logging.INFO and handler not in (traces, caplog.handler)
+    ]
+    for handler in printing:
+        handler.setLevel(logging.INFO)
     caplog.handler.setLevel(logging.WARNING)
     yield
     caplog.handler.setLevel(logging.NOTSET)
+    for handler in printing:
+        handler.setLevel(logging.NOTSET)

@@ -248,7 +248,10 @@ class AirbyteDurableJobOwner(AirbyteJobOwner):
             limit=_NEWEST_JOBS,
         )
         newest = next((job for job in jobs if job.is_of_type(self.job_type)), None)
-        if newest is None or newest.started_at is None or not began or newest.started_at < began:
+        if newest is None or newest.started_at is None or not began:
+            return None
+        # Airbyte leaves out fractions of seconds.
+        if newest.started_at < began.replace(microsecond=0):
             return None
         if newest.has_succeeded and not self.has_enough(newest):
             return None

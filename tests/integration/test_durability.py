@@ -6,7 +6,7 @@ import asyncio
 import copy
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -742,6 +742,18 @@ class TestBeforeAirflow33:
         result = older_run(deferrable=deferrable, min_rows=6).finish()
 
         assert (len(emulator.jobs), result["rows_synced"]) == (jobs, 120)
+
+    def test_a_success_in_the_second_in_which_the_dag_run_began_is_taken_over(
+        self, emulator, older_run
+    ):
+        """Airbyte shows whole seconds."""
+        job = emulator.start_sync()
+        emulator.finish_job(job)
+        run = older_run()
+        created_at = datetime.fromtimestamp(emulator.jobs[job].created_at, UTC)
+        run.dag_run.start_date = created_at.replace(microsecond=999_999)
+
+        assert run.finish()["job_id"] == job
 
     def test_a_success_from_before_the_dag_run_is_replaced(self, emulator, older_run, deferrable):
         emulator.finish_job(emulator.start_sync())
