@@ -36,6 +36,9 @@ _PASTED_TAIL = rf"(?:{_API}|{_PAGES})$"
 # At the root, people write the path of Airbyte Cloud's API.
 _CLOUD_TAIL = rf"/v1(?:/{_CALLS})?"
 
+# It stands in a URL, as one segment of its path. Both limits are ours.
+_WEBHOOK_SECRET = r"[A-Za-z0-9_-]{32,256}"  # noqa: S105  a pattern
+
 _HOST_NAME = r"[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63})*"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -260,6 +263,7 @@ class AirbyteSettings:
     :param headers: Headers for every request, for an identity-aware proxy or an API gateway.
     :param config_api: Whether to use the internal config API, which says why a job failed and what
         a connector wants to know.
+    :param webhook_secret: What a call of the webhook must know; empty to refuse every call.
     :raises AirbyteConfigError: A value is invalid, or only one of client id and secret is given.
     """
 
@@ -274,6 +278,7 @@ class AirbyteSettings:
     proxy: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     config_api: bool = True
+    webhook_secret: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.client_id and not self.client_secret:
@@ -295,6 +300,12 @@ class AirbyteSettings:
             raise AirbyteConfigError(
                 "client_key of the Airflow connection is set without client_cert: enter the path "
                 "of the certificate too."
+            )
+        if self.webhook_secret and not re.fullmatch(_WEBHOOK_SECRET, self.webhook_secret):
+            raise AirbyteConfigError(
+                "webhook_secret of the Airflow connection must be 32 to 256 letters, digits, "
+                "hyphens and underscores, since it stands in a URL and must not be guessed: enter "
+                "the output of openssl rand -hex 32."
             )
         for name, value in self.headers.items():
             if not re.fullmatch(_HEADER_NAME, name) or not re.fullmatch(_HEADER_VALUE, value):
@@ -319,7 +330,10 @@ class AirbyteSettings:
         """What must not appear in any message."""
         parts = urlsplit(self.proxy)
         proxy_password = unquote(parts.password) if parts.password else ""
-        values = (self.client_secret, parts.password or "", proxy_password, *self.headers.values())
+        values = (
+            *(self.client_secret, self.webhook_secret, parts.password or "", proxy_password),
+            *self.headers.values(),
+        )
         return tuple(filter(None, values))
 
     @property

@@ -102,7 +102,7 @@ def _entry(
             {
                 "name": stream.name,
                 "namespace": stream.namespace,
-                "jsonSchema": _schema(fields),
+                "jsonSchema": _schema(fields, stream.types),
                 "supportedSyncModes": ["full_refresh", "incremental"]
                 if stream.incremental
                 else ["full_refresh"],
@@ -131,11 +131,13 @@ def _entry(
     }
 
 
-def _schema(fields: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """Return a JSON schema with the *fields*, without their types."""
+def _schema(fields: Iterable[Sequence[str]], types: Mapping[str, str]) -> dict[str, Any]:
+    """Return a JSON schema with the *fields*, whose *types* are by their paths with dots."""
     schema: dict[str, Any] = {"type": "object", "properties": {}}
     for path in fields:
         parent = schema
         for name in path:
+            parent["type"] = "object"
             parent = parent.setdefault("properties", {}).setdefault(name, {})
+        parent.setdefault("type", types.get(".".join(path), "string"))
     return schema

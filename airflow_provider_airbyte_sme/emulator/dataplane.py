@@ -57,10 +57,13 @@ class SyncResult:
 
     :param records: Number of records in all streams.
     :param bytes: Size of the records, in bytes.
+    :param records_of: *records* by stream: by its name, or by ``namespace.name``. A stream that is
+        not in it has no counters. ``None``: each stream counts its share.
     """
 
     records: int
     bytes: int
+    records_of: Mapping[str, int] | None = None
 
 
 class SyncFailedError(Exception):
@@ -121,18 +124,17 @@ def sync_context(world: World, job: Job) -> SyncContext:
     )
 
 
-def run_attempt(on_sync: DataPlane, context: SyncContext) -> tuple[int, int] | Failure:
+def run_attempt(on_sync: DataPlane, context: SyncContext) -> SyncResult | Failure:
     """
     Call *on_sync* for one attempt.
 
-    :return: Committed records and bytes, or why the attempt failed.
+    :return: What it committed, or why it failed.
     """
     try:
-        result = on_sync(context)
+        return on_sync(context)
     except SyncFailedError as error:
         return Failure(error.message, error.origin, error.failure_type, error.internal_message)
     except Exception as error:
         # Any exception fails the attempt only; the emulator keeps running.
         log.exception("on_sync failed for job %s", context.job_id)
         return Failure(str(error) or repr(error), "replication", "system_error")
-    return result.records, result.bytes

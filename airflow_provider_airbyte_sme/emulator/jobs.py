@@ -22,6 +22,7 @@ from typing import Any, get_args
 
 from airflow_provider_airbyte_sme.api.models import TERMINAL_STATUSES, JobStatus
 from airflow_provider_airbyte_sme.emulator.clock import Clock, to_microsecond
+from airflow_provider_airbyte_sme.emulator.dataplane import SyncResult
 from airflow_provider_airbyte_sme.emulator.job_index import JobIndex
 from airflow_provider_airbyte_sme.emulator.nulls import drop_nulls
 from airflow_provider_airbyte_sme.emulator.stream_states import delete_before_job
@@ -355,7 +356,7 @@ class JobEngine:
         attempt.bytes = rows * _BYTES_PER_ROW if size is None else size
 
     def complete_attempt(
-        self, job_id: int, attempt_number: int, outcome: tuple[int, int] | Failure
+        self, job_id: int, attempt_number: int, outcome: SyncResult | Failure
     ) -> None:
         """
         End an attempt that moved real data.
@@ -363,7 +364,7 @@ class JobEngine:
         Does nothing if the attempt is no longer running, for example because the job was cancelled.
 
         :param attempt_number: Number of the attempt, starting at 0.
-        :param outcome: Committed records and bytes, or why the attempt failed.
+        :param outcome: What the attempt committed, or why it failed.
         """
         job = self._world.jobs.get(job_id)
         if job is None or job.status != RUNNING or len(job.attempts) != attempt_number + 1:
@@ -373,7 +374,8 @@ class JobEngine:
             job.plan.failures = [[outcome]]
             self._fail_attempt(job, now)
         else:
-            job.plan.rows, job.plan.bytes = outcome
+            job.plan.rows, job.plan.bytes = outcome.records, outcome.bytes
+            job.plan.rows_of = None if outcome.records_of is None else dict(outcome.records_of)
             self._enter(job, Phase(SUCCEEDED), now)
 
     def plan(

@@ -7,7 +7,7 @@ The streams of sources, their sync modes, and the streams that a connection sele
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from airflow_provider_airbyte_sme.emulator.connectors import connector_name, deduplicates
@@ -25,6 +25,7 @@ class Stream:
     :param cursor_field: The path of the default cursor, if there is one.
     :param source_defined_cursor: Whether the default cursor is the only one allowed.
     :param suggested: Whether a connection that is created without streams selects it.
+    :param types: The JSON types of the fields that are no text, by their paths with dots.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Stream:
     source_defined_cursor: bool = False
     incremental: bool = True
     suggested: bool = False
+    types: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -61,8 +63,15 @@ class Stream:
 
 
 def _stream(name: str, fields: str, **attributes: Any) -> Stream:
-    """Create a stream from field paths that are written with dots and separated by spaces."""
-    return Stream(name, tuple(tuple(path.split(".")) for path in fields.split()), **attributes)
+    """
+    Create a stream from its field paths, which are written with dots and separated by spaces.
+
+    A type follows the path after a colon.
+    """
+    typed = dict(path_and_type.partition(":")[::2] for path_and_type in fields.split())
+    paths = tuple(tuple(path.split(".")) for path in typed)
+    types = {path: json_type for path, json_type in typed.items() if json_type}
+    return Stream(name, paths, types=types, **attributes)
 
 
 _FAKER: dict[str, Any] = {
@@ -76,25 +85,31 @@ _STREAMS: Mapping[str, tuple[Stream, ...]] = {
     "faker": (
         _stream(
             "users",
-            "id created_at updated_at name title age email telephone gender language "
-            "academic_degree nationality occupation height blood_type weight address "
+            "id:integer created_at updated_at name title age:integer email telephone gender "
+            "language academic_degree nationality occupation height blood_type weight:integer "
+            "address "
             "address.street_number address.street_name address.city address.state "
             "address.province address.postal_code address.country_code",
             **_FAKER,
         ),
-        _stream("products", "id make model year price created_at updated_at", **_FAKER),
+        _stream(
+            "products",
+            "id:integer make model year:integer price:number created_at updated_at",
+            **_FAKER,
+        ),
         _stream(
             "purchases",
-            "id product_id user_id added_to_cart_at purchased_at returned_at created_at updated_at",
+            "id:integer product_id:integer user_id:integer added_to_cart_at purchased_at "
+            "returned_at created_at updated_at",
             **_FAKER,
         ),
     ),
     "postgres": (
-        _stream("customers", "id name email updated_at", **_TABLE),
-        _stream("orders", "id customer_id amount updated_at", **_TABLE),
+        _stream("customers", "id:integer name email updated_at", **_TABLE),
+        _stream("orders", "id:integer customer_id:integer amount:number updated_at", **_TABLE),
     ),
 }
-_DEFAULT_STREAMS = (_stream("records", "id name updated_at", cursor_field=("updated_at",)),)
+_DEFAULT_STREAMS = (_stream("records", "id:integer name updated_at", cursor_field=("updated_at",)),)
 
 # The sync modes of the public API, with those of source and destination that they consist of, in
 # the order of GET /streams (§4.4).

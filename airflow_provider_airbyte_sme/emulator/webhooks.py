@@ -92,8 +92,9 @@ def ping(airbyte_url: str, now: float, trigger: str) -> dict[str, Any]:
     status = JobStatus.FAILED if trigger == "sync_failure" else JobStatus.SUCCEEDED
     job = Job(10, new_id(), "sync", now, now, plan=JobPlan([]), status=status)
     summary = _summary(**resources, job=job)
-    headline = f"[THIS IS A TEST NOTIFICATION] {_headline(summary)}"
-    return _body("", headline, summary)
+    body = _body("", f"[THIS IS A TEST NOTIFICATION] {_headline(summary)}", summary)
+    # The mark is in the title only, which is the first block.
+    return {**body, "text": _headline(summary)}
 
 
 def deliver(url: str, body: Mapping[str, Any]) -> int | None:

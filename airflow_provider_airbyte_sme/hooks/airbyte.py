@@ -67,8 +67,8 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         ImportError would cost the labels too.
         """
         try:
-            from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-            from wtforms import StringField
+            from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+            from wtforms import PasswordField, StringField
         except ImportError:
             return {}
 
@@ -76,11 +76,15 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         for name, conn_field in CONN_FIELDS.items():
             schema = conn_field["schema"]
             is_flag = "boolean" in schema["type"]
-            widgets[name] = StringField(
+            is_password = schema.get("format") == "password"
+            widget = BS3PasswordFieldWidget() if is_password else BS3TextFieldWidget()
+            # Otherwise the form is empty where there is a password, and saving it deletes that.
+            widget.hide_value = False
+            widgets[name] = (PasswordField if is_password else StringField)(
                 label=conn_field["label"] + (" (true or false)" if is_flag else ""),
                 description=conn_field["description"],
                 default=json.dumps(schema["default"]) if "default" in schema else "",
-                widget=BS3TextFieldWidget(),
+                widget=widget,
             )
         return widgets
 

@@ -84,6 +84,8 @@ class AirbyteOperations:
     poll_job = blocking(Jobs, Jobs.poll)
     log_job_progress = blocking(Jobs, Jobs.log_progress)
     find_usual_duration = blocking(Jobs, Jobs.find_usual_duration)
+    find_job_history = blocking(Jobs, Jobs.find_history)
+    poll_job_history = blocking(Jobs, Jobs.poll_history)
     find_ended_syncs = blocking(Jobs, Jobs.poll_syncs)
     read_job_details = blocking(Jobs, Jobs.read_details)
     poll_job_details = blocking(Jobs, Jobs.poll_details)

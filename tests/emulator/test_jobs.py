@@ -506,6 +506,17 @@ class TestDataPlane:
         assert context.source_configuration["count"] == 100
         assert [stream["name"] for stream in context.streams] == ["users", "products", "purchases"]
 
+    def test_the_counters_of_streams_are_those_that_on_sync_moved(self):
+        moved = {"users": 5, "purchases": 7}
+        emulator = Emulator(on_sync=lambda context: SyncResult(12, 120, records_of=moved))
+        job_id = emulator.start_sync()
+        wait_until_ended(emulator, job_id)
+
+        body = ok(caller_of(emulator).post("/api/v1/jobs/get_without_logs", {"id": job_id}))
+        counters = body["job"]["streamAggregatedStats"]
+
+        assert {each["streamName"]: each["recordsCommitted"] for each in counters} == moved
+
     def test_an_error_from_on_sync_is_the_failure_reason(self):
         def move(context: SyncContext) -> SyncResult:
             raise SyncFailedError("Disk full", origin="destination", failure_type="config_error")

@@ -172,7 +172,8 @@ def test_a_test_notification_has_fake_ids(caller, receiver):
     assert ok(caller.post("/api/v1/notifications/try_webhook", body)) == {"status": "succeeded"}
 
     sent = receiver.next()
-    assert sent["text"].startswith("[THIS IS A TEST NOTIFICATION]")
+    assert sent["blocks"][0]["text"]["text"].startswith("[THIS IS A TEST NOTIFICATION]")
+    assert "TEST NOTIFICATION" not in sent["text"]
     assert (sent["data"]["jobId"], sent["data"]["success"]) == (10, False)
 
 

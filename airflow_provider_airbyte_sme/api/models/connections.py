@@ -278,6 +278,8 @@ class StreamProperties(NamedTuple):
     :param source_defined_cursor: Whether no other cursor is allowed.
     :param source_defined_primary_key: Empty if the source defines none.
     :param fields: The paths of all fields.
+    :param types: The type of each of these in its JSON schema, such as ``string``; empty where
+        unknown. Only a catalog has them.
     """
 
     name: str
@@ -287,6 +289,7 @@ class StreamProperties(NamedTuple):
     source_defined_cursor: bool = False
     source_defined_primary_key: tuple[FieldPath, ...] = ()
     fields: tuple[FieldPath, ...] = ()
+    types: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, payload: Any) -> Self:
@@ -322,24 +325,32 @@ def streams_of_catalog(payload: Any) -> list[StreamProperties]:
 
 def _catalog_stream(payload: Any) -> StreamProperties:
     fields = mapping(payload, "a stream of a catalog")
+    typed = tuple(_typed_paths(fields.get("jsonSchema")))
     return StreamProperties(
         name=required(fields, "name", str),
         namespace=readable(fields, "namespace", str),
         default_cursor_field=strings(fields.get("defaultCursorField")),
         source_defined_cursor=fields.get("sourceDefinedCursor") is True,
         source_defined_primary_key=paths(fields.get("sourceDefinedPrimaryKey")),
-        fields=tuple(_schema_paths(fields.get("jsonSchema"))),
+        fields=tuple(path for path, _ in typed),
+        types=tuple(type_ for _, type_ in typed),
     )
 
 
-def _schema_paths(schema: Any, parent: FieldPath = ()) -> Iterator[FieldPath]:
-    """Yield the path of each field of a JSON schema that has no fields of its own."""
+def _typed_paths(schema: Any, parent: FieldPath = ()) -> Iterator[tuple[FieldPath, str]]:
+    """Yield path and type of each field of a JSON schema that has no fields of its own."""
     for name, field_schema in (inner(schema, "properties") or {}).items():
         path = (*parent, name)
         if inner(field_schema, "properties"):
-            yield from _schema_paths(field_schema, path)
+            yield from _typed_paths(field_schema, path)
         else:
-            yield path
+            yield path, _schema_type(inner(field_schema, "type"))
+
+
+def _schema_type(value: Any) -> str:
+    """Return the first type that is not ``null``; empty if there is none."""
+    types = [value] if isinstance(value, str) else entries(value)
+    return next((each for each in types if isinstance(each, str) and each != "null"), "")
 
 
 def is_incremental(sync_mode: str) -> bool:

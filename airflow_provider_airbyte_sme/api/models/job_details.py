@@ -8,11 +8,13 @@ docs/airbyte-api.md §3.7.17 (job), §3.7.18 (attempt), §3.7.19 (failure).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from airflow_provider_airbyte_sme.api.models.fields import (
     entries,
     inner,
+    instant,
     line,
     mapping,
     readable,
@@ -71,6 +73,7 @@ class Attempt(NamedTuple):
     :param failures: Why it failed, the cause first.
     :param rows: Records that it committed; ``None`` while it runs, or if it has no statistics.
     :param has_partial_success: Whether it failed after it had committed data.
+    :param created_at: When it began, UTC; ``None`` if that cannot be read.
     """
 
     number: int
@@ -78,6 +81,7 @@ class Attempt(NamedTuple):
     failures: tuple[AttemptFailure, ...] = ()
     rows: int | None = None
     has_partial_success: bool = False
+    created_at: datetime | None = None
 
     @classmethod
     def from_json(cls, payload: Any, number: int, secrets: Iterable[str] = ()) -> Self:
@@ -102,6 +106,7 @@ class Attempt(NamedTuple):
             ),
             rows=readable(totals, "recordsCommitted", int) if isinstance(totals, dict) else None,
             has_partial_success=inner(summary, "partialSuccess") is True,
+            created_at=instant(fields, "createdAt"),
         )
 
 

@@ -58,17 +58,25 @@ class Actors(Resource[A]):
         actors = await self.list(workspace_ids=[workspace_id])
         return only_named(self.kind, actors, name, workspace_id=workspace_id)
 
-    async def get(self, actor_id: str | int, *, include_secret_coordinates: bool = False) -> A:
+    async def get(
+        self,
+        actor_id: str | int,
+        *,
+        include_secret_coordinates: bool = False,
+        timeout: float | None = None,
+    ) -> A:
         """
         Read one, a deleted one too.
 
         :param actor_id: UUID of the source or destination.
         :param include_secret_coordinates: Whether each secret is replaced by its place in the
             secret store, with its version, instead of by asterisks.
+        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+            the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         query = {"includeSecretCoordinates": flag(include_secret_coordinates)}
-        return await self._get(actor_id, query=query)
+        return await self._get(actor_id, query=query, deadline=self._deadline(timeout))
 
     async def create(self, payload: Mapping[str, Any], *, secrets: Iterable[str] = ()) -> A:
         """

@@ -199,6 +199,7 @@ class ResourceGroup(Generic[T]):
         payload: Mapping[str, Any],
         replayable: bool = False,
         timeout: float = 0.0,
+        deadline: float | None = None,
         secrets: Iterable[str] = (),
     ) -> ApiResponse:
         """
@@ -214,6 +215,7 @@ class ResourceGroup(Generic[T]):
             payload=payload,
             replayable=replayable,
             timeout=timeout,
+            deadline=deadline,
             secrets=secrets,
         )
 

@@ -142,10 +142,13 @@ class Connections(Resource[AirbyteConnection]):
         )
         return response.decode(ConnectionState.from_json)
 
-    async def get_catalog(self, connection_id: str) -> Sequence[StreamProperties]:
+    async def get_catalog(
+        self, connection_id: str, *, timeout: float | None = None
+    ) -> Sequence[StreamProperties]:
         """
         Read the streams that the source offered when its connector last ran, selected or not.
 
+        :param timeout: As for :meth:`get`.
         :return: The streams, without sync modes, which depend on the destination.
         :raises AirbyteConfigApiError: The config API, which this needs, is not to be had.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
@@ -157,5 +160,6 @@ class Connections(Resource[AirbyteConnection]):
             purpose="The catalog of a connection",
             payload={"connectionId": connection_id, "withRefreshedCatalog": False},
             replayable=True,
+            deadline=self._deadline(timeout),
         )
         return response.decode(streams_of_catalog)

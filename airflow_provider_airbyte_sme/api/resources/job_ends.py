@@ -81,10 +81,16 @@ class JobEnds(JobStarts):
             details=details,
         )
 
-    async def find_connection(self, job: Job) -> AirbyteConnection | None:
-        """Return the connection of *job*, for messages and links; ``None`` if it is unreadable."""
+    async def find_connection(
+        self, job: Job, *, timeout: float = DETAILS_PATIENCE
+    ) -> AirbyteConnection | None:
+        """
+        Return the connection of *job*, for messages and links; ``None`` if it is unreadable.
+
+        :param timeout: Seconds after which nothing is retried any more.
+        """
         try:
-            return await self._connections.get(job.connection_id, timeout=DETAILS_PATIENCE)
+            return await self._connections.get(job.connection_id, timeout=timeout)
         except AirbyteError as error:
             log.info("Cannot read connection %s: %s", job.connection_id, error)
             return None

@@ -59,7 +59,7 @@ _SEARCH_OUTAGE_PAUSE = 3.0
 # Seconds after each response that says that no refresh was started.
 _REFUSAL_PAUSES = (3.0, 7.0)
 # More than one, in case one cannot be read.
-_BASELINE_JOBS = 20
+BASELINE_JOBS = 20
 # Servers up to 2.0.0 list a refresh only when asked for that type: docs/airbyte-api.md §3.5.3.
 _EVERY_TYPE = (None, JobType.REFRESH)
 
@@ -317,7 +317,7 @@ class JobStarts(ReadableResource[Job]):
         jobs: list[Job] = []
         for job_type in start.listed_types:
             query = newest_first(start.connection_id, job_type)
-            page = await self._list_page(query, limit=_BASELINE_JOBS, offset=0, deadline=deadline)
+            page = await self._list_page(query, limit=BASELINE_JOBS, offset=0, deadline=deadline)
             jobs += page.items
         return [*{job.job_id: job for job in jobs}.values()]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.errors import (
@@ -12,6 +14,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteDecodeError,
     AirbyteError,
 )
+from airflow_provider_airbyte_sme.api.history import FEWEST_JOBS_FOR_LINES, USUAL_JOBS, History
 from airflow_provider_airbyte_sme.api.models import Job, JobDetails, JobStatus
 from airflow_provider_airbyte_sme.api.resources.connections import Connections
 from airflow_provider_airbyte_sme.api.resources.job_ends import JobEnds
@@ -22,7 +25,12 @@ from airflow_provider_airbyte_sme.api.resources.job_starts import (
     newest_first,
 )
 from airflow_provider_airbyte_sme.api.response import MAX_PAGE_SIZE, Page
-from airflow_provider_airbyte_sme.api.retry import RetryPolicy, is_ambiguous, is_closed
+from airflow_provider_airbyte_sme.api.retry import (
+    RetryPolicy,
+    is_about_one_resource,
+    is_ambiguous,
+    is_closed,
+)
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import QueryValue
 from airflow_provider_airbyte_sme.api.waiting import (
@@ -31,7 +39,6 @@ from airflow_provider_airbyte_sme.api.waiting import (
     Outage,
     Wait,
 )
-from airflow_provider_airbyte_sme.api.waiting.progress import usual_duration
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, ended_since
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch
 
@@ -66,8 +73,6 @@ class ReadLimits(NamedTuple):
 
 
 _DEFAULT_LIMITS = ReadLimits()
-# So many successful jobs show how long one takes: the last weeks of a daily sync.
-USUAL_JOBS = 20
 # In a row, until the config API is not asked for progress any more.
 _MAX_FAILED_DETAILS = 2
 
@@ -84,14 +89,16 @@ class Jobs(JobEnds):
         super().__init__(session, connections)
         self._failed_details = 0
 
-    async def get(self, job_id: str | int) -> Job:
+    async def get(self, job_id: str | int, *, timeout: float | None = None) -> Job:
         """
         Read one job.
 
         :param job_id: Job number (``jobId``, int64).
+        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+            the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await super().get(job_id)
+        return await self._get(job_id, deadline=self._deadline(timeout))
 
     async def list(
         self,
@@ -193,6 +200,7 @@ class Jobs(JobEnds):
         last_read: Job | None = None,
         elapsed_before: float = 0.0,
         usual_duration: float | None = None,
+        has_warned: bool = False,
     ) -> Job:
         """
         Read a job until its status is terminal (docs/airbyte-api.md §3.6).
@@ -209,6 +217,7 @@ class Jobs(JobEnds):
         :param last_read: The job as last read, for a timeout during an outage.
         :param elapsed_before: Seconds for which the job has existed, for messages.
         :param usual_duration: Seconds that it takes as a rule, for messages, if that is known.
+        :param has_warned: Whether the log says already that the job is slow.
         :return: The job in its terminal status, which may be a failure.
         :raises AirbyteJobTimeoutError: The job is still running when the time is over.
         :raises AirbyteError: A permanent error, or the failure budget is spent.
@@ -222,6 +231,7 @@ class Jobs(JobEnds):
             connection_name,
             elapsed_before,
             usual_duration,
+            has_warned,
         )
         watch = JobWatch(Job(job_id, status="", connection_id=""), wait)
         job = last_read
@@ -283,17 +293,99 @@ class Jobs(JobEnds):
 
         :return: The median of the last successful ones; ``None`` if it is unknown or unreadable.
         """
-        query: dict[str, QueryValue | None] = {
-            **newest_first(job.connection_id, job.job_type or None),
-            "status": JobStatus.SUCCEEDED,
-        }
-        deadline = self._session.clock() + DETAILS_PATIENCE
+        history = await self.find_history(job)
+        return None if history is None else history.usual_duration(FEWEST_JOBS_FOR_LINES)
+
+    async def find_history(self, job: Job) -> History | None:
+        """
+        Return the last good jobs before *job*; ``None`` if they are unreadable.
+
+        That is for what must not hold up a task: it takes up to ``DETAILS_PATIENCE``.
+        """
         try:
-            page = await self._list_page(query, limit=USUAL_JOBS, offset=0, deadline=deadline)
+            return await self._read_history(job, self._session.clock() + DETAILS_PATIENCE)
         except AirbyteError as error:
             log.info("How long %s usually takes is unknown: %s", job.describe(), error)
             return None
-        return usual_duration(page.items, job.job_type)
+
+    async def poll_history(
+        self,
+        job: Job,
+        *,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        failure_budget: float = FAILURE_BUDGET,
+    ) -> History:
+        """
+        Read the last good jobs before *job* with their rows, retrying while Airbyte is unavailable.
+
+        One request as a rule. A job that is listed without its counters is read by its id too
+        (docs/airbyte-api.md §3.5.10).
+
+        :param poll_interval: Seconds between two failed reads.
+        :param failure_budget: Seconds without a good response after which to give up.
+        :raises AirbyteError: A permanent error, or the failure budget is spent.
+        """
+
+        def outage() -> Outage:
+            return Outage(self._session.clock(), poll_interval, failure_budget)
+
+        history = await self._read_through_outage(partial(self._read_history, job), outage())
+        return History(
+            tuple(
+                [
+                    await self._read_through_outage(partial(self._with_counters, each), outage())
+                    for each in history.jobs
+                ]
+            )
+        )
+
+    async def _read_history(self, job: Job, deadline: float) -> History:
+        query: dict[str, QueryValue | None] = {
+            **newest_first(job.connection_id, job.job_type or None),
+            "status": JobStatus.SUCCEEDED,
+            # Whoever waits for an old job does not want the newest ones. Fractions are left out.
+            "createdAtEnd": _in_utc(job.started_at and job.started_at + timedelta(seconds=1)),
+        }
+        # One more: the job itself may have succeeded.
+        page = await self._list_page(query, limit=USUAL_JOBS + 1, offset=0, deadline=deadline)
+        return History.before(job, page.items)
+
+    async def with_known_rows(self, job: Job, *, timeout: float = DETAILS_PATIENCE) -> Job:
+        """
+        Return a successful job with the number of rows that counts.
+
+        Some servers list jobs without counters (docs/airbyte-api.md §3.5.10), and 0 rows may mean
+        that Airbyte has no statistics of a job (§3.7.35): the config API knows which it is.
+
+        :param timeout: Seconds after which nothing is retried any more, for both together.
+        :return: ``rows_synced`` is ``None`` where nobody knows, and 0 only if there surely were no
+            rows. ``bytes_synced`` is ``None`` where it was 0 and there may have been rows.
+        :raises AirbyteError: Airbyte is unreachable.
+        """
+        deadline = self._session.clock() + timeout
+        job = await self._with_counters(job, deadline)
+        if job.rows_synced != 0:
+            return job
+        try:
+            rows = (await self.read_details(job.job_id, deadline=deadline)).rows
+        except AirbyteError as error:
+            log.info("Whether %s has moved rows is unknown: %s", job.describe(), error)
+            rows = None
+        if rows == 0:
+            return job
+        return replace(job, rows_synced=rows, bytes_synced=job.bytes_synced or None)
+
+    async def _with_counters(self, job: Job, deadline: float | None = None) -> Job:
+        """Return *job*, read by its id if it was listed without its counters and is readable."""
+        if job.rows_synced is not None:
+            return job
+        try:
+            return await self.read_once(job.job_id, ReadLimits(deadline=deadline))
+        except AirbyteError as error:
+            if not is_about_one_resource(error):
+                raise
+            log.info("How many rows %s has moved is unknown: %s", job.describe(), error)
+            return job
 
     async def poll(
         self,

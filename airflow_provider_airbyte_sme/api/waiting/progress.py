@@ -8,7 +8,6 @@ not bound to the reads, of which there are far more, or hours without one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.models import Job, JobDetails
@@ -22,8 +21,6 @@ LINE_INTERVAL = 600.0
 # takes seconds may wait for a free worker.
 SLOW_FACTOR = 3.0
 SLOW_MARGIN = 600.0
-# With fewer jobs, nobody knows what is usual.
-_FEWEST_JOBS = 3
 # Seconds after which counters are old enough to say so. Most poll intervals are shorter.
 _OLD = 60.0
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -40,26 +37,6 @@ def next_line(waited: float) -> float:
         if waited < first:
             return first
     return (math.floor(waited / LINE_INTERVAL) + 1) * LINE_INTERVAL
-
-
-def usual_duration(jobs: Iterable[Job], job_type: str) -> float | None:
-    """
-    Return how long a successful job takes, as the median in seconds; ``None`` if that is unknown.
-
-    :param jobs: Of one connection.
-    :param job_type: Which of them count.
-    """
-    durations = sorted(
-        job.duration.total_seconds()
-        for job in jobs
-        if job.has_succeeded and job.job_type == job_type and job.duration is not None
-    )
-    # A clock of Airbyte that is behind makes them negative.
-    durations = [each for each in durations if each > 0]
-    if len(durations) < _FEWEST_JOBS:
-        return None
-    middle = len(durations) // 2
-    return (durations[middle] + durations[~middle]) / 2
 
 
 class Line(NamedTuple):

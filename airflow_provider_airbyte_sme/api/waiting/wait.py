@@ -80,6 +80,7 @@ class Wait(NamedTuple):
     :param elapsed_before: Seconds for which the job had existed when the wait began, for messages.
     :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
         is unknown.
+    :param has_warned: Whether the log of the task says already that the job is slow.
     """
 
     began: float
@@ -89,6 +90,7 @@ class Wait(NamedTuple):
     connection_name: str = ""
     elapsed_before: float = 0.0
     usual_duration: float | None = None
+    has_warned: bool = False
 
     @property
     def deadline(self) -> float:

@@ -113,7 +113,7 @@ class JobWatch(_LoggedWatch):
         super().__init__(wait)
         self.job = job
         self._seen = wait.began
-        self._has_warned = False
+        self._has_warned = wait.has_warned
 
     @property
     def key(self) -> JobKey:
@@ -144,6 +144,10 @@ class JobWatch(_LoggedWatch):
             self._has_warned = True
             lines.append(report.slow_line())
         return lines
+
+    def note_warning(self) -> None:
+        """Note that the log says already that the job is slow."""
+        self._has_warned = True
 
     def _report(self, now: float, *, is_again: bool = False) -> Report:
         return Report(self.job, self.wait, now, self._seen, is_again)

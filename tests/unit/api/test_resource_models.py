@@ -149,6 +149,7 @@ class TestCatalogs:
                 source_defined_cursor=True,
                 source_defined_primary_key=(("id",),),
                 fields=(("id",), ("address", "city")),
+                types=("integer", "string"),
             ),
             StreamProperties("orders"),
         ]

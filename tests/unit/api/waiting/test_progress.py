@@ -14,7 +14,6 @@ from airflow_provider_airbyte_sme.api.waiting.progress import (
     Report,
     next_line,
     size_text,
-    usual_duration,
 )
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch
 from tests.unit.api.waiting.simulated_airbyte import instant
@@ -276,26 +275,3 @@ class TestSlowness:
             "its attempts fail and are repeated, whether it waits for a free worker, and whether "
             "source or destination are slow."
         ]
-
-
-class TestUsualDuration:
-    def ended(self, *seconds: float, status: str = "succeeded", job_type: str = "sync"):
-        return [job(status, duration=timedelta(seconds=n), job_type=job_type) for n in seconds]
-
-    @pytest.mark.parametrize(
-        ("seconds", "usual"), [((3, 1, 200), 3), ((4, 1, 200, 2), 3), ((1, 2), None), ((), None)]
-    )
-    def test_it_is_the_median_of_at_least_three_jobs(self, seconds, usual):
-        assert usual_duration(self.ended(*seconds), "sync") == usual
-
-    def test_only_successful_jobs_of_the_type_with_a_duration_count(self):
-        jobs = [
-            *self.ended(10, 20, 30),
-            *self.ended(1, 1, status="failed"),
-            *self.ended(1, 1, status="running"),
-            *self.ended(1, 1, job_type="reset"),
-            *self.ended(-60, 0),
-            job("succeeded", duration=None),
-        ]
-
-        assert usual_duration(jobs, "sync") == 20
