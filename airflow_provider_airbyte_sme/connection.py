@@ -53,6 +53,7 @@ def settings_from_connection(connection: Connection) -> AirbyteSettings:
         proxy=_proxy(extra, urls),
         headers=_headers(extra),
         config_api=_flag(extra, "config_api"),
+        webhook_secret=_text(extra, "webhook_secret"),
     )
 
 

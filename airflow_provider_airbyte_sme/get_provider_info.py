@@ -87,6 +87,15 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         ),
         "schema": {"type": ["string", "null"]},
     },
+    "webhook_secret": {
+        "label": "Webhook secret",
+        "description": (
+            "With it, Airbyte may tell Airflow about its syncs: it is the end of the URL of the "
+            "webhook. At least 32 random letters and digits, such as from openssl rand -hex 32. "
+            "Leave empty to refuse every call."
+        ),
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
 }
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
@@ -108,19 +117,24 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 
 # Those that define an operator, its base classes too.
 _OPERATOR_MODULES = (
+    "alarms",
     "airbyte",
     "base",
     "data_jobs",
+    "delivery",
     "durable",
     "jobs",
     "killing",
+    "lineage",
     "pipelines",
     "provisioning",
     "resources",
     "streams",
+    "tracking",
+    "waiting",
 )
 _SENSOR_MODULES = ("airbyte", "base")
-_TRIGGER_MODULES = ("airbyte", "starting")
+_TRIGGER_MODULES = ("airbyte", "events", "starting")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -174,4 +188,22 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONN_FIELDS,
             }
         ],
+        "config": {
+            CONNECTION_TYPE: {
+                "description": "Settings of the provider for Airbyte Self-Managed Enterprise.",
+                "options": {
+                    "webhook": {
+                        "description": (
+                            "Whether the API server serves POST "
+                            "/airbyte-sme/webhook/{conn_id}/{secret}, with which Airbyte tells "
+                            "Airflow that a sync has delivered data. Needs Airflow 3.0 or newer."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
+                },
+            }
+        },
     }

@@ -99,7 +99,8 @@ def test_every_extra_has_an_input_that_matches_its_type(connections_page):
             case ["boolean", "null"]:
                 assert shown.is_switched_on
             case ["string", "null"]:
-                assert shown.text.evaluate("input => input.type") == "text"
+                kind = conn_field["schema"].get("format", "text")
+                assert shown.text.evaluate("input => input.type") == kind
             case kind:
                 assert kind == ["string", "object", "null"]
                 assert shown.text.evaluate("input => input.type") == "textarea"
@@ -140,6 +141,7 @@ def test_entered_values_are_shown_when_the_form_is_opened_again(connections_page
         connections_page.field(label).toggle()
     # Airflow masks values whose name suggests a secret.
     connections_page.field("Proxy").text.fill("http://user:secret@proxy.example.com:3128")
+    connections_page.field("Webhook secret").text.fill("0123456789abcdef0123456789abcdef")
     connections_page.field("Headers").text.press_sequentially(
         '{"X-Tenant": "blue", "X-Api-Key": "secret"}'
     )
@@ -156,6 +158,7 @@ def test_entered_values_are_shown_when_the_form_is_opened_again(connections_page
     for label in ("Verify TLS", "Config API"):
         assert not connections_page.field(label).is_switched_on
     assert connections_page.field("Proxy").text.input_value() == "***"
+    assert connections_page.field("Webhook secret").text.input_value() == "***"
     headers = json.loads(connections_page.field("Headers").text.input_value())
     assert headers == {"X-Tenant": "blue", "X-Api-Key": "***"}
     assert read_connection("reopened")["extra"] == {
@@ -168,6 +171,7 @@ def test_entered_values_are_shown_when_the_form_is_opened_again(connections_page
         "headers": {"X-Tenant": "blue", "X-Api-Key": "***"},
         "config_api": False,
         "web_url": "https://people.example.com",
+        "webhook_secret": "***",
     }
 
 

@@ -1,0 +1,1 @@
+"""What Airflow loads as plugins. Airflow imports them in every component, so they import little."""
