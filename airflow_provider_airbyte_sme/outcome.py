@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -16,7 +16,7 @@ from airflow_provider_airbyte_sme.api.job_errors import (
 from airflow_provider_airbyte_sme.api.models import Job, Ownership
 from airflow_provider_airbyte_sme.api.retry import is_permanent
 
-EventOutcome = Literal["finished", "timeout", "error"]
+EventOutcome = Literal["finished", "timeout", "error", "slow"]
 
 
 class TrackedJob(NamedTuple):
@@ -66,20 +66,71 @@ class TrackedJob(NamedTuple):
 
         ``started_at`` and ``ended_at`` are ISO-8601 in UTC, ``duration_seconds`` is a number.
         """
-        job = self.job
+        duration = self.job.duration
         return {
-            "job_id": job.job_id,
-            "status": job.status,
-            "job_type": job.job_type,
-            "connection_id": job.connection_id,
-            "rows_synced": job.rows_synced,
-            "bytes_synced": job.bytes_synced,
-            "started_at": None if job.started_at is None else job.started_at.isoformat(),
-            "ended_at": None if job.ended_at is None else job.ended_at.isoformat(),
-            "duration_seconds": None if job.duration is None else job.duration.total_seconds(),
+            **job_values(self.job),
+            "duration_seconds": None if duration is None else duration.total_seconds(),
             "adopted": not self.is_ours,
             "job_url": self.job_url,
         }
+
+
+def job_values(job: Job) -> dict[str, Any]:
+    """
+    Return what Airflow is told of a job: plain values, the same keys for every job.
+
+    ``started_at`` and ``ended_at`` are ISO-8601 in UTC.
+    """
+    return {
+        "job_id": job.job_id,
+        "status": str(job.status),
+        "job_type": str(job.job_type),
+        "connection_id": job.connection_id,
+        "rows_synced": job.rows_synced,
+        "bytes_synced": job.bytes_synced,
+        "started_at": None if job.started_at is None else job.started_at.isoformat(),
+        "ended_at": None if job.ended_at is None else job.ended_at.isoformat(),
+    }
+
+
+class SlowAlarm(NamedTuple):
+    """
+    When a job that is still running counts as slow.
+
+    :param at: In seconds since the epoch, by Airflow's clock.
+    :param limit: The limit that it then exceeds, for messages.
+    """
+
+    at: float
+    limit: str
+
+    def is_due(self, now: float) -> bool:
+        """Whether the job is slow, if it is still running *now*."""
+        return now >= self.at
+
+
+class Pace(NamedTuple):
+    """
+    How long a job has taken, and how long it may take.
+
+    :param began_at: When it was created, in seconds since the epoch, by Airflow's clock.
+    :param usual_duration: Seconds that such a job takes as a rule; ``None`` if that is unknown.
+    :param alarm: When it counts as slow; ``None``: never, or that was told already.
+    :param has_warned: Whether the log of the task says already that it is slow.
+    """
+
+    began_at: float
+    usual_duration: float | None = None
+    alarm: SlowAlarm | None = None
+    has_warned: bool = False
+
+    def elapsed(self, now: float) -> float:
+        """Return for how many seconds the job has existed."""
+        return max(0.0, now - self.began_at)
+
+    def after_alarm(self) -> Self:
+        """Return the same once the alarm was raised."""
+        return self._replace(alarm=None, has_warned=True)
 
 
 def no_job_result(connection_id: str) -> dict[str, Any]:
@@ -96,17 +147,20 @@ class JobEvent(NamedTuple):
 
     :param outcome: ``finished``: the job is terminal, successful or not. ``timeout``: it is still
         running at the deadline, or none has ended the wait by then. ``error``: it could not be
-        watched any longer.
+        watched any longer. ``slow``: it is still running at the instant of its :class:`SlowAlarm`,
+        and the wait is not over.
     :param tracked: The job as last read; ``None`` with ``error``, and with ``timeout`` if the wait
         was not for a certain job.
-    :param message: What failed; empty with ``finished``.
+    :param message: What failed; empty with ``finished``; with ``slow`` the limit that was exceeded.
     :param permanent: Whether a retry of the task would fail again.
+    :param pace: What is known of how long the job takes; only with ``slow``.
     """
 
     outcome: EventOutcome
     tracked: TrackedJob | None = None
     message: str = ""
     permanent: bool = False
+    pace: Pace | None = None
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values, as Airflow stores them."""
@@ -123,6 +177,11 @@ class JobEvent(NamedTuple):
                 "job_url": self.tracked.job_url,
                 "connection_name": self.tracked.connection_name,
             }
+        if self.pace is not None:
+            payload |= {
+                "job_began_at": self.pace.began_at,
+                "usual_duration": self.pace.usual_duration,
+            }
         return payload
 
     @classmethod
@@ -132,8 +191,8 @@ class JobEvent(NamedTuple):
 
         :raises ValueError: It is something else: a lost event must not look like a success.
         """
-        outcome = payload.get("outcome") if isinstance(payload, Mapping) else None
-        if payload is None or outcome not in ("finished", "timeout", "error"):
+        outcome: Any = payload.get("outcome") if isinstance(payload, Mapping) else None
+        if payload is None or outcome not in get_args(EventOutcome):
             raise ValueError(f"the trigger sent an event that this version cannot read: {payload}")
         tracked = None
         if payload.get("job") is not None:
@@ -144,14 +203,24 @@ class JobEvent(NamedTuple):
                 job_url=str(payload["job_url"]),
                 connection_name=str(payload["connection_name"]),
             )
-        elif outcome == "finished":
+        elif outcome in ("finished", "slow"):
             raise ValueError(f"the trigger sent an event without its job: {payload}")
         return cls(
             outcome=outcome,
             tracked=tracked,
             message=str(payload["message"]),
             permanent=bool(payload["permanent"]),
+            pace=(
+                Pace(float(payload["job_began_at"]), payload["usual_duration"])
+                if outcome == "slow"
+                else None
+            ),
         )
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the wait goes on after an alarm."""
+        return self.outcome == "slow"
 
     def last_read_job(self) -> TrackedJob:
         """
@@ -177,8 +246,11 @@ class JobEvent(NamedTuple):
         :raises AirbyteSyncTimeoutError: There is none at the deadline.
         :raises AirbyteError: It could not be watched any longer.
         :raises AirflowFailException: Likewise, and a retry of the task would fail again.
+        :raises ValueError: It has not ended, because the wait goes on.
         """
         tracked = self.last_read_job()
+        if self.is_slow:
+            raise ValueError(f"{tracked} has not ended: the wait for it goes on after its alarm.")
         if self.outcome == "timeout":
             raise AirbyteJobTimeoutError(self.message, job=tracked.job)
         return tracked

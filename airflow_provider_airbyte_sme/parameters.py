@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError, one_line
@@ -29,6 +29,10 @@ Seconds = timedelta | float | str
 
 Instant = datetime | str
 """An instant: a ``datetime``, or ISO-8601 text; without a time zone, Airflow's default one."""
+
+Usual = Literal["history"]
+USUAL: Usual = "history"
+"""The value of a limit that the last good jobs of a connection decide: see :mod:`.api.history`."""
 
 _MAX_SECONDS = timedelta.max.total_seconds()
 _JOB_ID_KEYS = ("job_id", "jobId")
@@ -144,6 +148,22 @@ def validate_name(value: object, name: str) -> str:
     return value
 
 
+def validate_dataset_namespace(value: object, name: str) -> str:
+    """
+    Return where tables are, as OpenLineage writes it, without a slash at its end.
+
+    :param value: Such as ``postgres://warehouse.example.com:5432``, or ``bigquery``.
+    :raises AirbyteConfigError: *value* is empty, as a template without a value is.
+    """
+    text = value.strip().rstrip("/") if isinstance(value, str) else ""
+    if text in ("", "None") or re.fullmatch(r"[A-Za-z0-9+.-]+:", text):
+        raise AirbyteConfigError(
+            f"{name} must be where the tables are, such as postgres://warehouse.example.com:5432, "
+            f"not {value!r}."
+        )
+    return text
+
+
 def validate_names(value: object, name: str) -> tuple[str, ...]:
     """
     Return names, each once.
@@ -256,6 +276,74 @@ def validate_seconds(value: object, name: str) -> float:
             f"{name} must be a number of seconds above 0, or a timedelta, not {value!r}."
         )
     return seconds
+
+
+def validate_slow_after(value: object, name: str) -> float | Usual | None:
+    """
+    Return after how many seconds a job is slow, or :data:`USUAL`; ``None``: never.
+
+    :param value: See :data:`Seconds`; or ``history``; or nothing, as a template may be rendered to.
+    :raises AirbyteConfigError: It is something else.
+    """
+    if is_blank(value):
+        return None
+    if _is_usual(value):
+        return USUAL
+    with suppress(AirbyteConfigError):
+        return validate_seconds(value, name)
+    raise AirbyteConfigError(
+        f"{name} must be a number of seconds above 0, a timedelta, or {USUAL!r} for what is usual "
+        f"by the last syncs, not {value!r}."
+    )
+
+
+def validate_min_rows(value: object, name: str) -> int | Usual:
+    """
+    Return the lowest number of rows to accept, or :data:`USUAL`.
+
+    :param value: As for :func:`validate_count`, or ``history``.
+    :raises AirbyteConfigError: It is something else.
+    """
+    if _is_usual(value):
+        return USUAL
+    with suppress(AirbyteConfigError):
+        return validate_count(value, name)
+    raise AirbyteConfigError(
+        f"{name} must be a whole number from 0, or {USUAL!r} for what is usual by the last syncs, "
+        f"not {value!r}."
+    )
+
+
+def _is_usual(value: object) -> bool:
+    return isinstance(value, str) and value.strip() == USUAL
+
+
+def validate_factor(value: object, name: str) -> float:
+    """
+    Return how many times as much as usual.
+
+    :param value: A number, or text with one.
+    :raises AirbyteConfigError: It is not a finite number above 0.
+    """
+    factor = _number(value)
+    if not 0 < factor < math.inf:
+        raise AirbyteConfigError(f"{name} must be a number above 0, such as 1.5, not {value!r}.")
+    return factor
+
+
+def validate_share(value: object, name: str) -> float:
+    """
+    Return a part of what is usual.
+
+    :param value: A number, or text with one.
+    :raises AirbyteConfigError: It is not above 0 and at most 1.
+    """
+    share = _number(value)
+    if not 0 < share <= 1:
+        raise AirbyteConfigError(
+            f"{name} must be above 0 and at most 1, such as 0.5 for a half, not {value!r}."
+        )
+    return share
 
 
 def validate_instant(value: object, name: str) -> datetime:

@@ -1,18 +1,14 @@
-"""The base class of operators that start an Airbyte job: start it, wait for it, check it."""
+"""The base class of operators that start an Airbyte job: from its start to its check."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSkipException,
-    TaskDeferred,
-)
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteConflictError,
@@ -27,33 +23,14 @@ from airflow_provider_airbyte_sme.api import (
     Ownership,
 )
 from airflow_provider_airbyte_sme.api.models import label
-from airflow_provider_airbyte_sme.api.retry import is_permanent
-from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, duration_text
-from airflow_provider_airbyte_sme.api.waiting.progress import usual_duration
-from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, push_job
-from airflow_provider_airbyte_sme.operators.durable import AirbyteDurableJobOwner
-from airflow_provider_airbyte_sme.outcome import (
-    JobEvent,
-    Pause,
-    TrackedJob,
-    cancel_text,
-    failing_fast,
-    unwatched_text,
-)
-from airflow_provider_airbyte_sme.parameters import (
-    DEFAULT_TIMEOUT,
-    Seconds,
-    check_unless_template,
-    resolve_deferrable,
-    validate_choice,
-    validate_flag,
-    validate_seconds,
-)
-from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger, AirbytePauseTrigger
+from airflow_provider_airbyte_sme.api.waiting import duration_text
+from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink
+from airflow_provider_airbyte_sme.operators.waiting import AirbyteJobWaiter
+from airflow_provider_airbyte_sme.outcome import Pause, TrackedJob, failing_fast
+from airflow_provider_airbyte_sme.parameters import validate_choice, validate_flag
+from airflow_provider_airbyte_sme.triggers.airbyte import AirbytePauseTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow.providers.common.compat.sdk import Context
 
 OnRunning = Literal["wait", "attach", "skip", "fail"]
@@ -61,11 +38,9 @@ OnRunning = Literal["wait", "attach", "skip", "fail"]
 # Seconds between two attempts to start a job while an unlisted one is running, and until giving up.
 _MAX_PAUSE = 10.0
 _MAX_UNSEEN = 300.0
-# Airflow 2.11 ends a deferral at execution_timeout without calling the operator: end before that.
-_EXECUTION_TIMEOUT_SHARE = 0.9
 
 
-class AirbyteJobOperator(AirbyteDurableJobOwner):
+class AirbyteJobOperator(AirbyteJobWaiter):
     """
     Start a job of an Airbyte connection and wait until it has ended.
 
@@ -73,7 +48,10 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
     does not start that type. The connection is given by *connection_id*, or by *connection_name*
     with *workspace* or *workspace_id*: see :class:`.AirbyteConnectionOperator`. A killed
     task cancels its job: see :class:`.AirbyteJobOwner`. A retry takes over the job of the try
-    before: see :class:`.AirbyteDurableJobOwner`.
+    before: see :class:`.AirbyteDurableJobOwner`. How it waits, says :class:`.AirbyteJobWaiter`. A
+    job that takes too long can raise an alarm: see :class:`.AirbyteAlarmOperator`. That goes for
+    each job that the task waits for, also for one that was already running, but for none with
+    ``wait_for_completion=False``.
 
     Returns a dict, the same with and without deferral: ``job_id``, ``status``, ``job_type``,
     ``connection_id``, ``rows_synced``, ``bytes_synced``, ``started_at``, ``ended_at``,
@@ -82,59 +60,26 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
 
     :param wait_for_completion: Whether to wait for the end of the job. If not, the task succeeds
         once the job is created; an :class:`~.sensors.airbyte.AirbyteJobSensor` can wait for it.
-    :param deferrable: Whether to wait in the triggerer instead of on a worker; by default Airflow's
-        ``[operators] default_deferrable``.
-    :param poll_interval: Time between two reads of the job's status: a ``timedelta``, or seconds.
-        (templated)
-    :param timeout: Time to wait in total, for a job that is already running and for our own: a
-        ``timedelta``, or seconds. (templated)
     :param on_running: What to do when a job of the connection is already running: ``wait`` for it
         and then start our own, so that the data is at least as new as the task; ``attach`` to it
         and report its outcome, if it does what ours would; ``skip``; ``fail``.
-    :param cancel_on_timeout: Whether to cancel the job when *timeout* is over, as with
-        *cancel_on_kill*.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
     """
 
-    template_fields: Sequence[str] = (
-        *AirbyteDurableJobOwner.template_fields,
-        "poll_interval",
-        "timeout",
-    )
     operator_extra_links = (AirbyteJobLink(),)
 
     def __init__(
         self,
         *,
         wait_for_completion: bool = True,
-        deferrable: bool | None = None,
-        poll_interval: Seconds | None = None,
-        timeout: Seconds | None = None,
         on_running: OnRunning = "wait",
-        cancel_on_timeout: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._check_ways()
         validate_choice(on_running, "on_running", get_args(OnRunning))
         self.wait_for_completion = validate_flag(wait_for_completion, "wait_for_completion")
-        self.deferrable = resolve_deferrable(deferrable)
-        self.poll_interval = check_unless_template(
-            validate_seconds,
-            DEFAULT_POLL_INTERVAL if poll_interval is None else poll_interval,
-            "poll_interval",
-        )
-        self.timeout = check_unless_template(
-            validate_seconds, DEFAULT_TIMEOUT if timeout is None else timeout, "timeout"
-        )
         self.on_running = on_running
-        self.cancel_on_timeout = validate_flag(cancel_on_timeout, "cancel_on_timeout")
-        self._deadline = 0.0
-
-    def _validate_parameters(self) -> None:
-        super()._validate_parameters()
-        self.poll_interval = validate_seconds(self.poll_interval, "poll_interval")
-        self.timeout = validate_seconds(self.timeout, "timeout")
 
     def start_job(self, connection: AirbyteConnection) -> CreatedJob:
         """
@@ -166,6 +111,13 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
         self.log.info("%s succeeded.", tracked)
         return tracked
 
+    def tell_of_success(self, context: Context, tracked: TrackedJob) -> None:
+        """
+        Tell Airflow of a job that has succeeded and passed its check; by default, nothing.
+
+        What goes wrong here must not fail the task.
+        """
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the job and wait for it."""
         with self._process_of_the_task(context, is_new_try=True):
@@ -176,7 +128,7 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
     ) -> dict[str, Any]:
         """Resume when the job that was already running has ended, successfully or not."""
         with self._process_of_the_task(context):
-            ended = self._ended_job(event)
+            ended = self._ended_job(context, event, "execute_after_running")
             return self._run(context, ended.deadline, after=ended)
 
     def execute_after_pause(
@@ -197,8 +149,8 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
     ) -> dict[str, Any]:
         """Resume when the job that the task waits for has ended."""
         with self._process_of_the_task(context):
-            ended = self._ended_job(event)
-            return self._finish(ended) or self._run(context, ended.deadline, after=ended)
+            ended = self._ended_job(context, event, "execute_complete")
+            return self._finish(context, ended) or self._run(context, ended.deadline, after=ended)
 
     @contextmanager
     def _process_of_the_task(self, context: Context, *, is_new_try: bool = False) -> Iterator[None]:
@@ -258,15 +210,15 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
         self._creation.raise_if_stopped()
         self._start_remembering()
         while True:
-            tracked = tracked or self._obtain_job(connection, after, unseen_since)
+            tracked = tracked or self._obtain_job(context, connection, after, unseen_since)
             self._push_xcoms(context, tracked)
             if not self.wait_for_completion:
                 self._note_success()
                 return tracked.result()
             if self.deferrable and not tracked.job.is_terminal:
-                self._defer(tracked, "execute_complete")
-            tracked = self._wait_or_cancel(tracked, partial(self._wait, tracked))
-            if result := self._finish(tracked):
+                self._defer(context, tracked, "execute_complete")
+            tracked = self._wait_or_cancel(context, tracked, partial(self._wait, context, tracked))
+            if result := self._finish(context, tracked):
                 return result
             after, tracked = tracked, None
 
@@ -287,6 +239,7 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
 
     def _obtain_job(
         self,
+        context: Context,
         connection: AirbyteConnection,
         after: TrackedJob | None,
         unseen_since: float | None,
@@ -315,7 +268,7 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
                 running = created.job
             unseen_since = None
             after = self._track(running, Ownership.FOREIGN, connection)
-            if self._waits_for_it_instead(after):
+            if self._waits_for_it_instead(context, after):
                 # What the next try has to wait for.
                 self._creation.note_created(CreatedJob(running, Ownership.FOREIGN))
                 return after
@@ -345,7 +298,7 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
                 f"running, but {_unlisted_text(unseen_since)}."
             )
 
-    def _waits_for_it_instead(self, running: TrackedJob) -> bool:
+    def _waits_for_it_instead(self, context: Context, running: TrackedJob) -> bool:
         """
         Apply `on_running` to a job that is already running.
 
@@ -367,8 +320,8 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
             return True
         self.log.info("%s: waiting for it, then starting our own. %s", already, running.job_url)
         if self.deferrable:
-            self._defer(running, "execute_after_running")
-        self._wait_or_cancel(running, partial(self._wait, running))
+            self._defer(context, running, "execute_after_running")
+        self._wait_or_cancel(context, running, partial(self._wait, context, running))
         return False
 
     def _push_xcoms(self, context: Context, tracked: TrackedJob) -> None:
@@ -382,83 +335,9 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
             connection,
             tracked.job_url,
         )
-        push_job(context, tracked)
+        self._note_job(context, tracked)
 
-    def _wait(self, tracked: TrackedJob) -> TrackedJob:
-        try:
-            ended = self.hook.wait_for_job(
-                tracked.job.job_id,
-                poll_interval=self.poll_interval,
-                timeout=self._seconds_left(),
-                connection_name=tracked.connection_name,
-                last_read=tracked.job,
-                elapsed_before=tracked.age(time.time()),
-                usual_duration=self._usual_duration(tracked.job),
-            )
-        except AirbyteJobError:
-            raise
-        except AirbyteError as error:
-            # As after a deferral: the error says what exists.
-            message = unwatched_text(str(tracked), error, tracked.job_url)
-            if is_permanent(error):
-                raise AirflowFailException(message) from error
-            raise AirbyteError(message) from error
-        return tracked.with_job(ended)
-
-    def _usual_duration(self, job: Job) -> float | None:
-        """Return how long such a job takes, by the jobs that were read before the start."""
-        return usual_duration(self._creation.newest_jobs, job.job_type)
-
-    def _defer(self, tracked: TrackedJob, method_name: str) -> NoReturn:
-        self.defer(
-            trigger=AirbyteJobTrigger.for_job(
-                tracked,
-                airbyte_conn_id=self.airbyte_conn_id,
-                poll_interval=self.poll_interval,
-                cancel_on_kill=self.cancel_on_kill,
-                usual_duration=self._usual_duration(tracked.job),
-            ),
-            method_name=method_name,
-        )
-
-    def _ended_job(self, event: Mapping[str, Any] | None) -> TrackedJob:
-        """Return the job of *event*. After a timeout, cancel it if it is ours."""
-        job_event = JobEvent.from_payload(event)
-        return self._wait_or_cancel(job_event.last_read_job(), job_event.ended_job)
-
-    def _wait_or_cancel(self, tracked: TrackedJob, wait: Callable[[], TrackedJob]) -> TrackedJob:
-        """Return the result of *wait*. At its timeout, cancel the job if it is ours."""
-        try:
-            return wait()
-        except AirbyteJobTimeoutError as timeout:
-            job, fate = timeout.job, "It is left running."
-            if self.cancel_on_timeout and tracked.is_ours:
-                try:
-                    job = self._cancel_at_timeout(tracked)
-                except AirbyteError as error:
-                    fate = f"It was not cancelled, cancel it by hand: {error}"
-                else:
-                    if job.is_terminal and not job.is_cancelled:
-                        # It ended in the last moment: its result says more than the timeout.
-                        return tracked.with_job(job)
-                    fate = cancel_text(job)
-                    if job.is_terminal:
-                        self._memory.forget()
-            raise AirbyteJobTimeoutError(
-                f"{timeout} {self._limit_text()} {fate} {tracked.job_url}".rstrip(), job=job
-            ) from None
-
-    def _cancel_at_timeout(self, tracked: TrackedJob) -> Job:
-        # First: a kill that follows must not read the settings in its signal handler.
-        self.hook.get_conn()
-        # A process that resumes the task has not started the job, but a kill must cancel it.
-        self._tracked = tracked
-        self._connection_id = tracked.job.connection_id
-        self._connection_name = tracked.connection_name
-        self._creation.note_created(CreatedJob(tracked.job, tracked.ownership))
-        return self.hook.cancel_job(tracked.job.job_id)
-
-    def _finish(self, tracked: TrackedJob) -> dict[str, Any] | None:
+    def _finish(self, context: Context, tracked: TrackedJob) -> dict[str, Any] | None:
         """Return the result; ``None`` if a job that is not this try's own was cancelled."""
         if tracked.job.is_cancelled and not tracked.ownership.is_new:
             # By a person, or by the trigger of this task's previous try after a clear.
@@ -467,6 +346,7 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
             )
             self._memory.forget()
             return None
+        self._note_end(context, tracked)
         try:
             # A success needs no settings, which a secrets backend may refuse at this moment.
             if not tracked.job.has_succeeded:
@@ -477,6 +357,7 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
             self._memory.forget()
             raise
         self._note_success()
+        self.tell_of_success(context, checked)
         return checked.result()
 
     def _pause(self, pause: Pause, conflict: AirbyteConflictError) -> None:
@@ -502,27 +383,6 @@ class AirbyteJobOperator(AirbyteDurableJobOwner):
                 method_name="execute_after_pause",
             )
         time.sleep(seconds)
-
-    def _track(self, job: Job, ownership: Ownership, connection: AirbyteConnection) -> TrackedJob:
-        url = self.hook.get_job_url(job, connection)
-        self._tracked = TrackedJob(job, ownership, self._deadline, url, connection.name)
-        return self._tracked
-
-    def _wait_limit(self) -> float:
-        """Return the seconds from now to the deadline of all waiting."""
-        if self.deferrable and self.execution_timeout:
-            limit = self.execution_timeout.total_seconds() * _EXECUTION_TIMEOUT_SHARE
-            return min(self.timeout, limit)
-        return self.timeout
-
-    def _limit_text(self) -> str:
-        """Return the time limit of the task for messages."""
-        limit = self._wait_limit()
-        reason = "" if limit == self.timeout else ", to end before execution_timeout"
-        return f"(timeout: {duration_text(limit)}{reason})"
-
-    def _seconds_left(self) -> float:
-        return max(0.0, self._deadline - time.time())
 
 
 def _unlisted_text(since: float) -> str:

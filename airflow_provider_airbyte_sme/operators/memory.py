@@ -168,6 +168,43 @@ class TaskMemory:
             self._may_be_stored, self._kept = False, None
 
 
+class JobNote:
+    """
+    The number of the last job for which a task has done something that it does once per job.
+
+    Only Airflow 3.3 keeps it. A job number is never used again, so the note may stay.
+
+    :param context: Airflow's context of the running task.
+    :param key: The key in Airflow's task state store.
+    :param consequence: What a store that fails leads to, for the warning.
+    """
+
+    def __init__(self, context: Context, key: str, consequence: str) -> None:
+        self._store: Any = context.get("task_state_store")
+        self._key = key
+        self._consequence = consequence
+
+    def is_about(self, job_id: int) -> bool | None:
+        """Whether it was done for this job; ``None`` if that cannot be read."""
+        if self._store is None:
+            return False
+        try:
+            note = self._store.get(self._key)
+        except Exception as error:
+            _warn("read", error, self._consequence)
+            return None
+        return isinstance(note, Mapping) and note.get("job_id") == job_id
+
+    def keep(self, job_id: int) -> None:
+        """Note that it is being done for this job."""
+        if self._store is None:
+            return
+        try:
+            self._store.set(self._key, {"job_id": job_id})
+        except Exception as error:
+            _warn("written", error, self._consequence)
+
+
 def _warn(action: str, error: Exception, consequence: str) -> None:
     log.warning(
         "Airflow's task state store cannot be %s, %s. %s: %s",

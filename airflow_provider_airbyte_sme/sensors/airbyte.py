@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, Job, Ownership
+from airflow_provider_airbyte_sme.api.history import FEWEST_JOBS_FOR_LINES
 from airflow_provider_airbyte_sme.api.waiting import Wait
 from airflow_provider_airbyte_sme.api.waiting.syncs import SyncsSince, inactive_text
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch
-from airflow_provider_airbyte_sme.operators.base import AirbyteConnectionOperator, push_job
-from airflow_provider_airbyte_sme.outcome import TrackedJob
+from airflow_provider_airbyte_sme.operators.alarms import AirbyteAlarmOperator, keeps_notes
+from airflow_provider_airbyte_sme.operators.base import AirbyteConnectionOperator
+from airflow_provider_airbyte_sme.outcome import JobEvent, Pace, TrackedJob, failing_fast
 from airflow_provider_airbyte_sme.parameters import (
     Instant,
     check_unless_template,
@@ -50,19 +52,28 @@ _DEFAULT_INSTANT = "{{ dag_run.data_interval_end or dag_run.start_date or dag_ru
 _LONGEST = 100 * 365 * 86_400.0
 
 
-class AirbyteJobSensor(AirbyteSensor):
+class AirbyteJobSensor(AirbyteAlarmOperator, AirbyteSensor):
     """
     Wait until one job has succeeded, no matter who started it.
 
     A job that fails or is cancelled fails the sensor. The result is the dict that
     :class:`~.operators.airbyte.AirbyteTriggerSyncOperator` returns. Its other parameters are those
-    of :class:`.AirbyteSensor`.
+    of :class:`.AirbyteSensor` and :class:`.AirbyteAlarmOperator`. With ``mode="reschedule"``, the
+    alarm needs Airflow 3.3, which remembers between two pokes that it was raised.
 
     :param airbyte_job_id: Job number, or the result of a task with a ``job_id``, or a list with one
         of these, or the text of any of these. (templated)
     """
 
-    template_fields: Sequence[str] = ("airbyte_job_id", *AirbyteSensor.template_fields)
+    template_fields: Sequence[str] = tuple(
+        dict.fromkeys(
+            (
+                "airbyte_job_id",
+                *AirbyteSensor.template_fields,
+                *AirbyteAlarmOperator.template_fields,
+            )
+        )
+    )
 
     def __init__(
         self, *, airbyte_job_id: int | str | Mapping[str, Any] | Sequence[Any], **kwargs: Any
@@ -70,6 +81,17 @@ class AirbyteJobSensor(AirbyteSensor):
         super().__init__(**kwargs)
         self.airbyte_job_id = airbyte_job_id
         self._watch: JobWatch | None = None
+        self._pace: Pace | None = None
+        if self.slow_after is not None and self._forgets and not keeps_notes():
+            raise AirbyteConfigError(
+                "slow_after with mode='reschedule' needs Airflow 3.3, which remembers between two "
+                "pokes that the alarm was raised: set deferrable=True or mode='poke'."
+            )
+        self._declare_assets()
+
+    @property
+    def _forgets(self) -> bool:
+        return self.reschedule and not self.deferrable
 
     def read(self, context: Context) -> Job | MakeTrigger:
         """Read the job, which ends the wait when it has ended."""
@@ -83,33 +105,84 @@ class AirbyteJobSensor(AirbyteSensor):
         if self.deferrable:
             self.log.info("%s: %s.", job.describe(), job.status)
         else:
-            self._log_progress(job)
+            self._follow(TrackedJob(job, Ownership.FOREIGN, self._deadline))
+            pace = self._pace = self._pace or self._find_pace(context, job)
+            self._log_progress(job, pace)
+            if not job.is_terminal:
+                self._raise_if_slow(context, job, pace)
         return job if job.is_terminal else partial(self._wait_in_triggerer, context, job)
 
-    def _log_progress(self, job: Job) -> None:
+    def _find_pace(self, context: Context, job: Job) -> Pace:
+        """Return how long the job has taken, takes as a rule, and may take until its alarm."""
+        tracked = TrackedJob(job, Ownership.FOREIGN, self._deadline)
+        began_at = job.started_at.timestamp() if job.started_at else self._start_time(context)
+        if job.is_terminal:
+            return Pace(began_at)
+        wants_alarm = self._wants_alarm(context, tracked)
+        # With mode="reschedule", each poke is a process of its own.
+        asks = not self._forgets or (wants_alarm and self._needs_history)
+        history = self.hook.find_job_history(job) if asks else None
+        return Pace(
+            began_at,
+            None if history is None else history.usual_duration(FEWEST_JOBS_FOR_LINES),
+            self._plan_alarm(tracked, began_at, history) if wants_alarm else None,
+        )
+
+    def _raise_if_slow(self, context: Context, job: Job, pace: Pace) -> None:
+        """Raise the alarm if it is time. A wait on a worker goes on with the next poke."""
+        if pace.alarm is None or not pace.alarm.is_due(time.time()):
+            return
+        tracked = self._track(job)
+        self._note_job(context, tracked)
+        self._raise_alarm(context, tracked, pace, pace.alarm.limit)
+        self._pace = pace.after_alarm()
+        if self._watch is not None:
+            self._watch.note_warning()
+
+    def _log_progress(self, job: Job, pace: Pace) -> None:
         """Log what has changed since the last poke of this process, and now and then the rest."""
         if self._watch is None:
-            # With mode="reschedule", each poke is a process of its own.
-            asks = not self.reschedule and not job.is_terminal
             wait = Wait(
                 time.monotonic(),
                 timeout=self._time_left(),
-                elapsed_before=TrackedJob(job, Ownership.FOREIGN, self._deadline).age(time.time()),
-                usual_duration=self.hook.find_usual_duration(job) if asks else None,
+                elapsed_before=pace.elapsed(time.time()),
+                usual_duration=pace.usual_duration,
             )
             self._watch = JobWatch(Job(job.job_id, status="", connection_id=""), wait)
         self.hook.log_job_progress(self._watch, job)
 
     def _wait_in_triggerer(self, context: Context, job: Job) -> AirbyteJobTrigger:
         tracked = self._track(job)
-        push_job(context, tracked)
+        self._note_job(context, tracked)
         self.log.info("%s is %s: waiting for it. %s", tracked, job.status, tracked.job_url)
+        self._pace = self._find_pace(context, job)
+        self._raise_if_slow(context, job, self._pace)
+        return self._trigger(tracked, self._pace)
+
+    def _trigger(self, tracked: TrackedJob, pace: Pace) -> AirbyteJobTrigger:
         return AirbyteJobTrigger.for_job(
             tracked,
             airbyte_conn_id=self.airbyte_conn_id,
             poll_interval=self.poll_interval,
-            usual_duration=self.hook.find_usual_duration(job),
+            pace=pace,
         )
+
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resume when the job has ended; after an alarm, wait on."""
+        job_event = JobEvent.from_payload(event)
+        if job_event.tracked is None or job_event.pace is None:
+            return super().execute_complete(context, event)
+        with failing_fast():
+            self._validate_parameters()
+            tracked, pace = job_event.tracked, job_event.pace
+            tracked = tracked.with_job(self._read_again(tracked, self.poll_interval))
+            self._raise_alarm(context, tracked, pace, job_event.message)
+            if not tracked.job.is_terminal:
+                trigger = self._trigger(tracked, pace.after_alarm())
+                self.defer(trigger=trigger, method_name="execute_complete")
+            return self._finish(context, tracked.job, tracked)
 
 
 class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
@@ -119,7 +192,8 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
     Whoever started the sync: Airbyte's own schedule, a person, or another DAG. A refresh counts
     too, because it syncs all streams; a clear or reset does not. The result is that of
     :class:`AirbyteJobSensor`, for the newest sync that succeeded. Its other parameters are those of
-    :class:`.AirbyteConnectionOperator` and :class:`.AirbyteSensor`.
+    :class:`.AirbyteConnectionOperator` and :class:`.AirbyteSensor`. It has no alarm of a slow sync:
+    it waits for no certain job, and as long as no sync runs, none is slow.
 
     Airbyte's clock decides when a sync completed.
 
@@ -160,6 +234,7 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
             deferrable = True
         super().__init__(deferrable=deferrable, **kwargs)
         self._check_ways()
+        self._declare_assets()
         self.completed_after = (
             None
             if completed_after is None

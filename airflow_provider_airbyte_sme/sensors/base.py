@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -33,19 +33,15 @@ from airflow_provider_airbyte_sme.api.waiting import (
     Wait,
     duration_text,
 )
-from airflow_provider_airbyte_sme.evidence import OnTooFewRows, RequiredRows, check_rows
-from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, AirbyteOperator, push_job
+from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink
+from airflow_provider_airbyte_sme.operators.delivery import AirbyteDeliveryOperator
 from airflow_provider_airbyte_sme.outcome import JobEvent, TrackedJob, failing_fast
 from airflow_provider_airbyte_sme.parameters import (
     DEFAULT_TIMEOUT,
     Seconds,
-    check_counts,
     check_unless_template,
     is_template,
     resolve_deferrable,
-    validate_choice,
-    validate_count,
-    validate_counts,
     validate_seconds,
 )
 
@@ -63,11 +59,12 @@ _DEFERRAL_TIMEOUT = "Trigger/execution timeout"
 R = TypeVar("R")
 
 
-class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
+class AirbyteSensor(AirbyteDeliveryOperator, BaseSensorOperator):
     """
     Wait for a job that somebody starts.
 
-    Base class. A subclass reads once in :meth:`read`. The job is never cancelled.
+    Base class. A subclass reads once in :meth:`read`. The job is never cancelled. Its other
+    parameters are those of :class:`.AirbyteDeliveryOperator`.
 
     With Airflow's *soft_fail* the sensor skips at its timeout; every error fails it, an invalid
     configuration too. With *never_fail* it skips after any error.
@@ -80,21 +77,14 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
     :param poke_interval: Time between two pokes, when not deferrable; by default *poll_interval*.
         (templated)
     :param timeout: Time to wait in total: a ``timedelta``, or seconds. (templated)
-    :param min_rows: Lowest number of rows to accept from a job that succeeds. (templated)
-    :param min_rows_of: Likewise for single streams: a dict from their names, or from
-        ``namespace.name``, to numbers. Their rows are in Airbyte's config API only. (templated)
-    :param on_too_few_rows: What to do when there are fewer, or when that cannot be told: ``fail``,
-        ``skip`` or ``warn``.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
     """
 
     template_fields: Sequence[str] = (
-        *AirbyteOperator.template_fields,
+        *AirbyteDeliveryOperator.template_fields,
         "poll_interval",
         "poke_interval",
         "timeout",
-        "min_rows",
-        "min_rows_of",
     )
     operator_extra_links = (AirbyteJobLink(),)
 
@@ -105,9 +95,6 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
         poll_interval: Seconds | None = None,
         poke_interval: Seconds | None = None,
         timeout: Seconds | None = None,
-        min_rows: int | str | None = None,
-        min_rows_of: Mapping[str, int | str] | str | None = None,
-        on_too_few_rows: OnTooFewRows = "fail",
         **kwargs: Any,
     ) -> None:
         poll: Any = DEFAULT_POLL_INTERVAL if poke_interval is None else poke_interval
@@ -126,16 +113,10 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
             timeout=DEFAULT_TIMEOUT if is_template(total) else total,
             **kwargs,
         )
-        validate_choice(on_too_few_rows, "on_too_few_rows", get_args(OnTooFewRows))
         self.deferrable = resolve_deferrable(deferrable)
         self.poll_interval = poll
         self.poke_interval = poke
         self.timeout = total
-        self.min_rows = check_unless_template(
-            validate_count, 0 if min_rows is None else min_rows, "min_rows"
-        )
-        self.min_rows_of = check_counts({} if min_rows_of is None else min_rows_of, "min_rows_of")
-        self.on_too_few_rows = on_too_few_rows
         self._deadline = math.inf
         self._refuse_poke_parameters()
 
@@ -153,8 +134,6 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
         self.poll_interval = validate_seconds(self.poll_interval, "poll_interval")
         self.poke_interval = validate_seconds(self.poke_interval, "poke_interval")
         self.timeout = validate_seconds(self.timeout, "timeout")
-        self.min_rows = validate_count(self.min_rows, "min_rows")
-        self.min_rows_of = validate_counts(self.min_rows_of, "min_rows_of")
 
     @abstractmethod
     def read(self, context: Context) -> Job | MakeTrigger:
@@ -273,12 +252,14 @@ class AirbyteSensor(AirbyteOperator, BaseSensorOperator):
     ) -> dict[str, Any]:
         if tracked is None or not tracked.job_url:
             tracked = self._track(job)
-        push_job(context, tracked)
+        self._note_job(context, tracked)
+        self._note_end(context, tracked)
         # A success needs no settings, which a secrets backend may refuse at this moment.
         if not job.has_succeeded:
             self.hook.ensure_succeeded(job)
-        required = RequiredRows(self.min_rows, self.min_rows_of, self.on_too_few_rows)
-        return check_rows(tracked, required, self.hook.poll_job_details).result()
+        checked = self._check_rows(tracked)
+        self._tell_of_delivery(context, checked)
+        return checked.result()
 
     @contextmanager
     def _skipping(self) -> Iterator[None]:

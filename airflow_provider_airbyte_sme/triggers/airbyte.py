@@ -27,6 +27,7 @@ from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, Wait
 from airflow_provider_airbyte_sme.api.waiting.watches import JobWatch, SyncWatch, Watch
 from airflow_provider_airbyte_sme.outcome import (
     JobEvent,
+    Pace,
     Pause,
     TrackedJob,
     cancel_text,
@@ -71,6 +72,10 @@ class AirbyteJobTrigger(BaseTrigger):
         the deferral.
     :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
         is unknown.
+    :param slow_at: When to end the wait with the outcome ``slow``, in seconds since the epoch, if
+        that is before *deadline* and the job is still running; ``None``: never.
+    :param slow_limit: See :class:`.SlowAlarm`.
+    :param has_warned: Whether the log of the task says already that the job is slow.
     """
 
     def __init__(
@@ -89,6 +94,9 @@ class AirbyteJobTrigger(BaseTrigger):
         deferred_at: float = 0.0,
         job_began_at: float = 0.0,
         usual_duration: float | None = None,
+        slow_at: float | None = None,
+        slow_limit: str = "",
+        has_warned: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
         self.airbyte_conn_id = airbyte_conn_id
@@ -104,6 +112,9 @@ class AirbyteJobTrigger(BaseTrigger):
         self.deferred_at = deferred_at
         self.job_began_at = job_began_at
         self.usual_duration = usual_duration
+        self.slow_at = slow_at
+        self.slow_limit = slow_limit
+        self.has_warned = has_warned
 
     @classmethod
     def for_job(
@@ -112,11 +123,10 @@ class AirbyteJobTrigger(BaseTrigger):
         *,
         airbyte_conn_id: str,
         poll_interval: float,
+        pace: Pace,
         cancel_on_kill: bool = False,
-        usual_duration: float | None = None,
     ) -> Self:
         """Return the trigger that waits for *tracked*; to be called when the task is deferred."""
-        now = time.time()
         return cls(
             airbyte_conn_id=airbyte_conn_id,
             job_id=tracked.job.job_id,
@@ -128,9 +138,12 @@ class AirbyteJobTrigger(BaseTrigger):
             ownership=tracked.ownership,
             job_status=tracked.job.status,
             cancel_on_kill=cancel_on_kill,
-            deferred_at=now,
-            job_began_at=now - tracked.age(now),
-            usual_duration=usual_duration,
+            deferred_at=time.time(),
+            job_began_at=pace.began_at,
+            usual_duration=pace.usual_duration,
+            slow_at=None if pace.alarm is None else pace.alarm.at,
+            slow_limit="" if pace.alarm is None else pace.alarm.limit,
+            has_warned=pace.has_warned,
         )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -151,6 +164,9 @@ class AirbyteJobTrigger(BaseTrigger):
                 "deferred_at": self.deferred_at,
                 "job_began_at": self.job_began_at,
                 "usual_duration": self.usual_duration,
+                "slow_at": self.slow_at,
+                "slow_limit": self.slow_limit,
+                "has_warned": self.has_warned,
             },
         )
 
@@ -160,7 +176,7 @@ class AirbyteJobTrigger(BaseTrigger):
         try:
             event = JobEvent("finished", self._tracked(await self._ended_job()))
         except AirbyteJobTimeoutError as error:
-            event = JobEvent("timeout", self._tracked(error.job), message=str(error))
+            event = self._overdue(self._tracked(error.job), error)
         except AirbyteError as error:
             connection = label(self.connection_id, self.connection_name)
             job = f"Job {self.job_id} of connection {connection}"
@@ -171,6 +187,18 @@ class AirbyteJobTrigger(BaseTrigger):
             )
         await hold_event(self, self.deferred_at)
         yield TriggerEvent(event.to_payload())
+
+    def _overdue(self, tracked: TrackedJob, error: AirbyteJobTimeoutError) -> JobEvent:
+        """Return the event of a wait whose time is over before the end of its job."""
+        # A triggerer may have been away at that moment, and until the deadline.
+        if self._waits_until < self.deadline and time.time() < self.deadline:
+            pace = Pace(self.job_began_at, self.usual_duration)
+            return JobEvent("slow", tracked, self.slow_limit, pace=pace)
+        return JobEvent("timeout", tracked, message=str(error))
+
+    @property
+    def _waits_until(self) -> float:
+        return self.deadline if self.slow_at is None else min(self.slow_at, self.deadline)
 
     async def on_kill(self) -> None:
         """
@@ -236,11 +264,12 @@ class AirbyteJobTrigger(BaseTrigger):
         return await watch_until_deadline(
             self._watch,
             airbyte_conn_id=self.airbyte_conn_id,
-            deadline=self.deadline,
+            deadline=self._waits_until,
             poll_interval=self.poll_interval,
             connection_name=self.connection_name,
             began_at=self.job_began_at or self.deferred_at,
             usual_duration=self.usual_duration,
+            has_warned=self.has_warned,
         )
 
     def _watch(self, wait: Wait) -> Watch:

@@ -30,6 +30,7 @@ async def watch_until_deadline(
     connection_name: str,
     began_at: float = 0.0,
     usual_duration: float | None = None,
+    has_warned: bool = False,
 ) -> Job:
     """
     Wait with the settings of an Airflow connection, and with new ones if it changes.
@@ -41,6 +42,7 @@ async def watch_until_deadline(
     :param began_at: When the job was created or the wait began, in seconds since the epoch, for
         messages; 0: now.
     :param usual_duration: Seconds that such a job takes as a rule, for messages, if that is known.
+    :param has_warned: Whether the log says already that the job is slow.
     :return: The job that ended the wait. It may have failed.
     :raises AirbyteError: The time is over, or the wait cannot go on.
     """
@@ -53,6 +55,7 @@ async def watch_until_deadline(
         connection_name,
         elapsed_before=max(0.0, now - began_at) if began_at else 0.0,
         usual_duration=usual_duration,
+        has_warned=has_warned,
     )
     settings = await find_settings(airbyte_conn_id, make_watch(wait))
     while True:
