@@ -11,6 +11,7 @@ LOWEST := .venv/airflow-2.11
 FAKER := .venv/faker
 OFFICIAL := .venv/official
 AUDIT := .venv/audit
+COSMOS := .venv/cosmos
 
 # Many tests wait for real time, so twice as many processes as cores.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(8, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))')
@@ -87,7 +88,7 @@ test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, small be
 .PHONY: test-examples
 test-examples: $(NEWEST)/.installed $(FAKER)/.installed ## Run example DAGs and sensors on a whole Airflow, and check docker-compose.yml
 	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py \
-		tests/system/test_sync_gates.py tests/system/test_secrets.py tests/compose --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
+		tests/system/test_sync_gates.py tests/system/test_secrets.py tests/system/test_webhook.py tests/compose --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
 
 .PHONY: test-system
 test-system: $(NEWEST)/.installed ## Kill the processes of an Airflow cluster during waits, and end its tasks as a user; needs PostgreSQL and Redis
@@ -108,6 +109,10 @@ test-short-syncs: $(NEWEST)/.installed $(FAKER)/.installed ## Run 30 syncs of 0 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest supported Airflow and dependencies
 	$(LOWEST)/bin/pytest $(ON_EVERY_CORE) --ignore=$(FAULT_MATRIX) tests/unit tests/integration $(PYTEST_ARGS)
+
+.PHONY: test-data-aware
+test-data-aware: $(COSMOS)/.installed $(FAKER)/.installed ## Run what uses assets and lineage: Cosmos, dbt, OpenLineage, on a whole Airflow
+	$(COSMOS)/bin/pytest tests/data_aware $(PYTEST_ARGS)
 
 .PHONY: test-ui
 test-ui: $(NEWEST)/.installed-ui ## Run the connection form in a browser; needs Chromium
@@ -166,11 +171,12 @@ constraints: ## Resolve and rewrite constraints/*.txt
 	resolve airflow-3.3 constraints/airflow-3.3.in pyproject.toml --group dev --group ui && \
 	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
 	resolve audit constraints/audit.in && \
+	resolve cosmos constraints/cosmos.in pyproject.toml --group test --group demo && \
 	resolve official constraints/official.in pyproject.toml --group bench && \
 	resolve faker constraints/faker.in --override constraints/faker-overrides.txt
 
 .PHONY: environments
-environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed $(AUDIT)/.installed ## Create all environments
+environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed $(AUDIT)/.installed $(COSMOS)/.installed ## Create all environments
 
 .PHONY: clean
 clean: ## Remove environments, builds, caches and files that runs left behind
@@ -187,6 +193,12 @@ $(NEWEST)/.installed-ui: $(NEWEST)/.installed
 $(LOWEST)/.installed: pyproject.toml constraints/airflow-2.11.txt
 	$(call make_environment,$(LOWEST),airflow-2.11,$(PYTHON) python3.11 python3.12,12)
 	$(call install,$(LOWEST),airflow-2.11,--group test --editable .)
+
+# Only here, because the plugins of Cosmos and OpenLineage are loaded into each Airflow process.
+$(COSMOS)/.installed: pyproject.toml constraints/cosmos.txt
+	$(call make_environment,$(COSMOS),cosmos,$(PYTHON),99)
+	$(call install,$(COSMOS),cosmos,--group test --group demo --editable . astronomer-cosmos apache-airflow-providers-openlineage \
+		asyncpg psycopg2-binary)
 
 # Only here, because two providers of one service in one environment would share its connections and its tests.
 $(OFFICIAL)/.installed: pyproject.toml constraints/official.txt

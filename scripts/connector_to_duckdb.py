@@ -86,6 +86,7 @@ class ConnectorToDuckDB:
             self.discover(sync.source_configuration)
         streams = [self._streams[stream["name"]] for stream in sync.streams]
         self.emitted[sync.job_id] = size = 0
+        counts = {stream["name"]: 0 for stream in streams}
         with tempfile.TemporaryDirectory(prefix="airbyte-read-") as name, ExitStack() as stack:
             folder = Path(name)
             rows = {stream["name"]: folder / f"{stream['name']}.rows.jsonl" for stream in streams}
@@ -95,6 +96,7 @@ class ConnectorToDuckDB:
                     record = message["record"]
                     outputs[record["stream"]].write(json.dumps(_row(record, sync.job_id)) + "\n")
                     self.emitted[sync.job_id] += 1
+                    counts[record["stream"]] += 1
                     size += len(json.dumps(record["data"]))
                 elif sync.is_cancelled():
                     raise SyncFailedError("The sync was cancelled.", origin="airbyte_platform")
@@ -107,7 +109,7 @@ class ConnectorToDuckDB:
                     columns = _column_types(stream["json_schema"]["properties"])
                     _replace_table(database, stream["name"], columns, rows[stream["name"]])
                 database.commit()
-        return SyncResult(records=self.emitted[sync.job_id], bytes=size)
+        return SyncResult(records=sum(counts.values()), bytes=size, records_of=counts)
 
     def _run(
         self,

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -143,3 +144,18 @@ class LocalPostgres:
         self._process.terminate()
         self._process.wait_until_stopped()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def airflow_settings() -> Iterator[dict[str, str]]:
+    """
+    Provide the settings of a database for a whole Airflow, as environment variables.
+
+    PostgreSQL if it is installed, else Airflow's own SQLite, which is slow, and at times locked for
+    too long.
+    """
+    if not is_installed():
+        yield {}
+        return
+    with LocalPostgres() as database:
+        yield {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url}

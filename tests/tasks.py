@@ -7,13 +7,22 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
 from airflow.serialization.helpers import serialize_template_field
 
 from tests.traces import traces
+
+try:
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+
+    _ALIAS_EVENTS = "asset_alias_events"
+except ImportError:  # Airflow 2
+    from airflow.utils.context import OutletEventAccessors
+
+    _ALIAS_EVENTS = "dataset_alias_events"
 
 
 @dataclass
@@ -89,12 +98,26 @@ class TaskStateStore:
             raise self.error
 
 
+class AssetEvent(NamedTuple):
+    """
+    An event that a task has emitted through an alias.
+
+    :param asset: Name of the asset; on Airflow 2, its URI.
+    """
+
+    alias: str
+    asset: str
+    extra: dict[str, Any]
+
+
 @dataclass
 class TaskRun:
     """
     A run of one task, which may defer and be resumed several times.
 
     :param store: What Airflow keeps across tries; ``None`` before Airflow 3.3.
+    :param outlet_events: Of the last process of the task, unless it failed: Airflow ignores others.
+    :param extra: What else is in the context.
     """
 
     task: BaseOperator
@@ -102,11 +125,30 @@ class TaskRun:
     deferrals: list[TaskDeferred] = field(default_factory=list)
     dag_run: DagRun = field(default_factory=DagRun)
     store: TaskStateStore | None = None
+    outlet_events: Any = field(default_factory=OutletEventAccessors)
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def context(self) -> Any:
-        context = {"ti": self.ti, "task_instance": self.ti, "dag_run": self.dag_run}
+        context: dict[str, Any] = {
+            "ti": self.ti,
+            "task_instance": self.ti,
+            "dag_run": self.dag_run,
+            "outlet_events": self.outlet_events,
+            **self.extra,
+        }
         return context if self.store is None else {**context, "task_state_store": self.store}
+
+    @property
+    def asset_events(self) -> list[AssetEvent]:
+        """The events that Airflow would store, of aliases that are outlets of the task."""
+        aliases = {getattr(outlet, "name", None) for outlet in self.task.outlets or ()}
+        events = [
+            _asset_event(event)
+            for accessor in self.outlet_events._dict.values()
+            for event in getattr(accessor, _ALIAS_EVENTS)
+        ]
+        return [event for event in events if event.alias in aliases]
 
     def render(self) -> None:
         """Render the task's templates, as Airflow does before each process of the task."""
@@ -136,15 +178,28 @@ class TaskRun:
         return result
 
     def _run_until_deferred(self, step: Callable[[], Any]) -> Any:
+        self.outlet_events = OutletEventAccessors()
         try:
             result = step()
-        except TaskDeferred as deferred:
+        except BaseException as error:
+            self.outlet_events = OutletEventAccessors()
+            if not isinstance(error, TaskDeferred):
+                raise
+            deferred = error
             self.deferrals.append(deferred)
             traces.note("what a deferral keeps", deferred.kwargs)
             traces.note("a trigger", deferred.trigger.serialize())
             return None
         traces.note("the result of a task", result)
+        for event in self.asset_events:
+            traces.note("an asset event", [event.asset, event.extra])
         return result
+
+
+def _asset_event(event: Any) -> AssetEvent:
+    if isinstance(event, dict):  # Airflow 2
+        return AssetEvent(event["source_alias_name"], event["dest_dataset_uri"], event["extra"])
+    return AssetEvent(event.source_alias_name, event.dest_asset_key.name, dict(event.extra))
 
 
 def rebuilt(trigger: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
@@ -29,6 +31,17 @@ SECRET = "s3cret/with:every@thing?&#%"
 
 # Seconds after which a test fails instead of hanging.
 MAX_WAIT = 120.0
+
+
+@pytest.fixture(scope="session")
+def reschedule_database() -> None:
+    """Airflow 2.11 looks there for the first poke of a sensor with ``mode="reschedule"``."""
+    if not AIRFLOW_V_3_0_PLUS:
+        from airflow.utils.db import initdb
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            initdb()
 
 
 @pytest.fixture

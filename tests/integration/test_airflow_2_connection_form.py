@@ -145,6 +145,7 @@ def test_saved_values_are_shown_when_the_form_is_opened_again(browser, stored):
         "headers": '{"X-Api-Key": "open sesame"}',
         "config_api": "false",
         "web_url": "https://web.example.com",
+        "webhook_secret": "0123456789abcdef0123456789abcdef",
     }
     browser.save("entered", entered)
 
@@ -155,6 +156,7 @@ def test_saved_values_are_shown_when_the_form_is_opened_again(browser, stored):
     assert settings.proxy == "http://proxy.example.com:3128"
     assert settings.headers == {"X-Api-Key": "open sesame"}
     assert settings.urls.web == "https://web.example.com"
+    assert settings.webhook_secret == entered["webhook_secret"]
 
 
 def test_an_untouched_form_means_the_defaults(browser, stored):

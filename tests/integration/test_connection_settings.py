@@ -21,12 +21,14 @@ from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 from tests.integration.conftest import SECRET
 from tests.unit.api.certificates import Certificates
+from tests.webhooks import WEBHOOK_SECRET
 
 EXTRA = {
     "request_timeout": 20,
     "verify_tls": False,
     "headers": {"X-Api-Key": "open sesame"},
     "web_url": "https://web.example.com",
+    "webhook_secret": WEBHOOK_SECRET,
 }
 URI = (
     f"airbyte-sme://an-id:{quote(SECRET, safe='')}"
@@ -100,6 +102,7 @@ def expected_settings() -> AirbyteSettings:
         request_timeout=20.0,
         verify_tls=False,
         headers={"X-Api-Key": "open sesame"},
+        webhook_secret=WEBHOOK_SECRET,
     )
 
 
@@ -285,7 +288,15 @@ def test_a_token_endpoint_in_schema_is_not_glued_to_a_sub_path(hook_for):
 
 
 def test_nulls_from_the_form_of_airflow_3_mean_the_defaults(hook_for):
-    names = ("ca_bundle", "client_cert", "client_key", "proxy", "headers", "web_url")
+    names = (
+        "ca_bundle",
+        "client_cert",
+        "client_key",
+        "proxy",
+        "headers",
+        "web_url",
+        "webhook_secret",
+    )
     nulls = dict.fromkeys((*names, "request_timeout", "verify_tls", "config_api"))
 
     assert hook_for(host="airbyte", extra=nulls).settings == hook_for(host="airbyte").settings
@@ -298,7 +309,9 @@ def test_older_forms_have_text_fields_with_the_same_defaults(hook_for):
     assert {name: field.kwargs["description"] for name, field in widgets.items()} == {
         name: conn_field["description"] for name, conn_field in CONN_FIELDS.items()
     }
-    assert {field.field_class.__name__ for field in widgets.values()} == {"StringField"}
+    classes = {name: field.field_class.__name__ for name, field in widgets.items()}
+    assert classes.pop("webhook_secret") == "PasswordField"
+    assert set(classes.values()) == {"StringField"}
     untouched = {name: field.kwargs["default"] for name, field in widgets.items()}
     assert hook_for(host="airbyte", extra=untouched).settings == hook_for(host="airbyte").settings
 
@@ -369,6 +382,8 @@ INVALID_EXTRAS: dict[str, tuple[dict[str, object], str]] = {
     "headers a list": ({"headers": ["X-Api-Key"]}, "headers .* a JSON object"),
     "headers with a number": ({"headers": {"X-Retries": 3}}, "headers .* a JSON object of strings"),
     "headers with a line break": ({"headers": {"X-A": "a\r\nX-B: b"}}, "headers .* 'X-A'"),
+    "webhook_secret a number": ({"webhook_secret": 1}, "webhook_secret .* text"),
+    "webhook_secret too short": ({"webhook_secret": "s3cret"}, "webhook_secret .* 32 to 256"),
     "web_url with another scheme": (
         {"web_url": "ftp://web.example.com"},
         "web_url .* must be a URL",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -24,8 +23,10 @@ from airflow_provider_airbyte_sme.operators.airbyte import (
 )
 from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteJobSensor, AirbyteSyncSensor
 from tests.integration.conftest import MAX_WAIT, request_count
-from tests.integration.test_sync_sensor import IS_AIRFLOW_2, end_process, finish
+from tests.integration.test_sync_sensor import end_process, finish
 from tests.tasks import RescheduledTaskInstance, TaskRun, run_trigger
+
+pytestmark = pytest.mark.usefixtures("reschedule_database")
 
 DETAILS = "POST /api/v1/jobs/get_without_logs"
 # Class of the task, and how it waits.
@@ -43,17 +44,6 @@ GATES: dict[str, tuple[type, dict[str, Any]]] = {
 }
 
 Gate = Callable[..., Any]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def airflow_database() -> None:
-    """Airflow 2.11 looks there for the first poke of a sensor with ``mode="reschedule"``."""
-    if IS_AIRFLOW_2:
-        from airflow.utils.db import initdb
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            initdb()
 
 
 @pytest.fixture

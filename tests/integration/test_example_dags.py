@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,22 @@ try:
 except ImportError:  # Airflow before 3.2
     from airflow.models.dagbag import DagBag  # type: ignore[no-redef]  # the same class, before its move
 
+# The examples of its folder with_cosmos are run by tests/data_aware, in an environment with Cosmos.
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
-HAS_RETRY_POLICIES = Version(version("apache-airflow")) >= Version("3.3")
+AIRFLOW = Version(version("apache-airflow"))
+# Examples that older versions of Airflow cannot load.
+NEEDED_AIRFLOW = {
+    "retry_policy": "3.3",
+    "start_on_webhook": "3.0",
+    "start_when_airbyte_syncs": "3.0",
+}
+NOT_FOR_THIS_AIRFLOW = {
+    EXAMPLES / f"{name}.py" for name, needed in NEEDED_AIRFLOW.items() if Version(needed) > AIRFLOW
+}
 needs_retry_policies = pytest.mark.skipif(
-    not HAS_RETRY_POLICIES, reason="this Airflow has no retry policies, so it cannot load the file"
+    Version("3.3") > AIRFLOW,
+    reason="this Airflow has no retry policies, so it cannot load the file",
 )
-# Files that this Airflow cannot load. Each says so in its first line.
-NOT_FOR_THIS_AIRFLOW = set() if HAS_RETRY_POLICIES else {EXAMPLES / "retry_policy.py"}
 
 # Airflow's database tools and dag.test() cause warnings from dependencies, which vary by version.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -108,9 +118,16 @@ def test_every_file_defines_the_dag_of_its_name(dags: dict[str, DAG]) -> None:
     assert set(dags) == {file.stem for file in files}
 
 
-def test_an_example_that_needs_a_newer_airflow_says_so() -> None:
-    first_lines = (EXAMPLES / "retry_policy.py").read_text().splitlines()[:3]
-    assert any("Needs Airflow 3.3" in line for line in first_lines)
+@pytest.mark.parametrize(("name", "needed"), NEEDED_AIRFLOW.items())
+def test_an_example_that_needs_a_newer_airflow_says_so(name: str, needed: str) -> None:
+    first_lines = (EXAMPLES / f"{name}.py").read_text().splitlines()[:3]
+    assert any(f"Needs Airflow {needed}" in line for line in first_lines)
+
+
+def test_airflow_leaves_out_the_examples_that_need_cosmos(dags: dict[str, DAG]) -> None:
+    for path in (EXAMPLES / "with_cosmos").glob("*.py"):
+        assert path.stem not in dags
+        assert "Needs Cosmos" in path.read_text().splitlines()[1]
 
 
 def test_attach_to_running_sync_returns_the_result_of_the_running_job(
@@ -400,3 +417,39 @@ def test_airflow_asks_the_retry_policy_about_a_failed_sync(
 
     assert states("retry_policy") == {"sync": state}
     assert len(emulator.jobs) == syncs
+
+
+def test_sync_emits_assets_tells_airflow_of_each_table_with_rows(
+    emulator: Emulator, dags: dict[str, DAG], states: Callable[..., dict[str, Any]]
+) -> None:
+    from airflow.utils.session import create_session
+
+    if Version("3.0") > AIRFLOW:
+        asset_event = import_module("airflow.models.dataset").DatasetEvent
+        # It knows only the aliases of what it has parsed.
+        dag: Any = dags["sync_emits_assets"]
+        dag.sync_to_db()
+    else:
+        asset_event = import_module("airflow.models.asset").AssetEvent
+
+    assert states("sync_emits_assets") == {"sync": "success"}
+
+    [job_id] = emulator.jobs
+    with create_session() as session:
+        found = session.query(asset_event).filter_by(source_dag_id="sync_emits_assets").all()
+        events = [(event.uri, event.extra) for event in found]
+    rows = {uri.replace(".", "/").rpartition("/")[2]: extra["rows"] for uri, extra in events}
+    assert rows == {"users": 40, "products": 40, "purchases": 40}
+    assert {extra["job_id"] for _, extra in events} == {job_id}
+
+
+@pytest.mark.parametrize(("rows", "state"), [(59, "failed"), (60, "success")])
+def test_notify_of_slow_syncs_accepts_half_of_the_usual_rows_and_no_less(
+    rows: int, state: str, emulator: Emulator, states: Callable[..., dict[str, Any]]
+) -> None:
+    for _ in range(5):
+        emulator.start_sync()
+        emulator.settle()
+    emulator.script_job(rows=rows, duration=0)
+
+    assert states("notify_of_slow_syncs") == {"sync": state}

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
 )
-from packaging.version import Version
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteConfigError,
@@ -34,16 +31,7 @@ try:
 except ImportError:  # Airflow 2.11
     from airflow.exceptions import AirflowRescheduleException
 
-
-@pytest.fixture(scope="module", autouse=True)
-def airflow_database() -> None:
-    """Airflow 2.11 looks there for the first poke of a sensor with ``mode="reschedule"``."""
-    if Version(version("apache-airflow")) < Version("3"):
-        from airflow.utils.db import initdb
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            initdb()
+pytestmark = pytest.mark.usefixtures("reschedule_database")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,7 +61,8 @@ def airflow_connection():
 
 
 def left_by(release: str, name: str, form: str = "deferral") -> Deferral:
-    return Deferral(**RELEASES[release][name][form])
+    # A copy: a test may change it.
+    return Deferral(**deepcopy(RELEASES[release][name][form]))
 
 
 def check(outcome: dict[str, Any], frozen: dict[str, Any]) -> None:

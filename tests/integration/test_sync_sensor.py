@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +40,8 @@ try:
 except ImportError:  # Airflow 2.11
     from airflow.exceptions import AirflowRescheduleException
 
+pytestmark = pytest.mark.usefixtures("reschedule_database")
+
 IS_AIRFLOW_2 = Version(version("apache-airflow")) < Version("3")
 WAYS: dict[str, dict[str, Any]] = {
     "deferrable": {"deferrable": True},
@@ -55,17 +56,6 @@ class ScheduledRun(DagRun):
 
     data_interval_end: datetime | None = None
     run_after: datetime | None = None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def airflow_database() -> None:
-    """Airflow 2.11 looks there for the first poke of a sensor with ``mode="reschedule"``."""
-    if IS_AIRFLOW_2:
-        from airflow.utils.db import initdb
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            initdb()
 
 
 @pytest.fixture

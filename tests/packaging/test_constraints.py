@@ -6,7 +6,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-FILES = ("airflow-3.3", "airflow-2.11", "audit", "faker", "official")
+FILES = ("airflow-3.3", "airflow-2.11", "audit", "cosmos", "faker", "official")
 
 
 @pytest.fixture

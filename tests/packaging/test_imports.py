@@ -27,6 +27,7 @@ PURE_API = (
     "api.job_errors",
     "api.job_reports",
     "api.models*",
+    "api.history",
     "api.settings",
     "api.auth",
     "api.creation",
@@ -62,6 +63,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "outcome": ("api*",),
     "evidence": ("api*", "outcome"),
     "secret_store": ("api*", "provisioning*"),
+    "datasets": ("api*",),
+    "delivery": ("api*", "outcome", "datasets", "hooks*"),
+    "metrics": ("api*", "outcome"),
+    "lineage": ("api*", "outcome", "datasets", "delivery"),
+    "assets*": (
+        *("api*", "parameters", "datasets", "delivery", "hooks.lookups", "triggers*", "assets*"),
+    ),
+    "plugins*": ("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "plugins*"),
     # The command line.
     "cli": ("api*", "provisioning*", "connection"),
     "__main__": ("cli",),
@@ -74,14 +83,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
             "parameters",
             "outcome",
             "evidence",
+            "assets*",
+            "delivery",
+            "lineage",
+            "metrics",
             "provisioning*",
             "secret_store",
         ),
         *("hooks*", "triggers*", "operators*"),
     ),
     "sensors*": (
-        *("api*", "connection", "parameters", "outcome", "evidence", "operators.base"),
-        *("hooks*", "triggers*", "sensors*"),
+        *("api*", "connection", "parameters", "outcome", "hooks*", "triggers*", "sensors*"),
+        *("operators.base", "operators.tracking", "operators.delivery", "operators.alarms"),
     ),
 }
 

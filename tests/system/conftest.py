@@ -41,12 +41,8 @@ def emulator(data_plane: ConnectorToDuckDB) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def database_settings() -> Iterator[dict[str, str]]:
-    """PostgreSQL if it is installed: SQLite is slow, and at times locked for too long."""
-    if not postgres.is_installed():
-        yield {}
-        return
-    with postgres.LocalPostgres() as database:
-        yield {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url}
+    with postgres.airflow_settings() as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from airflow_provider_airbyte_sme.api import (
 )
 from airflow_provider_airbyte_sme.outcome import (
     JobEvent,
+    Pace,
     TrackedJob,
     cancel_text,
     failing_fast,
@@ -122,6 +123,13 @@ class TestJobEventRoundTrip:
 
         assert through_json(event) == event
 
+    @pytest.mark.parametrize("usual_duration", [900.0, None])
+    def test_slow(self, usual_duration):
+        pace = Pace(1_774_402_200.0, usual_duration)
+        event = JobEvent("slow", track(RUNNING_JOB), "slow_after=1 h 0 min", pace=pace)
+
+        assert through_json(event) == event
+
     def test_no_url_and_no_name(self):
         event = JobEvent("finished", TrackedJob(JOB, Ownership.FOREIGN, deadline=0.0))
 
@@ -174,6 +182,12 @@ class TestOutcome:
         with pytest.raises(AirbyteJobTimeoutError, match=r"Job 42 is still running\.") as failure:
             event.ended_job()
         assert failure.value.job == RUNNING_JOB
+
+    def test_an_alarm_is_not_the_end_of_a_job(self):
+        event = JobEvent("slow", track(RUNNING_JOB), "60 s", pace=Pace(0.0))
+
+        with pytest.raises(ValueError, match="has not ended: the wait for it goes on"):
+            event.ended_job()
 
     @pytest.mark.parametrize("method", [JobEvent.ended_job, JobEvent.last_read_job])
     def test_timeout_without_job_raises_another_error(self, method):

@@ -22,10 +22,11 @@ WITHOUT_QUOTES = re.sub(r"```python\n.*?```", "", README, flags=re.DOTALL)
 # Inline links and definitions of reference links.
 LINKS = sorted(set(re.findall(r"(?m)(?<=\]\()[^)]+|(?<=\]: )\S+$", PROSE)))
 LINKS_TO_THE_PROJECT = [link for link in LINKS if SOURCE.rpartition("/")[2] in link]
+EXAMPLES = sorted((REPOSITORY / "dags_examples").rglob("*.py"))
 RUN_BY_TESTS = {
     path.name: path.read_text()
     for path in chain(
-        (REPOSITORY / "dags_examples").glob("*.py"),
+        EXAMPLES,
         [REPOSITORY / "tests" / "emulator" / "test_users_dag_example.py"],
     )
 }
@@ -55,9 +56,9 @@ def test_a_link_into_the_repository_leads_to_a_file(link):
     assert (REPOSITORY / link.removeprefix(FILES).partition("#")[0]).is_file()
 
 
-@pytest.mark.parametrize("name", [p.name for p in (REPOSITORY / "dags_examples").glob("*.py")])
-def test_every_example_is_linked(name):
-    assert f"[{name}]({FILES}dags_examples/{name})" in README
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_is_linked(example):
+    assert f"[{example.name}]({FILES}{example.relative_to(REPOSITORY)})" in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z-]+)", README))))

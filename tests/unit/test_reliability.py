@@ -36,7 +36,11 @@ EVIDENCE = "What counts as data"
 INPUT = "What you may hand in"
 RESOURCES = "Declared resources, clears and refreshes"
 SENSOR = "The sync sensor"
+ASSETS = "Assets and lineage"
+WATCHED = "Watched assets"
+WEBHOOK = "The webhook"
 PROGRESS = "What the log says during a wait"
+ALARMS = "Alarms and metrics"
 SCALE = "Waiting at scale"
 AIRFLOW = "Airflow's own traps"
 MATRIX = "The fault matrix"
@@ -46,14 +50,18 @@ HEADER = "| When | Then |"
 # The numbers of the cases; those with a letter are parts of one.
 ITEMS = (
     *map(str, range(1, 29)),
+    *(f"A{number}" for number in range(1, 7)),
     *(f"D{number}" for number in range(1, 10)),
     *(f"E{number}" for number in range(1, 5)),
     *(f"F{number}" for number in range(1, 7)),
     *(f"J{number}" for number in range(1, 8)),
     *(f"K{number}" for number in range(1, 7)),
+    *(f"L{number}" for number in range(1, 9)),
     *(f"P{number}" for number in range(1, 8)),
     *(f"R{number}" for number in range(1, 11)),
     *(f"S{number}" for number in range(1, 13)),
+    *(f"V{number}" for number in range(1, 10)),
+    *(f"H{number}" for number in range(1, 9)),
     *(f"W{number}" for number in range(1, 23)),
 )
 
@@ -1440,6 +1448,35 @@ CASES = (
         },
     ),
     Case(
+        EVIDENCE,
+        "L8",
+        'With `min_rows="history"`, Airbyte is away when the last jobs are read.',
+        "They are asked for again for up to 10 minutes. If they stay unreadable, "
+        "`on_too_few_rows` applies: no job passes unchecked.",
+        {
+            "tests/integration/test_usual_rows.py": (
+                "TestOutage::test_an_outage_of_the_list_is_survived",
+                "TestOutage::test_a_history_that_stays_unreadable_is_no_silent_pass",
+                "TestOutage::test_a_history_that_stays_unreadable_warns",
+            ),
+        },
+    ),
+    Case(
+        EVIDENCE,
+        "L8",
+        'With `min_rows="history"`, there are fewer than five good jobs whose rows are known, or '
+        "their median is 0 rows.",
+        "Every number of rows is accepted, and the log says so.",
+        {
+            "tests/integration/test_usual_rows.py": (
+                "TestUnusualHistories::test_with_fewer_than_five_good_jobs_each_number_is_"
+                "accepted_and_a_line_says_so",
+                "TestUnusualHistories::test_a_median_of_0_accepts_each_number_and_a_line_says_so",
+                "TestUnusualHistories::test_a_connection_without_statistics_accepts_each_number",
+            ),
+        },
+    ),
+    Case(
         INPUT,
         "21",
         "A job id is passed to a sensor as a number, as a task's result, in a list, or as the text "
@@ -2272,6 +2309,339 @@ CASES = (
         },
     ),
     Case(
+        ASSETS,
+        "A1",
+        "Airbyte is away when a task with `emit_assets` reads which tables its job has written.",
+        "They are asked for again for up to 10 minutes. After that, or if Airbyte refuses, the "
+        "task succeeds without events, and one warning says so.",
+        {
+            "tests/integration/test_assets.py": (
+                "TestTrouble::test_a_short_outage_costs_no_events",
+                "TestTrouble::test_an_outage_of_minutes_costs_no_events",
+                "TestTrouble::test_an_outage_that_lasts_costs_the_events_and_not_the_task",
+                "TestTrouble::test_a_refusal_is_one_warning",
+                "TestTrouble::test_an_error_that_nobody_expects_fails_no_task",
+            ),
+        },
+    ),
+    Case(
+        ASSETS,
+        "A2",
+        "`execution_timeout` is over meanwhile.",
+        "The same: the task succeeds, because its data has arrived.",
+        {
+            "tests/integration/test_assets.py": (
+                "TestTrouble::test_execution_timeout_ends_the_wait_for_airbyte_and_not_the_task",
+            ),
+        },
+    ),
+    Case(
+        ASSETS,
+        "A3",
+        "A task is deferred, raises an alarm, takes over the job of an earlier try, or attaches "
+        "to one of somebody else.",
+        "There is one event for each table that has got rows, from the process in which the task "
+        "succeeds.",
+        {
+            "tests/integration/test_assets.py": (
+                "TestExactlyOnce::test_the_process_that_defers_emits_nothing",
+                "TestExactlyOnce::test_the_process_that_raises_an_alarm_emits_nothing",
+                "TestExactlyOnce::test_a_retry_that_takes_over_a_job_emits_once",
+                "TestExactlyOnce::test_a_job_of_somebody_else_counts_if_the_task_attaches_to_it",
+                "TestExactlyOnce::test_a_task_that_waits_for_another_job_first_emits_its_own_only",
+                "TestExactlyOnce::test_streams_that_share_a_table_have_one_event_with_the_rows_of_all",
+            ),
+        },
+    ),
+    Case(
+        ASSETS,
+        "A4",
+        "Airbyte has stored the counters of some streams too early, or those of a failed attempt "
+        "hide them.",
+        "A stream whose rows are not known to be none has its event.",
+        {
+            "tests/integration/test_assets.py": (
+                "TestWithoutData::test_a_stream_may_have_moved_rows_that_are_not_counted_yet",
+                "TestWithoutData::test_rows_of_a_failed_attempt_do_not_hide_those_of_the_last",
+                "TestWithoutData::test_a_stream_without_rows_has_no_event",
+            ),
+        },
+    ),
+    Case(
+        ASSETS,
+        "A5",
+        "A job succeeds without rows, or nobody knows how many it had.",
+        "A task makes no event either way, and its log says so. Watched assets and the webhook "
+        "make one if nobody knows.",
+        {
+            "tests/integration/test_assets.py": (
+                "TestWithoutData::test_a_job_without_rows_has_none",
+            ),
+            "tests/integration/test_event_trigger.py": (
+                "TestEvents::test_a_sync_of_which_airbyte_has_no_statistics_makes_an_event",
+            ),
+            "tests/integration/test_webhook.py": (
+                "TestRowsThatAreUnknown::test_rows_that_nobody_knows_emit_an_event",
+            ),
+        },
+    ),
+    Case(
+        ASSETS,
+        "A6",
+        "Airbyte is away when OpenLineage asks for what a job reads and writes.",
+        "That holds up the task for 15 s at most, and never fails it. What was not read is left "
+        "out.",
+        {
+            "tests/data_aware/test_lineage.py": (
+                "test_lineage_holds_up_a_task_for_15_seconds_at_most",
+                "test_an_unreadable_destination_costs_only_the_tables",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V1",
+        "A triggerer dies, and syncs end before one runs again. Airflow is 3.3 or later.",
+        "`catch_up` decides: an event for the `latest` one, for `all` of them in their "
+        "order, or for `none`. A sync that ended before the asset was watched for the "
+        "first time makes none.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestRestart::test_latest_reports_the_last_one",
+                "TestRestart::test_all_reports_each_in_order",
+                "TestRestart::test_none_reports_none",
+                "TestRestart::test_more_jobs_than_a_page_has_are_all_reported",
+                "TestEvents::test_what_ended_before_the_first_watch_makes_no_event",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V2",
+        "It dies after an event, and before it has noted that the sync was reported.",
+        "The event is made once more, with the same `job_id`: at least once.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestRestart::test_killed_between_event_and_save_the_event_is_repeated",
+                "TestRestart::test_what_was_reported_is_not_reported_again",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V3",
+        "Airflow is older than 3.3.",
+        "What ends while no triggerer runs makes no event. The log says so.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestAlone::test_each_sync_that_succeeds_from_now_on_makes_an_event",
+                "TestAlone::test_the_log_says_once_what_is_lost",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V4",
+        "Airbyte is down or refuses the list of jobs, a secret is wrong, or the Airflow "
+        "connection is missing.",
+        "The watch goes on by itself once that is cured, with the fields that the Airflow"
+        " connection has then. Syncs that have ended meanwhile make their events. The log"
+        " has one line for each change.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestTrouble::test_an_outage_is_survived_and_told_once",
+                "TestTrouble::test_a_rotated_secret_is_found",
+                "TestTrouble::test_an_airflow_connection_that_is_missing_is_found_once_it_exists",
+                "TestTrouble::test_an_airbyte_that_refuses_the_list_is_told_once",
+                "TestTrouble::test_another_situation_is_another_line",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V5",
+        "A watched connection does not exist, or is inactive.",
+        "The log says so once. All others are watched.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestTrouble::test_an_unknown_connection_is_told_once_and_others_are_watched",
+                "TestTrouble::test_unknown_ones_among_many_are_told",
+                "TestTrouble::test_an_inactive_connection_is_told",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V6",
+        "Airflow's state store fails, or contains what this version cannot read.",
+        "That is a warning, and events go on. A sync that ends while no triggerer runs "
+        "may make no event, or one may make two.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestTrouble::test_without_a_state_store_events_go_on",
+                "TestTrouble::test_a_stored_value_of_something_else_is_replaced",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V7",
+        "Jobs end in the same second, out of the order of their ids, or by a clock that "
+        "is behind by up to 60 s.",
+        "Each makes one event.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestEvents::test_jobs_that_end_in_the_same_second_make_an_event_each",
+                "TestEvents::test_a_job_that_ends_after_one_with_a_higher_id_makes_an_event",
+                "TestEvents::test_a_clock_that_is_behind_hides_no_job",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V8",
+        "Many connections are watched. Airflow is 3.3 or later.",
+        "They cost as many requests as one does, and a restart costs few.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestRequests::test_many_connections_cost_no_more_requests_than_one",
+                "TestRequests::test_a_restart_costs_few_requests_for_many_connections",
+            ),
+        },
+    ),
+    Case(
+        WATCHED,
+        "V9",
+        "A sync succeeds without rows, or nobody knows how many it had.",
+        "Without rows it makes no event. If nobody knows, it makes one.",
+        {
+            "tests/integration/test_event_trigger.py": (
+                "TestEvents::test_a_sync_without_rows_makes_no_event",
+                "TestEvents::test_a_sync_of_which_airbyte_has_no_statistics_makes_an_event",
+                "TestEvents::test_rows_are_unknown_if_the_config_api_that_knows_them_is_closed",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H1",
+        "A notification is repeated, also at the same time, and to several API servers.",
+        "There is one event per job.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestOneEventPerJob::test_ten_replays_in_parallel_emit_one_event",
+                "TestOneEventPerJob::test_a_replay_is_told_in_the_log_and_does_not_ask_airbyte",
+            ),
+            "tests/system/test_webhook.py": (
+                "test_ten_replays_to_two_api_servers_start_one_dag_run",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H2",
+        "Somebody else knows the secret, and calls.",
+        "Only a job that Airbyte itself says has succeeded on that connection within the last "
+        "hour makes an event, and only one.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestForgedNotifications::test_a_job_of_another_connection_is_refused",
+                "TestForgedNotifications::test_a_job_that_has_not_succeeded_is_refused",
+                "TestForgedNotifications::test_a_running_job_is_refused",
+                "TestForgedNotifications::test_a_job_that_this_airbyte_does_not_have_is_refused",
+                "TestForgedNotifications::test_only_a_job_of_the_last_hour_emits_an_event",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H3",
+        "Somebody calls who does not know the secret.",
+        "The response is the same whether the Airflow connection exists, has a secret, or has "
+        "another one. The body is not read.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestRefusedCallers::test_a_wrong_secret_and_a_wrong_connection_are_refused_alike",
+                "TestRefusedCallers::test_the_body_of_a_refused_call_is_not_read",
+            ),
+            "tests/unit/test_webhook_plugin.py": (
+                "test_each_call_compares_two_digests_of_the_same_length",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H4",
+        "What is sent is not a notification, too long, or does not arrive.",
+        "It makes no event. The log has one line that says what to do.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestBadInput::test_what_is_no_json_is_refused",
+                "TestBadInput::test_json_of_another_shape_is_refused",
+                "TestBadInput::test_a_long_body_is_refused",
+                "TestBadInput::test_a_long_body_in_chunks_without_a_length_is_refused",
+                "TestBadInput::test_a_body_that_does_not_arrive_is_given_up",
+                "TestBadInput::test_a_caller_that_goes_away_is_told_of_in_one_line",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H5",
+        "A job succeeds without rows, or nobody knows how many it had.",
+        "Without rows it makes no event. If nobody knows, it makes one.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestWithoutAnEvent::test_a_sync_without_rows_emits_nothing",
+                "TestRowsThatAreUnknown::test_rows_that_only_the_attempts_have_count",
+                "TestRowsThatAreUnknown::test_rows_that_nobody_knows_emit_an_event",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H6",
+        "Airbyte, or Airflow's database, is away for a moment when the webhook is called.",
+        "The read is repeated for 15 s, the transaction a few times. After that the response is "
+        "a 503 and the event is lost: the log says so.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestOutages::test_a_short_outage_of_airbyte_is_survived",
+                "TestOutages::test_a_long_outage_of_airbyte_is_a_503",
+                "TestOutages::test_wrong_credentials_of_airbyte_are_a_503",
+                "TestOutages::test_a_database_that_fails_is_a_503",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H7",
+        "Very many calls come at once.",
+        "Two requests to Airbyte are in flight at most, 64 calls wait at most, and more are "
+        "refused at once. The API server goes on with everything else.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestLoad::test_two_requests_at_most_are_in_flight_to_airbyte",
+                "TestLoad::test_a_burst_of_calls_requests_a_token_per_thread_at_most",
+                "TestLoad::test_what_is_too_much_is_refused_at_once",
+            ),
+        },
+    ),
+    Case(
+        WEBHOOK,
+        "H8",
+        "Airbyte calls without TLS, and the web server drops the body.",
+        "The jobs that have succeeded within the last 5 minutes make an event each.",
+        {
+            "tests/integration/test_webhook.py": (
+                "TestWithoutTls::test_the_jobs_that_have_just_ended_emit_an_event_each",
+                "TestWithoutTls::test_a_body_that_arrives_after_the_headers_is_no_harm",
+                "TestWithoutTls::test_a_job_that_ended_earlier_emits_none",
+                "TestWithoutTls::test_an_outage_of_airbyte_is_a_503",
+            ),
+        },
+    ),
+    Case(
         PROGRESS,
         "P1",
         "A job is waited for, on a worker or in a triggerer.",
@@ -2386,8 +2756,12 @@ CASES = (
             "tests/unit/api/waiting/test_progress.py": (
                 "TestSlowness::test_slow_is_three_times_as_long_and_ten_minutes_longer",
                 "TestSlowness::test_it_is_said_once_as_a_warning_with_what_to_look_at",
-                "TestUsualDuration::test_it_is_the_median_of_at_least_three_jobs",
-                "TestUsualDuration::test_only_successful_jobs_of_the_type_with_a_duration_count",
+            ),
+            "tests/unit/api/test_history.py": (
+                "TestUsualDuration::test_a_caller_may_be_content_with_fewer",
+                "TestUsualDuration::test_a_duration_that_is_missing_or_that_a_wrong_clock_made_does"
+                "_not_count",
+                "TestJobs::test_no_other_job_counts",
             ),
             "tests/unit/api/waiting/test_watchlist.py": (
                 "TestProgress::test_a_job_that_takes_much_longer_than_usual_is_warned_of_once",
@@ -2416,6 +2790,139 @@ CASES = (
             "tests/integration/test_progress.py": (
                 "TestOperator::test_it_says_how_long_such_a_job_takes",
                 "TestOperator::test_the_age_of_a_job_that_it_attaches_to_counts",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L1",
+        "A job is still running when the time of `slow_after` is over.",
+        "Its alarm is raised once, and the wait goes on with the same deadline: on a worker, "
+        "deferred, and in each mode of a sensor.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestOperator::test_a_slow_job_raises_one_alarm_and_the_wait_goes_on",
+                "TestOperator::test_a_deferred_task_waits_again_with_the_same_deadline",
+                "TestJobSensor::test_a_slow_job_raises_one_alarm_and_the_wait_goes_on",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L1",
+        "A job is slow already when the wait for it begins.",
+        "Its alarm is raised at once. Its time counts from when Airbyte says that it was created.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestAge::test_a_job_that_is_slow_when_the_wait_begins_raises_it_at_once",
+                "TestAge::test_a_job_that_is_not_slow_yet_has_the_rest_of_its_time",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L2",
+        "The triggerer restarts before the alarm of a deferred task.",
+        "The alarm comes at the same moment.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestTries::test_a_triggerer_that_restarts_goes_on_to_the_same_moment",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L2",
+        "A retry on Airflow 3.3 waits for a job whose alarm was raised.",
+        "It is not raised again. If the task state store fails, it may be.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestTries::test_a_retry_that_takes_the_job_over_does_not_raise_it_again",
+                "TestTries::test_a_store_that_fails_costs_no_alarm",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L3",
+        "A notifier of `on_slow` fails.",
+        "The log says so. The others run, and the task goes on.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestOperator::test_a_notifier_that_fails_stops_neither_the_task_nor_the_others",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L4",
+        "The task is killed during its alarm, or its time is over later.",
+        "Its own job is cancelled, as at any other moment.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestOperator::test_a_task_that_is_killed_during_the_alarm_cancels_its_job",
+                "TestOperator::test_a_timeout_after_the_alarm_cancels_the_job",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L5",
+        "Airbyte is away when an alarm is due, or the job cannot be read before it.",
+        "The alarm is raised, and the wait goes on.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestOperator::test_an_outage_at_that_moment_ends_nothing",
+                "TestOperator::test_the_job_is_waited_for_again_if_it_cannot_be_read_before_the_"
+                "alarm",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L5",
+        "The job has ended when a worker raises the alarm of a deferred task.",
+        "The task does not defer again.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestOperator::test_a_job_that_ends_before_its_alarm_is_not_waited_for_again",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L6",
+        'With `slow_after="history"`, the connection has fewer than five good jobs, or they are '
+        "unreadable.",
+        "There is no alarm, and the log says so.",
+        {
+            "tests/integration/test_slow_alarm.py": (
+                "TestHistory::test_with_fewer_than_five_good_jobs_there_is_no_alarm_and_one_line_"
+                "says_so",
+                "TestHistory::test_an_unreadable_history_is_a_warning_and_no_alarm",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L7",
+        "A server that collects metrics is away, or Airflow's client for it fails.",
+        "The task goes on without its metrics.",
+        {
+            "tests/integration/test_metrics.py": (
+                "TestOff::test_a_metrics_server_that_is_away_changes_nothing",
+                "TestOff::test_a_metrics_client_that_fails_does_not_fail_the_task",
+            ),
+        },
+    ),
+    Case(
+        ALARMS,
+        "L7",
+        "A task is retried on Airflow 3.3, and its job was measured.",
+        "It is not measured again.",
+        {
+            "tests/integration/test_metrics.py": (
+                "TestEnd::test_a_retry_does_not_measure_the_same_job_again",
             ),
         },
     ),
@@ -3054,7 +3561,11 @@ def test_the_document_has_its_headings_in_their_order():
         INPUT,
         RESOURCES,
         SENSOR,
+        ASSETS,
+        WATCHED,
+        WEBHOOK,
         PROGRESS,
+        ALARMS,
         SCALE,
         AIRFLOW,
         MATRIX,
