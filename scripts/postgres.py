@@ -12,13 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
 
-from scripts.airflow_api import poll
-from scripts.processes import LoggedProcess, ProcessFailedError, free_port
-
-START_TIMEOUT = 60.0
-"""Seconds for the server to accept connections."""
+from scripts.local_server import LocalServer
+from scripts.processes import LoggedProcess, free_port
 
 # Debian does not put PostgreSQL's programs on PATH.
 SEARCH_PATH = os.pathsep.join(
@@ -84,7 +80,7 @@ def server_command(data: Path, port: int | str) -> list[str]:
     return ["postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(data)]
 
 
-class LocalPostgres:
+class LocalPostgres(LocalServer):
     """
     A context manager that runs a server with an empty database.
 
@@ -94,56 +90,40 @@ class LocalPostgres:
     def __init__(self) -> None:
         self._port = free_port()
         self._password = secrets.token_hex(16)
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._environment = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
-        data = self._folder / "data"
-        self._data = data
-        self._process = LoggedProcess(
+        self._data = folder / "data"
+        process = LoggedProcess(
             "PostgreSQL",
-            server_command(data, self._port),
+            server_command(self._data, self._port),
             environment=self._environment,
-            log=self._folder / "postgres.log",
-            folder=self._folder,
+            log=folder / "postgres.log",
+            folder=folder,
             user=system_user(),
         )
+        super().__init__(process, folder)
 
     @property
     def url(self) -> str:
         """URL of the database, for ``[database] sql_alchemy_conn``."""
         return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/airflow"
 
-    def __enter__(self) -> Self:
-        try:
-            if user := system_user():
-                shutil.chown(self._folder, user)
-            initialize(
-                self._data,
-                owner="airflow",
-                password=self._password,
-                database="airflow",
-                environment=self._environment,
-            )
-            self._process.start()
-            poll(self._is_ready, timeout=START_TIMEOUT, what="PostgreSQL to accept connections")
-        except BaseException:
-            self._stop()
-            raise
-        return self
+    def _start(self) -> None:
+        if user := system_user():
+            shutil.chown(self._folder, user)
+        initialize(
+            self._data,
+            owner="airflow",
+            password=self._password,
+            database="airflow",
+            environment=self._environment,
+        )
+        super()._start()
 
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def _is_ready(self) -> bool:
-        if self._process.exit_code is not None:
-            raise ProcessFailedError(self._process.explain("exited unexpectedly"))
+    def _accepts_connections(self) -> bool:
         check = ["pg_isready", "--host", "127.0.0.1", "--port", str(self._port)]
         completed = subprocess.run(check, env=self._environment, capture_output=True, check=False)
         return completed.returncode == 0
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        self._process.wait_until_stopped()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager

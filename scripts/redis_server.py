@@ -9,14 +9,10 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
-from scripts.airflow_api import poll
+from scripts.local_server import LocalServer
 from scripts.postgres import SEARCH_PATH
-from scripts.processes import LoggedProcess, ProcessFailedError, free_port
-
-START_TIMEOUT = 60.0
-"""Seconds for the server to accept connections."""
+from scripts.processes import LoggedProcess, free_port
 
 PROGRAM = "redis-server"
 
@@ -31,7 +27,7 @@ def listen_arguments(port: int | str) -> Sequence[str]:
     return ("--bind", "127.0.0.1", "--port", str(port), "--save", "")
 
 
-class LocalRedis:
+class LocalRedis(LocalServer):
     """
     A context manager that runs an empty server.
 
@@ -41,40 +37,22 @@ class LocalRedis:
     def __init__(self) -> None:
         self._port = free_port()
         self._password = secrets.token_hex(16)
-        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
-        self._process = LoggedProcess(
+        folder = Path(tempfile.mkdtemp(prefix="redis-"))
+        process = LoggedProcess(
             "Redis",
             [PROGRAM, *listen_arguments(self._port), "--requirepass", self._password],
             environment={"PATH": SEARCH_PATH, "LANG": "C.UTF-8"},
-            log=self._folder / "redis.log",
-            folder=self._folder,
+            log=folder / "redis.log",
+            folder=folder,
         )
+        super().__init__(process, folder)
 
     @property
     def url(self) -> str:
         """URL of a database, for ``[celery] broker_url``."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
-    def __enter__(self) -> Self:
-        try:
-            self._process.start()
-            poll(self._is_ready, timeout=START_TIMEOUT, what="Redis to accept connections")
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def _is_ready(self) -> bool:
-        if self._process.exit_code is not None:
-            raise ProcessFailedError(self._process.explain("exited unexpectedly"))
+    def _accepts_connections(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
             return True
         return False
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        self._process.wait_until_stopped()
-        shutil.rmtree(self._folder, ignore_errors=True)
