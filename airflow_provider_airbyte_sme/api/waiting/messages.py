@@ -70,7 +70,8 @@ class Told(NamedTuple):
     Something for a log.
 
     :param watch: Whose log; ``None`` for the one that concerns all.
-    :param report: What it tells of, if the driver is to read more about it: see :class:`.Line`.
+    :param report: The job's progress, if the driver should first read its details: see
+        :class:`.Line`.
     """
 
     watch: Watch | None
