@@ -118,6 +118,19 @@ test-data-aware: $(COSMOS)/.installed $(FAKER)/.installed ## Run what uses asset
 test-ui: $(NEWEST)/.installed-ui ## Run the connection form in a browser; needs Chromium
 	$(NEWEST)/bin/pytest tests/ui $(PYTEST_ARGS)
 
+.PHONY: test-migrate
+test-migrate: $(OFFICIAL)/.installed ## Rewrite DAGs of the official provider, and compare the syncs that they start before and after
+	$(OFFICIAL)/bin/pytest tests/migration $(PYTEST_ARGS)
+
+.PHONY: docs
+docs: $(NEWEST)/.installed ## Build the documentation as a site into build/docs
+	$(NEWEST)/bin/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	@echo "build/docs/index.html"
+
+.PHONY: screenshots
+screenshots: $(NEWEST)/.installed-ui $(FAKER)/.installed ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium
+	$(NEWEST)/bin/python scripts/screenshots.py
+
 .PHONY: bench
 bench: $(OFFICIAL)/.installed ## Measure waits beside the official provider on an idle machine; BENCH_ARGS=--quick
 	@$(OFFICIAL)/bin/python -m benchmarks --parts basics waits further --plot performance.png $(BENCH_ARGS)
@@ -172,11 +185,11 @@ constraints: ## Resolve and rewrite constraints/*.txt
 	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
 	resolve audit constraints/audit.in && \
 	resolve cosmos constraints/cosmos.in pyproject.toml --group test --group demo && \
-	resolve official constraints/official.in pyproject.toml --group bench && \
+	resolve official constraints/official.in pyproject.toml --group bench --group test && \
 	resolve faker constraints/faker.in --override constraints/faker-overrides.txt
 
 .PHONY: environments
-environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed $(AUDIT)/.installed $(COSMOS)/.installed ## Create all environments
+environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed $(FAKER)/.installed $(AUDIT)/.installed $(COSMOS)/.installed $(OFFICIAL)/.installed ## Create all environments
 
 .PHONY: clean
 clean: ## Remove environments, builds, caches and files that runs left behind
@@ -203,7 +216,7 @@ $(COSMOS)/.installed: pyproject.toml constraints/cosmos.txt
 # Only here, because two providers of one service in one environment would share its connections and its tests.
 $(OFFICIAL)/.installed: pyproject.toml constraints/official.txt
 	$(call make_environment,$(OFFICIAL),official,$(PYTHON),99)
-	$(call install,$(OFFICIAL),official,--group bench --editable . apache-airflow-providers-airbyte)
+	$(call install,$(OFFICIAL),official,--group bench --group test --editable . apache-airflow-providers-airbyte)
 
 # The connector's pins conflict with those of every Airflow, hence its own environment. faker-overrides.txt overrides one.
 $(FAKER)/.installed: constraints/faker.txt constraints/faker-overrides.txt

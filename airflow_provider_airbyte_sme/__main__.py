@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from airflow_provider_airbyte_sme.cli import main
+from airflow_provider_airbyte_sme.cli.main import main
 
 sys.exit(main())

@@ -64,7 +64,12 @@ def test_the_wheel_metadata_matches_pyproject(wheel, pyproject):
     assert wheel.metadata["Requires-Python"] == declared["requires-python"]
     assert wheel.metadata["License-Expression"] == "Apache-2.0"
     assert wheel.metadata.get_all("License-File") == ["LICENSE"]
-    assert wheel.metadata.get_all("Requires-Dist") == sorted(declared["dependencies"])
+    extras = [
+        f"{requirement}; extra == '{extra}'"
+        for extra, requirements in declared["optional-dependencies"].items()
+        for requirement in requirements
+    ]
+    assert wheel.metadata.get_all("Requires-Dist") == [*sorted(declared["dependencies"]), *extras]
 
 
 def test_the_wheel_installs_and_its_entry_points_load(wheel, pyproject, tmp_path):

@@ -72,8 +72,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "plugins*": ("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "plugins*"),
     # The command line.
-    "cli": ("api*", "provisioning*", "connection"),
-    "__main__": ("cli",),
+    "cli.airflow_commands": (),
+    "cli*": ("api*", "provisioning*", "connection", "hooks*", "migration*", "cli*"),
+    "__main__": ("cli.main",),
+    # Rewrites DAG files of the official provider.
+    "migration*": ("migration*",),
     "hooks*": ("get_provider_info", "api*", "connection", "hooks*"),
     "triggers*": ("api*", "connection", "outcome", "parameters", "triggers*"),
     "operators*": (

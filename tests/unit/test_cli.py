@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_airbyte_sme.api import run_blocking
-from airflow_provider_airbyte_sme.cli import main
+from airflow_provider_airbyte_sme.cli.main import main
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.emulator.server import Server
 from airflow_provider_airbyte_sme.provisioning.files import read_document

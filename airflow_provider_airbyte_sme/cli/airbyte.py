@@ -1,0 +1,97 @@
+"""Which Airbyte a command works with: that of an Airflow connection, or of a URL."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from typing import Any, TypeAlias
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteClient,
+    AirbyteConfigError,
+    AirbyteSession,
+    AirbyteSettings,
+    AirbyteUrls,
+    RetryPolicy,
+)
+
+SECRET_VARIABLE = "AIRBYTE_CLIENT_SECRET"  # noqa: S105  # its name
+_ATTEMPTS = 3
+
+# argparse has no public name for it.
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_airbyte(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the arguments that say which Airbyte; :func:`read_settings` reads them."""
+    group = parser.add_argument_group("which Airbyte")
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument("--conn-id", help="id of an Airflow connection of type Airbyte SME")
+    source.add_argument("--url", help="URL of Airbyte, instead of an Airflow connection")
+    group.add_argument(
+        "--client-id",
+        default="",
+        help=f"client id of an Airbyte application, with --url. Its secret is read from the "
+        f"environment variable {SECRET_VARIABLE}, or asked for",
+    )
+    return group
+
+
+def check_airbyte(options: argparse.Namespace) -> None:
+    """Exit with 2 if the arguments of :func:`add_airbyte` contradict each other."""
+    if options.client_id and not options.url:
+        options.parser.error("--client-id needs --url")
+
+
+def read_settings(options: argparse.Namespace) -> AirbyteSettings:
+    """
+    Return the settings that the arguments of :func:`add_airbyte` name.
+
+    :raises AirbyteConfigError: A field of the Airflow connection or an argument is invalid.
+    :raises AirbyteSettingsNotFoundError: Airflow does not find the connection.
+    """
+    if options.conn_id:
+        return _settings_of_connection(options.conn_id)
+    return AirbyteSettings(
+        AirbyteUrls.parse(options.url),
+        client_id=options.client_id,
+        client_secret=_client_secret() if options.client_id else "",
+    )
+
+
+def _settings_of_connection(conn_id: str) -> AirbyteSettings:
+    # Late: only this needs Airflow. The hook would not find what is in Airflow 3's database, which
+    # it reads through the process that supervises a task.
+    from airflow.models.connection import Connection
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    from airflow_provider_airbyte_sme.connection import settings_from_connection, unknown_connection
+
+    try:
+        connection: Any = Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException as error:
+        raise unknown_connection(conn_id) from error
+    return settings_from_connection(connection)
+
+
+def blocking_client(settings: AirbyteSettings) -> AirbyteClient:
+    """Return a client whose coroutines :func:`~.api.run_blocking` runs."""
+    # Late: --help needs no HTTP library.
+    from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
+
+    # Few attempts: a person is waiting.
+    retry = RetryPolicy(max_attempts=_ATTEMPTS)
+    return AirbyteClient(AirbyteSession(settings, RequestsTransport(settings), retry=retry))
+
+
+def _client_secret() -> str:
+    """Return the secret, which is no argument: every user of a machine sees arguments."""
+    if secret := os.environ.get(SECRET_VARIABLE, "").strip():
+        return secret
+    if not sys.stdin.isatty():
+        raise AirbyteConfigError(
+            f"The client secret is missing: set the environment variable {SECRET_VARIABLE}."
+        )
+    return getpass.getpass("Client secret: ").strip()

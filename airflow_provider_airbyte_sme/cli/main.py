@@ -1,0 +1,43 @@
+"""The command line: ``python -m airflow_provider_airbyte_sme``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from airflow_provider_airbyte_sme.api.errors import AirbyteError
+from airflow_provider_airbyte_sme.cli import export
+
+_COMMANDS = (export,)
+"""Modules with ``add_parser(commands)``, which sets ``run``: from parsed options to exit status."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a command.
+
+    :param arguments: Command-line arguments; the default is ``sys.argv[1:]``.
+    :return: The exit status: 0, or 1 if the command failed. Wrong arguments exit with 2.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (AirbyteError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_airbyte_sme",
+        description="Work with Airbyte Self-Managed Enterprise.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
