@@ -15,7 +15,8 @@ import pytest
 from scripts.airflow_api import poll
 from scripts.processes import LoggedProcess, free_port
 
-pytestmark = pytest.mark.system
+# Each of its Airflow commands takes 10 s and more on a busy machine.
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "tutorial.md").read_text()
