@@ -87,7 +87,7 @@ test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, small be
 # One at a time: each of them starts more processes than there are cores.
 .PHONY: test-examples
 test-examples: $(NEWEST)/.installed $(FAKER)/.installed ## Run example DAGs and sensors on a whole Airflow, and check docker-compose.yml
-	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py \
+	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py tests/system/test_tutorial.py \
 		tests/system/test_sync_gates.py tests/system/test_secrets.py tests/system/test_webhook.py tests/compose --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
 
 .PHONY: test-system
