@@ -1,0 +1,161 @@
+"""An emulated Airbyte with a history of syncs, for the pictures of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
+from typing import Any
+
+from airflow_provider_airbyte_sme.emulator import Emulator
+
+DAYS = 20
+"""Each connection has synced once a day, the last time :data:`LAST_SYNC` before now."""
+
+LAST_SYNC = timedelta(hours=2)
+DAY = timedelta(days=1).total_seconds()
+
+CLIENT_ID = "0e8b5b5e-6a55-4b0e-9b7c-2d1f1b6a9e11"
+WORKSPACE_ID = "8a1c4c5e-2f0b-4f0e-9d57-6b6f2f6f1a11"
+NIGHTLY = {"scheduleType": "cron", "cronExpression": "0 0 2 * * ? UTC"}
+
+# What the size of a sync is multiplied with, one day after the other: no two look alike.
+WAVE = (1.0, 1.06, 0.94, 1.1, 0.98, 0.71, 0.66)
+
+
+@dataclass(frozen=True)
+class SampleConnection:
+    """
+    A connection and its history.
+
+    :param source: Name of the source, which belongs to no other connection.
+    :param connector: Of the source.
+    :param streams: Of the source.
+    :param number: Makes the ids of source and connection.
+    :param rows: Rows of an ordinary sync; 0: it has never synced.
+    :param duration: Seconds of an ordinary sync.
+    :param last: How the last sync ended, as arguments of :meth:`Emulator.script_job`.
+    :param fields: Other arguments of :func:`~.emulator.seeding.add_connection`.
+    """
+
+    source: str
+    connector: str
+    streams: tuple[str, ...]
+    number: int
+    rows: int = 0
+    duration: float = 0.0
+    last: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"18dccc91-0ab1-4f72-9ed7-{self.number:012x}"
+
+    @property
+    def source_id(self) -> str:
+        return f"52d1a9c0-7f3e-4c55-8f0a-{self.number:012x}"
+
+
+SHOP = SampleConnection(
+    "Shop", "postgres", ("customers", "orders", "order_items"), 0xB8FC27C5826, 1_240_000, 720
+)
+CONNECTIONS = (
+    SHOP,
+    SampleConnection(
+        "Payments",
+        "stripe",
+        ("charges", "customers"),
+        0xB8FC27C5827,
+        86_000,
+        310,
+        last={
+            "outcome": "failed",
+            "failure": {
+                "message": "The API key of the source has expired.",
+                "origin": "source",
+                "type": "config_error",
+            },
+        },
+        fields={"schedule": NIGHTLY},
+    ),
+    SampleConnection(
+        "CRM",
+        "mysql",
+        ("accounts", "contacts"),
+        0xB8FC27C5828,
+        412_000,
+        505,
+        last={"rows": 0, "duration": 12.0},
+        fields={"schedule": NIGHTLY},
+    ),
+    SampleConnection(
+        "Code", "github", ("issues",), 0xB8FC27C5829, 3_100, 95, fields={"schedule": NIGHTLY}
+    ),
+    SampleConnection(
+        "Old shop", "postgres", ("orders",), 0xB8FC27C582A, fields={"status": "inactive"}
+    ),
+)
+
+
+def sample_airbyte() -> Emulator:
+    """Return an Airbyte whose clock has stopped now, after :data:`DAYS` days of syncs."""
+    emulator = Emulator(
+        time="manual", start=datetime.now(UTC) - LAST_SYNC - (DAYS - 1) * timedelta(days=1), seed=_seed()
+    )
+    for day, factor in zip(range(DAYS), cycle(WAVE), strict=False):
+        for connection in CONNECTIONS:
+            if connection.rows:
+                is_last = day == DAYS - 1
+                _sync(emulator, connection, factor, connection.last if is_last else {})
+        emulator.advance(DAY if day < DAYS - 1 else LAST_SYNC.total_seconds())
+    return emulator
+
+
+def _sync(
+    emulator: Emulator, connection: SampleConnection, factor: float, how: Mapping[str, Any]
+) -> None:
+    ordinary = {"duration": connection.duration * factor}
+    if "outcome" not in how:
+        ordinary["rows"] = int(connection.rows * factor)
+    emulator.script_job(connection.id, **{**ordinary, **how})
+    emulator.start_sync(connection.id)
+
+
+def _seed() -> dict[str, Any]:
+    return {
+        "application": {"client_id": CLIENT_ID},
+        "workspaces": [{"name": "Analytics", "id": WORKSPACE_ID}],
+        "sources": list(_sources()),
+        "destinations": [
+            {
+                "name": "Warehouse",
+                "connector": "postgres",
+                "configuration": {
+                    "host": "warehouse.example.com",
+                    "port": 5432,
+                    "database": "analytics",
+                    "schema": "raw",
+                },
+            }
+        ],
+        "connections": [
+            {
+                "name": f"{each.source} to Warehouse",
+                "id": each.id,
+                "source_id": each.source_id,
+                **each.fields,
+            }
+            for each in CONNECTIONS
+        ],
+    }
+
+
+def _sources() -> Iterator[dict[str, Any]]:
+    for each in CONNECTIONS:
+        yield {
+            "name": each.source,
+            "id": each.source_id,
+            "connector": each.connector,
+            "streams": each.streams,
+        }
