@@ -51,6 +51,11 @@ SIDEBAR = 72
 SEARCH_BAR = 116
 """Height of what is above a list."""
 
+HEADER = 66
+"""Height of what is above a task."""
+
+MARGIN = 16
+
 MAX_SIZE = 200_000
 """Bytes of a picture."""
 
@@ -208,28 +213,28 @@ def take_failed_test(studio: Studio) -> None:
 
 def take_waiting_task(studio: Studio) -> None:
     studio.wait_for_sync()
-    with studio.page(1080, 470) as page:
+    with studio.page(1280, 620) as page:
         page.goto(f"{studio.airflow.url}/dags/{SYNC_DAG}/runs/{RUN}/tasks/sync")
         page.get_by_text("so far; 1 min").wait_for()
-        studio.save("waiting-task", page, _without_sidebar(page))
+        studio.save("waiting-task", page, _task_pane(page))
 
 
 def take_job_link(studio: Studio) -> None:
     studio.finish_sync()
-    with studio.page(1080, 470) as page:
+    with studio.page(1280, 480) as page:
         page.goto(f"{studio.airflow.url}/dags/{SYNC_DAG}/runs/{RUN}/tasks/sync/details")
         link = page.get_by_role("link", name="Airbyte job")
         link.wait_for()
         link.hover()
-        studio.save("job-link", page, _without_sidebar(page))
+        studio.save("job-link", page, _task_pane(page))
 
 
 def take_asset_events(studio: Studio) -> None:
     studio.emit_assets()
-    with studio.page(1140, 640) as page:
+    with studio.page(1280, 640) as page:
         page.goto(f"{studio.airflow.url}/dags/{ASSET_DAG}/runs/{RUN}/tasks/sync/asset_events")
         page.get_by_text("order_items").first.wait_for()
-        studio.save("asset-events", page, _without_sidebar(page))
+        studio.save("asset-events", page, _task_pane(page))
 
 
 def take_airbyte_page(studio: Studio) -> None:
@@ -282,6 +287,13 @@ def _without_sidebar(page: Any) -> dict[str, float]:
 def _below_search(page: Any) -> dict[str, float]:
     clip = _without_sidebar(page)
     return {**clip, "y": SEARCH_BAR, "height": clip["height"] - SEARCH_BAR}
+
+
+def _task_pane(page: Any) -> dict[str, float]:
+    """Return the box of a task's own part of the page, right of the grid."""
+    size, tab = page.viewport_size, page.get_by_role("link", name="Logs").bounding_box()
+    x = tab["x"] - MARGIN
+    return {"x": x, "y": HEADER, "width": size["width"] - x, "height": size["height"] - HEADER}
 
 
 def _around(locator: Any) -> dict[str, float]:
