@@ -101,7 +101,9 @@ CONNECTIONS = (
 def sample_airbyte() -> Emulator:
     """Return an Airbyte whose clock has stopped now, after :data:`DAYS` days of syncs."""
     emulator = Emulator(
-        time="manual", start=datetime.now(UTC) - LAST_SYNC - (DAYS - 1) * timedelta(days=1), seed=_seed()
+        time="manual",
+        start=datetime.now(UTC) - LAST_SYNC - (DAYS - 1) * timedelta(days=1),
+        seed=_seed(),
     )
     for day, factor in zip(range(DAYS), cycle(WAVE), strict=False):
         for connection in CONNECTIONS:

@@ -291,7 +291,7 @@ def _below_search(page: Any) -> dict[str, float]:
 
 def _task_pane(page: Any) -> dict[str, float]:
     """Return the box of a task's own part of the page, right of the grid."""
-    size, tab = page.viewport_size, page.get_by_role("link", name="Logs").bounding_box()
+    size, tab = page.viewport_size, page.get_by_role("link", name="Logs", exact=True).bounding_box()
     x = tab["x"] - MARGIN
     return {"x": x, "y": HEADER, "width": size["width"] - x, "height": size["height"] - HEADER}
 
