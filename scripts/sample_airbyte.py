@@ -50,10 +50,12 @@ class SampleConnection:
 
     @property
     def id(self) -> str:
+        """UUID of the connection."""
         return f"18dccc91-0ab1-4f72-9ed7-{self.number:012x}"
 
     @property
     def source_id(self) -> str:
+        """UUID of the source."""
         return f"52d1a9c0-7f3e-4c55-8f0a-{self.number:012x}"
 
 

@@ -27,13 +27,13 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_api import AirflowApiError, AirflowTimeoutError, poll
 from scripts.airflow_harness import LocalAirflow
 from scripts.browser import CHROMIUM_ARGUMENTS, CHROMIUM_COMMANDS, find_chromium
-from scripts.demo import DAGS, PROJECT, dbt_environment
 from scripts.processes import ProcessFailedError
-from scripts.sample_airbyte import SHOP, sample_airbyte
+from scripts.sample_airbyte import CLIENT_ID, SHOP, sample_airbyte
 from tests.ui.connections_page import ConnectionsPage
 
 # Only these pictures and the tests of the UI install Playwright, so its objects are typed as Any.
 
+PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "docs" / "pictures"
 
 AIRBYTE_PORT = 8000
@@ -175,12 +175,14 @@ class Studio:
 
 
 def take_connection_form(studio: Studio) -> None:
+    """The form of an Airflow connection, with our labels."""
     with studio.page(1000, 1000) as page:
         _fill_connection_form(page, studio.airflow.url)
         studio.save("connection-form", page, _around(page.get_by_role("dialog")))
 
 
 def take_connection_form_extra(studio: Studio) -> None:
+    """The extra fields of the form, with their help."""
     with studio.page(1000, 1000) as page:
         form = _fill_connection_form(page, studio.airflow.url)
         form.show_extra_fields()
@@ -192,14 +194,15 @@ def take_connection_form_extra(studio: Studio) -> None:
 
 
 def take_failed_test(studio: Studio) -> None:
+    """Test Connection with a wrong secret, and what to do about it."""
     studio.airflow.api.create_connection(
         "airbyte_staging",
         "airbyte_sme",
         description="The secret is wrong",
         host="http://localhost",
         port=AIRBYTE_PORT,
-        login="0e8b5b5e-6a55-4b0e-9b7c-2d1f1b6a9e11",
-        password="not the secret",
+        login=CLIENT_ID,
+        password=f"not {studio.airbyte.client_secret}",
     )
     with studio.page(1140, 590) as page:
         connections = ConnectionsPage(page, studio.airflow.url)
@@ -212,6 +215,7 @@ def take_failed_test(studio: Studio) -> None:
 
 
 def take_waiting_task(studio: Studio) -> None:
+    """The log of a deferred task: how far its sync is, and how long it usually takes."""
     studio.wait_for_sync()
     with studio.page(1280, 620) as page:
         page.goto(f"{studio.airflow.url}/dags/{SYNC_DAG}/runs/{RUN}/tasks/sync")
@@ -220,6 +224,7 @@ def take_waiting_task(studio: Studio) -> None:
 
 
 def take_job_link(studio: Studio) -> None:
+    """The link from a task to its job in Airbyte."""
     studio.finish_sync()
     with studio.page(1280, 480) as page:
         page.goto(f"{studio.airflow.url}/dags/{SYNC_DAG}/runs/{RUN}/tasks/sync/details")
@@ -230,6 +235,7 @@ def take_job_link(studio: Studio) -> None:
 
 
 def take_asset_events(studio: Studio) -> None:
+    """The asset events of a sync, one for each table."""
     studio.emit_assets()
     with studio.page(1280, 640) as page:
         page.goto(f"{studio.airflow.url}/dags/{ASSET_DAG}/runs/{RUN}/tasks/sync/asset_events")
@@ -238,10 +244,12 @@ def take_asset_events(studio: Studio) -> None:
 
 
 def take_airbyte_page(studio: Studio) -> None:
+    """The page Airbyte, while a task waits for a sync."""
     _take_airbyte_page(studio, "airbyte-page", dark=False)
 
 
 def take_dark_airbyte_page(studio: Studio) -> None:
+    """The same in dark."""
     _take_airbyte_page(studio, "airbyte-page-dark", dark=True)
 
 
@@ -263,7 +271,7 @@ def _fill_connection_form(page: Any, url: str) -> ConnectionsPage:
     form.open()
     form.add("airbyte_sme_default")
     form.field("Airbyte URL").text.fill(WEB_URL)
-    form.field("Client ID").text.fill("0e8b5b5e-6a55-4b0e-9b7c-2d1f1b6a9e11")
+    form.field("Client ID").text.fill(CLIENT_ID)
     form.field("Client secret").text.fill("the client secret")
     form.field("Port").text.fill("443")
     return form
@@ -331,6 +339,9 @@ def open_studio(folder: Path) -> Iterator[Studio]:
 
 def start_airflow(home: Path) -> LocalAirflow:
     """Return an Airflow with the example DAGs, which starts when its context is entered."""
+    # Needs DuckDB, which only the environments have that run dbt.
+    from scripts.demo import DAGS, dbt_environment
+
     airflow_home = home / "airflow"
     airflow_home.mkdir()
     return LocalAirflow(
