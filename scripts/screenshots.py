@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -31,7 +32,8 @@ from scripts.processes import ProcessFailedError
 from scripts.sample_airbyte import CLIENT_ID, SHOP, sample_airbyte
 from tests.ui.connections_page import ConnectionsPage
 
-# Only these pictures and the tests of the UI install Playwright, so its objects are typed as Any.
+# The group `ui` has Playwright and Pillow. Other environments check the types of this file, so their
+# objects are typed as Any.
 
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "docs" / "pictures"
@@ -112,7 +114,7 @@ class Studio:
         :raises ScreenshotError: The file is too large.
         """
         page.evaluate("document.activeElement.blur()")
-        picture = page.screenshot(clip=clip, animations="disabled", caret="hide")
+        picture = _shrunk(page.screenshot(clip=clip, animations="disabled", caret="hide"))
         (self._folder / f"{name}.png").write_bytes(picture)
         print(f"{name}.png: {len(picture):,} bytes", flush=True)
         if len(picture) > MAX_SIZE:
@@ -285,6 +287,20 @@ def _take_airbyte_page(studio: Studio, name: str, *, dark: bool) -> None:
         frame = page.frame_locator("iframe")
         frame.get_by_text(f"{SHOP.source} to Warehouse").first.wait_for()
         studio.save(name, page, _without_sidebar(page))
+
+
+def _shrunk(picture: bytes) -> bytes:
+    """Return a PNG with 256 colors: a user interface has few, and the file a third of the size."""
+    images = import_module("PIL.Image")
+    # An octree keeps the colors of small things, such as a badge, and does no dithering here.
+    few = (
+        images.open(BytesIO(picture))
+        .convert("RGB")
+        .quantize(256, method=images.Quantize.FASTOCTREE, dither=images.Dither.NONE)
+    )
+    shrunk = BytesIO()
+    few.save(shrunk, "PNG", optimize=True)
+    return shrunk.getvalue()
 
 
 def _without_sidebar(page: Any) -> dict[str, float]:
