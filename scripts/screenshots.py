@@ -32,8 +32,8 @@ from scripts.processes import ProcessFailedError
 from scripts.sample_airbyte import CLIENT_ID, SHOP, sample_airbyte
 from tests.ui.connections_page import ConnectionsPage
 
-# The group `ui` has Playwright and Pillow. Other environments check the types of this file, so their
-# objects are typed as Any.
+# Only the group `ui` has Playwright and Pillow. Types are checked without it, so their objects are
+# typed as Any.
 
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "docs" / "pictures"
