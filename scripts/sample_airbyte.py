@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import cycle
 from typing import Any
 
 from airflow_provider_airbyte_sme.emulator import Emulator
@@ -20,8 +19,17 @@ CLIENT_ID = "0e8b5b5e-6a55-4b0e-9b7c-2d1f1b6a9e11"
 WORKSPACE_ID = "8a1c4c5e-2f0b-4f0e-9d57-6b6f2f6f1a11"
 NIGHTLY = {"scheduleType": "cron", "cronExpression": "0 0 2 * * ? UTC"}
 
-# What the size of a sync is multiplied with, one day after the other: no two look alike.
+# What the size of a sync is multiplied with, one day after the other.
 WAVE = (1.0, 1.06, 0.94, 1.1, 0.98, 0.71, 0.66)
+
+FAILED: Mapping[str, Any] = {
+    "outcome": "failed",
+    "failure": {
+        "message": "The API key of the source has expired.",
+        "origin": "source",
+        "type": "config_error",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class SampleConnection:
     :param number: Makes the ids of source and connection.
     :param rows: Rows of an ordinary sync; 0: it has never synced.
     :param duration: Seconds of an ordinary sync.
-    :param last: How the last sync ended, as arguments of :meth:`Emulator.script_job`.
+    :param unusual: Syncs that were not ordinary, by day: arguments of :meth:`Emulator.script_job`.
     :param fields: Other arguments of :func:`~.emulator.seeding.add_connection`.
     """
 
@@ -45,7 +53,7 @@ class SampleConnection:
     number: int
     rows: int = 0
     duration: float = 0.0
-    last: Mapping[str, Any] = field(default_factory=dict)
+    unusual: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -71,14 +79,7 @@ CONNECTIONS = (
         0xB8FC27C5827,
         86_000,
         310,
-        last={
-            "outcome": "failed",
-            "failure": {
-                "message": "The API key of the source has expired.",
-                "origin": "source",
-                "type": "config_error",
-            },
-        },
+        unusual={7: FAILED, DAYS - 1: FAILED},
         fields={"schedule": NIGHTLY},
     ),
     SampleConnection(
@@ -88,11 +89,18 @@ CONNECTIONS = (
         0xB8FC27C5828,
         412_000,
         505,
-        last={"rows": 0, "duration": 12.0},
+        unusual={DAYS - 1: {"rows": 0, "duration": 12.0}},
         fields={"schedule": NIGHTLY},
     ),
     SampleConnection(
-        "Code", "github", ("issues",), 0xB8FC27C5829, 3_100, 95, fields={"schedule": NIGHTLY}
+        "Code",
+        "github",
+        ("issues",),
+        0xB8FC27C5829,
+        3_100,
+        95,
+        unusual={12: {"outcome": "cancelled", "duration": 20.0}},
+        fields={"schedule": NIGHTLY},
     ),
     SampleConnection(
         "Old shop", "postgres", ("orders",), 0xB8FC27C582A, fields={"status": "inactive"}
@@ -107,11 +115,12 @@ def sample_airbyte() -> Emulator:
         start=datetime.now(UTC) - LAST_SYNC - (DAYS - 1) * timedelta(days=1),
         seed=_seed(),
     )
-    for day, factor in zip(range(DAYS), cycle(WAVE), strict=False):
-        for connection in CONNECTIONS:
+    for day in range(DAYS):
+        for number, connection in enumerate(CONNECTIONS):
             if connection.rows:
-                is_last = day == DAYS - 1
-                _sync(emulator, connection, factor, connection.last if is_last else {})
+                # Shifted, so that no two histories look alike.
+                factor = WAVE[(day + 3 * number) % len(WAVE)]
+                _sync(emulator, connection, factor, connection.unusual.get(day, {}))
         emulator.advance(DAY if day < DAYS - 1 else LAST_SYNC.total_seconds())
     return emulator
 
@@ -119,7 +128,7 @@ def sample_airbyte() -> Emulator:
 def _sync(
     emulator: Emulator, connection: SampleConnection, factor: float, how: Mapping[str, Any]
 ) -> None:
-    ordinary = {"duration": connection.duration * factor}
+    ordinary: dict[str, Any] = {"duration": connection.duration * factor}
     if "outcome" not in how:
         ordinary["rows"] = int(connection.rows * factor)
     emulator.script_job(connection.id, **{**ordinary, **how})

@@ -56,7 +56,7 @@ SEARCH_BAR = 116
 HEADER = 66
 """Height of what is above a task."""
 
-MARGIN = 16
+MARGIN = 4
 
 MAX_SIZE = 200_000
 """Bytes of a picture."""
@@ -219,7 +219,7 @@ def take_failed_test(studio: Studio) -> None:
 def take_waiting_task(studio: Studio) -> None:
     """The log of a deferred task: how far its sync is, and how long it usually takes."""
     studio.wait_for_sync()
-    with studio.page(1280, 620) as page:
+    with studio.page(1280, 580) as page:
         page.goto(f"{studio.airflow.url}/dags/{SYNC_DAG}/runs/{RUN}/tasks/sync")
         page.get_by_text("so far; 1 min").wait_for()
         studio.save("waiting-task", page, _task_pane(page))
@@ -281,12 +281,13 @@ def _fill_connection_form(page: Any, url: str) -> ConnectionsPage:
 
 def _take_airbyte_page(studio: Studio, name: str, *, dark: bool) -> None:
     studio.wait_for_sync()
-    with studio.page(1240, 720, dark=dark) as page:
+    with studio.page(1280, 680, dark=dark) as page:
         page.goto(studio.airflow.url)
         page.get_by_role("link", name="Airbyte", exact=True).click()
         frame = page.frame_locator("iframe")
         frame.get_by_text(f"{SHOP.source} to Warehouse").first.wait_for()
-        studio.save(name, page, _without_sidebar(page))
+        # With the sidebar: it shows where the page is.
+        studio.save(name, page, {"x": 0, "y": 0, **page.viewport_size})
 
 
 def _shrunk(picture: bytes) -> bytes:
