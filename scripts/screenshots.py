@@ -228,7 +228,7 @@ def take_waiting_task(studio: Studio) -> None:
 def take_job_link(studio: Studio) -> None:
     """The link from a task to its job in Airbyte."""
     studio.finish_sync()
-    with studio.page(1280, 480) as page:
+    with studio.page(1280, 428) as page:
         page.goto(f"{studio.airflow.url}/dags/{SYNC_DAG}/runs/{RUN}/tasks/sync/details")
         link = page.get_by_role("link", name="Airbyte job")
         link.wait_for()
@@ -239,7 +239,7 @@ def take_job_link(studio: Studio) -> None:
 def take_asset_events(studio: Studio) -> None:
     """The asset events of a sync, one for each table."""
     studio.emit_assets()
-    with studio.page(1280, 640) as page:
+    with studio.page(1280, 660) as page:
         page.goto(f"{studio.airflow.url}/dags/{ASSET_DAG}/runs/{RUN}/tasks/sync/asset_events")
         page.get_by_text("order_items").first.wait_for()
         studio.save("asset-events", page, _task_pane(page))
