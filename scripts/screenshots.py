@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -395,11 +396,16 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.to.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    # Leave no Airflow behind.
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)
     try:
         with open_studio(arguments.to) as studio:
             for name, take in PICTURES.items():
                 if not arguments.names or name in arguments.names:
                     take(studio)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
     except (
         AirflowApiError,
         AirflowTimeoutError,
