@@ -128,7 +128,7 @@ docs: $(NEWEST)/.installed ## Build the documentation as a site into build/docs
 	@echo "build/docs/index.html"
 
 .PHONY: screenshots
-screenshots: $(NEWEST)/.installed-ui $(FAKER)/.installed ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium
+screenshots: $(NEWEST)/.installed-ui ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium
 	$(NEWEST)/bin/python scripts/screenshots.py
 
 .PHONY: bench
