@@ -77,7 +77,11 @@ class AirbyteSensor(AirbyteDeliveryOperator, BaseSensorOperator):
     :param poke_interval: Time between two pokes, when not deferrable; by default *poll_interval*.
         (templated)
     :param timeout: Time to wait in total: a ``timedelta``, or seconds. (templated)
+    :return: The dict that :class:`~.operators.airbyte.AirbyteTriggerSyncOperator` returns.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
+    :raises AirflowSensorTimeout: *timeout* is over.
+    :raises AirbyteJobFailedError: The job failed.
+    :raises AirbyteJobCancelledError: The job was cancelled.
     """
 
     template_fields: Sequence[str] = (
