@@ -1,15 +1,16 @@
 """
-One description of an operator or sensor, from those of its classes.
+Whole descriptions, from docstrings that say each thing once.
 
-The parameters of a task are described where they are handled, which is mostly a base class. Its
-reference has them all in one list, with the errors and the result, but without those of Airflow.
+The parameters of an operator or sensor are described where they are handled, which is mostly a base
+class. Its reference has them all in one list, with the errors and the result, but without those of
+Airflow. What a method does not describe because its name says it, is described here, once.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_airbyte_sme.operators import base
@@ -20,13 +21,37 @@ if TYPE_CHECKING:
 
 PACKAGE = "airflow_provider_airbyte_sme"
 
+SELF_EXPLAINING = {
+    "actor_id": "UUID of the source or destination.",
+    "actor_type": "``source`` or ``destination``.",
+    "application_id": "UUID of the application.",
+    "client_id": "Client id of the application.",
+    "client_secret": "Client secret of the application.",
+    "connection_id": "UUID of the Airbyte connection.",
+    "dataplane_id": "UUID of the data plane.",
+    "definition_id": "UUID of the definition.",
+    "group_id": "UUID of the group.",
+    "job": "The job.",
+    "job_id": "Job number.",
+    "name": "Its name.",
+    "organization_id": "UUID of the organization.",
+    "payload": "The body of the request, as Airbyte wants it.",
+    "permission_id": "UUID of the permission.",
+    "resource_id": "UUID of the resource.",
+    "state": "The state, as Airbyte returns it.",
+    "timeout": "Seconds for the whole operation; ``None`` for no limit of its own.",
+    "user_id": "UUID of the user.",
+    "workspace_id": "UUID of the workspace.",
+}
+"""What parameters of this name are, wherever a docstring does not say it."""
+
 _FIELD = re.compile(r":(?P<kind>param|raises|return)(?: (?P<name>\w+))?:")
 _PAGE = re.compile(r"(?<![`\w/])docs/(?P<page>[\w/-]+)\.md")
 _SENTENCE_END = r"\.(?=\s|$)"
 # Here they are all in one list, so nobody needs to know from where they come.
 _WHERE_THE_REST_IS = re.compile(
-    rf"Its (?:other )?(?:parameters|result)\b(?:(?!{_SENTENCE_END}).)*?\b(?:are|is)\s+(?:those|that)"
-    rf"\s+of\b.*?{_SENTENCE_END}",
+    rf"Its (?:other )?(?:parameters|result)\b(?:(?!{_SENTENCE_END}).)*?"
+    rf"\b(?:are|is)\s+(?:those|that)\s+of\b.*?{_SENTENCE_END}",
     re.DOTALL,
 )
 
@@ -158,11 +183,34 @@ def _without_pointers(text: str) -> str:
     return "\n\n".join(filter(None, paragraphs))
 
 
+def undescribed(function: Callable[..., Any]) -> list[str]:
+    """Return the parameters of a function of which its docstring does not say a word."""
+    text = inspect.getdoc(function) or ""
+    return [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and not re.search(rf":param {name}:|\*{name}\*", text)
+    ]
+
+
+def with_self_explaining(function: Callable[..., Any], lines: list[str]) -> list[str]:
+    """Return the lines of a docstring with what explains itself, before its other fields."""
+    names = [name for name in undescribed(function) if name in SELF_EXPLAINING]
+    start = next((at for at, line in enumerate(lines) if _FIELD.match(line)), len(lines))
+    fields = [f":param {name}: {SELF_EXPLAINING[name]}" for name in names]
+    gap = [""] if fields and start == len(lines) else []
+    return [*lines[:start], *gap, *fields, *lines[start:]]
+
+
 def _process_docstring(
     app: Sphinx, what: str, name: str, documented: object, options: Any, lines: list[str]
 ) -> None:
     if is_task(documented):
         lines[:] = description_of(documented)  # type: ignore[arg-type]
+    elif what in ("function", "method") and name.startswith(f"{PACKAGE}."):
+        lines[:] = with_self_explaining(documented, lines)  # type: ignore[arg-type]
     lines[:] = [_PAGE.sub(r":doc:`\g<0> </\g<page>>`", line) for line in lines]
 
 

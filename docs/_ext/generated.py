@@ -103,22 +103,32 @@ class ConfigurationOptions(SphinxDirective):
 
 
 class CommandLine(SphinxDirective):
-    """What ``--help`` says, of a command line and of each of its commands."""
+    """What ``--help`` says: of a program, then a section for each of its commands."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return a block for each command."""
+        """Return what it says."""
         parser = import_module(self.arguments[0]).make_parser()
-        return [
-            nodes.literal_block(text, text, language="text") for text in helps_of(parser).values()
-        ]
+        (_, text), *commands = helps_of(parser).items()
+        return [_output(text), *(self._section(name, text) for name, text in commands)]
+
+    def _section(self, name: str, text: str) -> nodes.section:
+        title = name.rpartition(" ")[2]
+        section = nodes.section("", nodes.title("", title), names=[title])
+        section["ids"].append(nodes.make_id(title))
+        section += _output(text)
+        return section
+
+
+def _output(text: str) -> nodes.literal_block:
+    return nodes.literal_block(text, text, language="text")
 
 
 def helps_of(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Return what ``--help`` says, by the name of the program and that of each command."""
+    """Return what ``--help`` says, by the program with its command."""
     # argparse takes the width of the terminal.
-    with mock.patch.dict(os.environ, COLUMNS="100", NO_COLOR="1"):
+    with mock.patch.dict(os.environ, COLUMNS="88", NO_COLOR="1"):
         return {each.prog: each.format_help() for each in _with_commands(parser)}
 
 

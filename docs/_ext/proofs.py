@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAGE = "reliability"
 
 
-class details(nodes.container):  # noqa: N801  # docutils finds what shows it by this name
+class details(nodes.container):  # type: ignore[misc]  # noqa: N801  # docutils goes by its name
     """What is shown only when somebody opens it; ``summary`` is always shown."""
 
 

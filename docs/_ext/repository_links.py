@@ -67,9 +67,7 @@ class RepositoryLinks(SphinxTransform):
         elif not path.is_relative_to(self._docs):
             url = code_url(self.config.source_url, path, repository)
             url += f"#{anchor}" if anchor else ""
-            node.replace_self(
-                nodes.reference("", "", *node.children, refuri=url, internal=False)
-            )
+            node.replace_self(nodes.reference("", "", *node.children, refuri=url, internal=False))
 
     @property
     def _docs(self) -> Path:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -139,7 +140,7 @@ def anchors_of(path: Path) -> frozenset[str]:
     """Return the anchors of the headings of a page."""
     anchors: dict[str, None] = {}
     tokens = _tokens(path)
-    for opening, inline in zip(tokens, tokens[1:], strict=False):
+    for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":
             anchors.setdefault(_unique(_anchor(inline), anchors))
     return frozenset(anchors)

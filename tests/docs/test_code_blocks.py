@@ -87,7 +87,9 @@ class TestQuotes:
         assert code_blocks.is_quoted(f"  {self.CODE}".replace("\n", "\n  "))
 
     def test_a_line_that_differs_is_not_quoted(self):
-        assert not code_blocks.is_quoted(self.CODE.replace("airbyte_connection_id", "nobody_has_it"))
+        assert not code_blocks.is_quoted(
+            self.CODE.replace("airbyte_connection_id", "nobody_has_it")
+        )
 
 
 class TestCommands:
