@@ -21,7 +21,8 @@ DAG_FILES = [block for block in NEW if code_blocks.is_dag_file(block.code)]
 SCRIPTS = [block for block in NEW if not code_blocks.is_dag_file(block.code)]
 
 ADVICE = (
-    "Copy the lines from a file in dags_examples/ or tests/, or write a whole file with its imports"
+    "Copy the lines from a file in dags_examples/ or tests/, or write a whole file with its "
+    "imports, which runs by itself."
 )
 
 
@@ -48,7 +49,9 @@ def test_there_are_blocks():
 
 @pytest.mark.parametrize("block", OTHERS, ids=place_of)
 def test_a_block_is_what_its_language_says(block):
-    assert code_blocks.fault_of(block) == ""
+    fault = code_blocks.fault_of(block)
+
+    assert not fault, f"{block.place}: {fault}"
 
 
 def test_airflow_parses_the_dag_files(tmp_path):
@@ -60,7 +63,7 @@ def test_airflow_parses_the_dag_files(tmp_path):
     )
 
     found = [f"{names[name].place}: {fault}" for name, fault in faults.items() if fault]
-    assert found == [], ADVICE
+    assert not found, "\n".join([*found, ADVICE])
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=place_of)
@@ -76,7 +79,7 @@ def test_python_that_is_not_quoted_runs(block, tmp_path):
         environment = {"AIRFLOW_CONN_AIRBYTE_SME_DEFAULT": json.dumps(connection)}
         fault = code_blocks.fault_of_script(block.code, tmp_path, environment)
 
-    assert fault == "", ADVICE
+    assert not fault, f"{block.place}: {fault}\n{ADVICE}"
 
 
 class TestQuotes:

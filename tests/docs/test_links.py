@@ -49,18 +49,24 @@ def unused_pictures(folder: Path, used: set[Path]) -> list[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_no_link_is_dead(path):
-    assert faults_of(path) == []
+    faults = faults_of(path)
+
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_picture_is_described(path):
-    assert badly_described(path) == []
+    faults = badly_described(path)
+
+    assert not faults, "\n".join(faults)
 
 
 def test_every_picture_is_used():
     used = {link.file for path in PAGES for link in links_of(path) if link.file is not None}
 
-    assert unused_pictures(DOCS, used) == []
+    unused = unused_pictures(DOCS, used)
+
+    assert not unused, "\n".join(unused)
 
 
 @pytest.fixture

@@ -71,11 +71,13 @@ def links_to_code(site: dict[Path, Page]) -> set[str]:
 
 
 def test_the_site_builds_without_a_warning(site):
-    assert site.warnings == ""
+    assert not site.warnings, site.warnings
 
 
 def test_no_link_in_the_site_is_dead(site):
-    assert dead_links(read_site(site.folder)) == []
+    dead = dead_links(read_site(site.folder))
+
+    assert not dead, "\n".join(dead)
 
 
 def test_what_is_not_a_page_is_linked_on_the_code_host(site):
