@@ -17,6 +17,9 @@ if "AIRFLOW_HOME" not in os.environ:
     os.environ["AIRFLOW_HOME"] = home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
+from pygments.lexers.templates import SqlJinjaLexer  # noqa: E402
+from sphinx.application import Sphinx  # noqa: E402
+
 from airflow_provider_airbyte_sme import __version__  # noqa: E402
 
 METADATA = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -71,3 +74,8 @@ html_theme_options = {
         "color-brand-visited": "#c7a6ee",
     },
 }
+
+
+def setup(app: Sphinx) -> None:
+    """Read SQL as that of dbt, which has templates."""
+    app.add_lexer("sql", SqlJinjaLexer)

@@ -101,9 +101,16 @@ class Parameter(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """Yield it as fields of reStructuredText."""
-        default = f" Default: ``{self.default}``." if self.default else " Required."
-        yield f":param {self.name}: {self.description}{default}"
+        yield f":param {self.name}: {self.description} {self._default_text()}".rstrip()
         yield f":type {self.name}: {self.annotation}"
+
+    def _default_text(self) -> str:
+        if not self.default:
+            return "Required."
+        if self.default == "None" and "by default" in self.description.lower():
+            # What is used instead is in the description.
+            return ""
+        return f"Default: ``{self.default}``."
 
 
 def is_task(documented: object) -> bool:

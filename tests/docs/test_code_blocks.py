@@ -146,7 +146,7 @@ class TestOtherLanguages:
         [
             ("json", '{"a": 1,}'),
             ("yaml", "a: [1"),
-            ("yaml", "workspace: Sales\nsources:\n  - nam: CRM\n"),
+            ("yaml", "workspace: Sales\nsources:\n  - title: CRM\n"),
             ("toml", "a ="),
             ("ini", "a = 1"),
             ("", "anything"),

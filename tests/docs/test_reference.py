@@ -23,6 +23,7 @@ from docs._ext.collected_docstrings import (
     PACKAGE,
     SELF_EXPLAINING,
     Docstring,
+    Parameter,
     collected,
     description_of,
     is_task,
@@ -227,6 +228,21 @@ class Derived(Base):
 
 # As if they were of the package.
 Base.__module__ = Derived.__module__ = f"{PACKAGE}.sample"
+
+
+@pytest.mark.parametrize(
+    ("default", "description", "end"),
+    [
+        ("", "The text.", "The text. Required."),
+        ("None", "The text.", "The text. Default: ``None``."),
+        ("None", "The text; by default a day.", "The text; by default a day."),
+        ("'wait'", "The text.", "The text. Default: ``'wait'``."),
+    ],
+)
+def test_a_default_is_said_once(default, description, end):
+    (text, _) = Parameter("a", "str", default, description).lines()
+
+    assert text == f":param a: {end}"
 
 
 def test_a_description_is_collected_from_all_classes():
