@@ -66,8 +66,9 @@ def test_airflow_parses_the_dag_files(tmp_path):
     assert not found, "\n".join([*found, ADVICE])
 
 
-@pytest.mark.parametrize("block", SCRIPTS, ids=place_of)
-def test_python_that_is_not_quoted_runs(block, tmp_path):
+@pytest.fixture
+def environment():
+    """An emulator, and the Airflow connection to it, for programs that need an Airbyte."""
     emulator = Emulator(time="instant")
     with emulator.serve() as server:
         connection = {
@@ -76,10 +77,21 @@ def test_python_that_is_not_quoted_runs(block, tmp_path):
             "login": emulator.client_id,
             "password": emulator.client_secret,
         }
-        environment = {"AIRFLOW_CONN_AIRBYTE_SME_DEFAULT": json.dumps(connection)}
-        fault = code_blocks.fault_of_script(block.code, tmp_path, environment)
+        yield {"AIRFLOW_CONN_AIRBYTE_SME_DEFAULT": json.dumps(connection)}
 
-    assert not fault, f"{block.place}: {fault}\n{ADVICE}"
+
+def test_python_that_is_not_quoted_runs(environment, tmp_path_factory):
+    found = [
+        f"{block.place}: {fault}"
+        for block in SCRIPTS
+        if (
+            fault := code_blocks.fault_of_script(
+                block.code, tmp_path_factory.mktemp("script"), environment
+            )
+        )
+    ]
+
+    assert not found, "\n".join([*found, ADVICE])
 
 
 class TestQuotes:
@@ -189,6 +201,13 @@ class TestDagFiles:
         assert faults["no_dag.py"] == "it has no DAG"
 
 
+USE_OF_THE_HOOK = """
+from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
+
+assert AirbyteHook().list_workspaces()
+"""
+
+
 class TestScripts:
     @pytest.mark.parametrize(
         ("code", "fault"),
@@ -197,10 +216,11 @@ class TestScripts:
             ("print(nothing)\n", "NameError"),
             ("def test_a():\n    assert True\n", ""),
             ("def test_a():\n    assert False\n", "1 failed"),
+            (USE_OF_THE_HOOK, ""),
         ],
     )
-    def test_a_script_that_fails_is_found(self, code, fault, tmp_path):
-        found = code_blocks.fault_of_script(code, tmp_path, {})
+    def test_a_script_that_fails_is_found(self, code, fault, environment, tmp_path):
+        found = code_blocks.fault_of_script(code, tmp_path, environment)
 
         assert fault in found
         assert bool(fault) is bool(found)
