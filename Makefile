@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each installs what it needs from the package index.
 
 PYTHON ?= python3
-TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
+TESTS ?= tests/unit tests/integration tests/emulator tests/packaging tests/docs
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
 BENCH_ARGS ?=
