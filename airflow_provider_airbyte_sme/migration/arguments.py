@@ -159,7 +159,8 @@ def rewrite_call(call: cst.Call, rewrite: Rewrite) -> tuple[cst.Call, list[Reaso
     """Return *call* with its keyword arguments rewritten, and what is left to a person."""
     reasons: list[Reason] = []
     args = list(call.args)
-    for index, arg in reversed(list(enumerate(args))):
+    for index in reversed(range(len(args))):
+        arg = args[index]
         if arg.keyword is None:
             continue
         new = rewrite(arg.keyword.value, arg.value)
@@ -176,7 +177,8 @@ def rewrite_dict(node: cst.Dict, rewrite: Rewrite) -> tuple[cst.Dict, list[Reaso
     """Return a dict literal with its entries rewritten, and what is left to a person."""
     reasons: list[Reason] = []
     elements = list(node.elements)
-    for index, element in reversed(list(enumerate(elements))):
+    for index in reversed(range(len(elements))):
+        element = elements[index]
         name = text_of(element.key) if isinstance(element, cst.DictElement) else None
         if name is None or not isinstance(element, cst.DictElement):
             continue
@@ -192,9 +194,7 @@ def rewrite_dict(node: cst.Dict, rewrite: Rewrite) -> tuple[cst.Dict, list[Reaso
     return node.with_changes(elements=elements), reasons[::-1]
 
 
-def without(
-    call: cst.Call, args: list[cst.Arg], index: int
-) -> tuple[cst.Call, list[cst.Arg]]:
+def without(call: cst.Call, args: list[cst.Arg], index: int) -> tuple[cst.Call, list[cst.Arg]]:
     """Remove an argument. What stands between its neighbours stays as it was, with its comments."""
     removed, args = args[index], args[:index] + args[index + 1 :]
     space = _space_after(removed)
@@ -207,9 +207,7 @@ def without(
     elif index:
         args[index - 1] = _with_space(args[index - 1], space)
     else:
-        call = call.with_changes(
-            whitespace_before_args=_merged(call.whitespace_before_args, space)
-        )
+        call = call.with_changes(whitespace_before_args=_merged(call.whitespace_before_args, space))
     return call, args
 
 
@@ -251,7 +249,9 @@ def _merged(before: _Space, after: _Space) -> _Space:
     if not isinstance(after, cst.ParenthesizedWhitespace):
         return before
     if not isinstance(before, cst.ParenthesizedWhitespace):
-        return after.with_changes(first_line=cst.TrailingWhitespace(newline=after.first_line.newline))
+        return after.with_changes(
+            first_line=cst.TrailingWhitespace(newline=after.first_line.newline)
+        )
     lines = [*before.empty_lines, *after.empty_lines]
     return before.with_changes(empty_lines=lines, indent=after.indent, last_line=after.last_line)
 

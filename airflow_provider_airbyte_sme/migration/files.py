@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import libcst as cst
-from libcst.metadata import MetadataException
 
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 from airflow_provider_airbyte_sme.migration.rewriter import rewrite
@@ -114,6 +113,6 @@ def migrate_file(path: Path) -> MigratedFile:
         return MigratedFile(path, error=f"is not valid Python, {line}")
     except (UnicodeDecodeError, LookupError, SyntaxError) as error:
         return MigratedFile(path, error=f"cannot be decoded: {error}")
-    except (RecursionError, MetadataException, cst.CSTValidationError) as error:
+    except (RecursionError, cst.MetadataException, cst.CSTValidationError) as error:
         return MigratedFile(path, error=f"cannot be rewritten: {type(error).__name__} {error}")
     return MigratedFile(path, before, new.source, new.reasons)

@@ -49,7 +49,9 @@ def rewrite_constructor(call: cst.Call) -> tuple[cst.Call, list[Reason]]:
     return (call if has_connection else with_argument(call, CONN_ID, default_conn_id())), reasons
 
 
-def rewrite_method(call: cst.Call, *, reads_job_id: bool) -> tuple[cst.BaseExpression, list[Reason]]:
+def rewrite_method(
+    call: cst.Call, *, reads_job_id: bool
+) -> tuple[cst.BaseExpression, list[Reason]]:
     """
     Return the call of a method of the official hook, as it is written here.
 

@@ -98,9 +98,7 @@ def _from_providers(node: cst.ImportFrom) -> Sequence[cst.Import | cst.ImportFro
     return [*_without(node, ours), *new]
 
 
-def _from_sdk(
-    node: cst.ImportFrom, module: str
-) -> tuple[Sequence[cst.ImportFrom], list[Reason]]:
+def _from_sdk(node: cst.ImportFrom, module: str) -> tuple[Sequence[cst.ImportFrom], list[Reason]]:
     if isinstance(node.names, cst.ImportStar):
         return [node], [Reason.SDK]
     ours = [each for each in node.names if f"{module}.{dotted(each.name)}" in RENAMED]

@@ -88,8 +88,11 @@ class Module:
             yield above
             node = above
 
-    def path(self, node: cst.CSTNode) -> str:
+    def path(self, node: Value) -> str:
         """Return the dotted path of an imported name; empty if *node* is something else."""
+        if not isinstance(node, cst.CSTNode) or not dotted(node):
+            # LibCST gives a call the name of its function.
+            return ""
         found = self._names.get(node, ())
         if callable(found):
             found = found()
@@ -258,9 +261,7 @@ class Module:
         scope = self._scopes.get(name)
         if scope is None:
             return []
-        return [
-            access.node for assignment in scope[name.value] for access in assignment.references
-        ]
+        return [access.node for assignment in scope[name.value] for access in assignment.references]
 
     def _assigned(self, target: cst.CSTNode) -> Iterator[Value]:
         """Yield the value of an assignment to *target*."""
@@ -321,7 +322,7 @@ class Module:
         return []
 
 
-def dotted(node: cst.CSTNode | None) -> str:
+def dotted(node: Value | None) -> str:
     """Return the text of a dotted name; empty if *node* is none."""
     match node:
         case cst.Name():

@@ -147,9 +147,8 @@ class Results:
         return _PULL.sub(replace, text), unclear
 
 
-def with_job_id(call: cst.Call) -> cst.Call:
-    """Return a call of ``xcom_pull`` that reads the job id."""
-    value = cst.SimpleString(f'"{JOB_ID}"')
+def with_job_id(call: cst.Call, value: cst.SimpleString) -> cst.Call:
+    """Return a call of ``xcom_pull`` that reads the job id, the key *value*."""
     args = [
         arg.with_changes(value=value) if arg.keyword and arg.keyword.value == "key" else arg
         for arg in call.args
@@ -175,10 +174,9 @@ def with_job_id(call: cst.Call) -> cst.Call:
     return call.with_changes(args=[*args, key.with_changes(comma=comma)])
 
 
-def subscripted(node: cst.BaseExpression) -> cst.Subscript:
-    """Return ``node["job_id"]``."""
-    index = cst.Index(cst.SimpleString(f'"{JOB_ID}"'))
-    return cst.Subscript(node, [cst.SubscriptElement(index)])
+def subscripted(node: cst.BaseExpression, key: cst.SimpleString) -> cst.Subscript:
+    """Return ``node[key]``."""
+    return cst.Subscript(node, [cst.SubscriptElement(cst.Index(key))])
 
 
 def _positional(call: cst.Call, index: int) -> cst.BaseExpression | None:

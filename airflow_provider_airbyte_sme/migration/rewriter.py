@@ -58,6 +58,7 @@ from airflow_provider_airbyte_sme.migration.official import (
 )
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 from airflow_provider_airbyte_sme.migration.results import (
+    JOB_ID,
     Results,
     subscripted,
     with_job_id,
@@ -197,7 +198,9 @@ class _Rewriter(cst.CSTTransformer):
                 thing = CLASSES.get(text_of(element.value) or "")
                 if thing in _TASKS:
                     self._roles[node] = thing
-                    inner = [each.value for each in node.elements if isinstance(each.value, cst.Dict)]
+                    inner = [
+                        each.value for each in node.elements if isinstance(each.value, cst.Dict)
+                    ]
                     self._roles.update(dict.fromkeys(inner, thing))
                     keys = [names_of(each) or frozenset() for each in (node, *inner)]
                     if not any(CONN_ID in each for each in keys):
@@ -262,7 +265,9 @@ class _Rewriter(cst.CSTTransformer):
         self, line: cst.SimpleStatementLine, node: cst.Import
     ) -> Iterator[cst.Import]:
         """``import airflow.providers.airbyte`` also imports ``airflow``, which may be used."""
-        if not any(dotted(alias.name).startswith(PACKAGE) and not alias.asname for alias in node.names):
+        if not any(
+            dotted(alias.name).startswith(PACKAGE) and not alias.asname for alias in node.names
+        ):
             return
         for each in self._module.nodes:
             if isinstance(each, cst.Import) and each not in line.body:
@@ -299,7 +304,9 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node.with_changes(value=RENAMED[path].rpartition(".")[2])
         return updated_node
 
-    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:  # noqa: N802
+    def leave_ClassDef(
+        self, original_node: cst.ClassDef, updated_node: cst.ClassDef
+    ) -> cst.ClassDef:  # noqa: N802
         """Leave a subclass to a person."""
         if any(each.form is Form.CLASS for each in self._module.kinds(original_node)):
             self._note(original_node, Reason.SUBCLASS)
@@ -322,7 +329,9 @@ class _Rewriter(cst.CSTTransformer):
             return self._field_of_job(original_node, updated_node)
         if Kind(Form.STATUS, Thing.HOOK) in kinds and original_node.attr.value == "value":
             return updated_node.value
-        if any(each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) for each in kinds):
+        if any(
+            each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) for each in kinds
+        ):
             return self._member_of_hook(original_node, updated_node)
         if original_node.attr.value in OFFICIAL_ONLY_METHODS and not self._module.is_known(
             original_node.value
@@ -338,7 +347,13 @@ class _Rewriter(cst.CSTTransformer):
         is_output = self._results.is_output(original)
         if is_output is None:
             self._note(original, Reason.JOB_ID)
-        return subscripted(updated) if is_output else updated
+        return subscripted(updated, self._literal(original, JOB_ID)) if is_output else updated
+
+    def _literal(self, original: cst.CSTNode, text: str) -> cst.SimpleString:
+        """Return a literal. Before Python 3.12, an f-string must not contain its own quotes."""
+        outer = [e for e in self._module.ancestors(original) if isinstance(e, cst.FormattedString)]
+        quote = "'" if any('"' in each.quote for each in outer) else '"'
+        return cst.SimpleString(f"{quote}{text}{quote}")
 
     def _field_of_job(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
         name = original.attr.value
@@ -369,7 +384,7 @@ class _Rewriter(cst.CSTTransformer):
     ) -> cst.BaseExpression:
         name, above = original.attr.value, self._module.parent(original)
         if name in HOOK_STATUSES:
-            return cst.SimpleString(f'"{name.lower()}"')
+            return self._literal(original, name.lower())
         is_called = isinstance(above, cst.Call) and above.func is original
         if name not in UNCHANGED_HOOK_MEMBERS and not (is_called and name in HOOK_METHODS):
             self._note(original, Reason.HOOK_MEMBER)
@@ -464,7 +479,11 @@ class _Rewriter(cst.CSTTransformer):
         given = self._defaults.give_connection(original) if self._defaults.has_dags else False
         if given is None or not self._defaults.has_dags:
             self._note(original, Reason.DEFAULT_ARGS)
-        return updated if given or given is None else with_argument(updated, CONN_ID, default_conn_id())
+        return (
+            updated
+            if given or given is None
+            else with_argument(updated, CONN_ID, default_conn_id())
+        )
 
     def _gives_connection(self, call: cst.Call) -> bool | None:
         """Whether a call, and the ``expand`` after it, have ``airbyte_conn_id``."""
@@ -565,13 +584,13 @@ class _Rewriter(cst.CSTTransformer):
         pulled = self._results.tasks_pulled(original)
         if pulled is None:
             self._note(original, Reason.JOB_ID)
-        return with_job_id(updated) if pulled else updated
+        return with_job_id(updated, self._literal(original, JOB_ID)) if pulled else updated
 
     def _xcom_arg(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         is_result = bool(original.args) and self._results.is_operator(original.args[0].value)
         if not is_result or len(original.args) > 1 or self._results.is_for_sensor(original):
             return updated
-        return with_argument(updated, "key", cst.SimpleString('"job_id"'))
+        return with_argument(updated, "key", self._literal(original, JOB_ID))
 
     def _patch_object(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         if len(original.args) < 2 or not any(
