@@ -217,8 +217,12 @@ def _without_element(
     removed, elements = elements[index], elements[:index] + elements[index + 1 :]
     if index == len(elements):
         if elements:
-            comma = _last_comma(elements[-1].comma, removed.comma)
-            elements[-1] = elements[-1].with_changes(comma=comma)
+            # What follows the last comma belongs to the brace.
+            before, rbrace = _space_after(elements[-1]), node.rbrace
+            elements[-1] = elements[-1].with_changes(comma=removed.comma)
+            space = _merged(before, rbrace.whitespace_before)
+            if isinstance(rbrace.whitespace_before, cst.ParenthesizedWhitespace):
+                node = node.with_changes(rbrace=rbrace.with_changes(whitespace_before=space))
     elif index:
         elements[index - 1] = _with_space(elements[index - 1], _space_after(removed))
     else:

@@ -40,8 +40,8 @@ class Mappings:
                 parts = [each.value for each in node.args if each.keyword is None]
                 found, complete = self._of_all(parts, seen)
                 return [node, *found], complete
-            case cst.Call(func=cst.Attribute(attr=cst.Name(value="copy"))):
-                return self.literals(node.func.value, seen)  # type: ignore[union-attr]
+            case cst.Call(func=cst.Attribute(value=original, attr=cst.Name(value="copy"))):
+                return self.literals(original, seen)
             case cst.BinaryOperation(operator=cst.BitOr()):
                 return self._of_all([node.left, node.right], seen)
             case cst.IfExp():

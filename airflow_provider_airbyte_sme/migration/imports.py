@@ -8,25 +8,14 @@ import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.kinds import dotted
 from airflow_provider_airbyte_sme.migration.official import (
-    CLASSES,
+    KNOWN,
     OUR_PACKAGE,
-    PACKAGE,
     RENAMED,
     SDK,
     is_official,
     new_path,
 )
 from airflow_provider_airbyte_sme.migration.reasons import Reason
-
-_MODULES = {path.rpartition(".")[0] for path in CLASSES}
-_KNOWN = {
-    *CLASSES,
-    *_MODULES,
-    *(module.rpartition(".")[0] for module in _MODULES),
-    PACKAGE,
-    f"{PACKAGE}.get_provider_info",
-    f"{PACKAGE}.get_provider_info.get_provider_info",
-}
 
 
 def name_node(path: str) -> cst.Name | cst.Attribute:
@@ -41,8 +30,8 @@ def rewrite_import(node: cst.Import) -> tuple[cst.Import, list[Reason]]:
     for alias in node.names:
         path = dotted(alias.name)
         if is_official(path):
-            reasons += [] if path in _KNOWN else [Reason.NO_SUCH_NAME]
-            alias = alias.with_changes(name=name_node(new_path(path) or path))  # noqa: PLW2901
+            reasons += [] if path in KNOWN else [Reason.NO_SUCH_NAME]
+            alias = alias.with_changes(name=name_node(new_path(path) or path))
         elif path.partition(".")[0] == SDK:
             reasons.append(Reason.SDK)
         names.append(alias)
@@ -70,7 +59,7 @@ def _from_provider(
     names: cst.ImportStar | list[cst.ImportAlias] = cst.ImportStar()
     if not isinstance(node.names, cst.ImportStar):
         paths = [f"{module}.{dotted(alias.name)}" for alias in node.names]
-        reasons = [Reason.NO_SUCH_NAME for path in paths if path not in _KNOWN]
+        reasons = [Reason.NO_SUCH_NAME for path in paths if path not in KNOWN]
         names = [
             alias.with_changes(name=cst.Name((new_path(path) or path).rpartition(".")[2]))
             for alias, path in zip(node.names, paths, strict=True)

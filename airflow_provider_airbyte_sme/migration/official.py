@@ -29,6 +29,18 @@ CLASSES = {
     f"{PACKAGE}.hooks.airbyte.AirbyteHook": Thing.HOOK,
     f"{PACKAGE}.triggers.airbyte.AirbyteSyncTrigger": Thing.TRIGGER,
 }
+MODULES = frozenset(path.rpartition(".")[0] for path in CLASSES)
+KNOWN = frozenset(
+    {
+        *CLASSES,
+        *MODULES,
+        *(module.rpartition(".")[0] for module in MODULES),
+        PACKAGE,
+        f"{PACKAGE}.get_provider_info",
+        f"{PACKAGE}.get_provider_info.get_provider_info",
+    }
+)
+"""The paths that this provider has too."""
 CLASS_NAMES = {path.rpartition(".")[2]: path for path in CLASSES}
 
 RENAMED = {
@@ -87,6 +99,6 @@ def new_text_path(path: str) -> str:
     return new_path(path) or path
 
 
-def is_method_of_hook(path: str) -> bool:
-    """Whether a path ends with something of the hook."""
-    return CLASSES.get(path.rpartition(".")[0]) is Thing.HOOK
+def is_member(path: str) -> bool:
+    """Whether a path ends with something of a class, such as a method."""
+    return path.rpartition(".")[0] in CLASSES

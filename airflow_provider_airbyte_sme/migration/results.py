@@ -50,7 +50,7 @@ class Results:
         if text is None and isinstance(node, cst.Name):
             values = self._module.values(node)
             texts = [text_of(each) for each in values if isinstance(each, cst.CSTNode)]
-            text = texts[0] if len(texts) == 1 else None
+            text = texts[0] if len(texts) == len(values) == 1 else None
         if text is None:
             self._has_other_ids = True
         else:
@@ -102,7 +102,9 @@ class Results:
         if isinstance(node, cst.Attribute) and node.attr.value == "task_id":
             return self._is_operator_or_unknown(node.value)
         if isinstance(node, cst.Name):
-            texts = [text_of(each) for each in self._module.values(node) if _is_node(each)]
+            texts = [
+                text_of(each) for each in self._module.values(node) if isinstance(each, cst.CSTNode)
+            ]
             if texts and None not in texts:
                 return all(self.is_task_id(text or "") for text in texts)
         return None if self.has_operators else False
@@ -189,10 +191,6 @@ def _each(node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
         yield from (each.value for each in node.elements)
     else:
         yield node
-
-
-def _is_node(value: Value) -> bool:
-    return isinstance(value, cst.CSTNode)
 
 
 Replace = Callable[[str], str]

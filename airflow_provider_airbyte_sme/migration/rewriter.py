@@ -47,13 +47,14 @@ from airflow_provider_airbyte_sme.migration.official import (
     CLASSES,
     HOOK_METHODS,
     HOOK_STATUSES,
+    KNOWN,
     OFFICIAL_ONLY_METHODS,
     OUR_PACKAGE,
     PACKAGE,
     RENAMED,
     UNCHANGED_HOOK_MEMBERS,
     Thing,
-    is_method_of_hook,
+    is_member,
     new_text_path,
 )
 from airflow_provider_airbyte_sme.migration.reasons import Reason
@@ -169,7 +170,8 @@ class _Rewriter(cst.CSTTransformer):
     def _find_literals(self, value: cst.CSTNode, thing: Thing, call: cst.Call) -> None:
         literals, complete = self._mappings.literals(value)
         self._roles.update(dict.fromkeys(literals, thing))
-        if not complete:
+        # Of those of a subclass, the comment above it says enough.
+        if not complete and not _is_super_init(call):
             self._note(call, Reason.KEYWORDS)
 
     def _find_mapped(self, call: cst.Call, thing: Thing) -> None:
@@ -221,7 +223,7 @@ class _Rewriter(cst.CSTTransformer):
         for reason in reasons:
             self._note(node, reason)
 
-    def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         """Write the comments above a statement once all of it has been rewritten."""
         new = super().on_leave(original_node, updated_node)
         reasons = self._reasons.get(original_node, [])
@@ -306,7 +308,7 @@ class _Rewriter(cst.CSTTransformer):
 
     def leave_ClassDef(
         self, original_node: cst.ClassDef, updated_node: cst.ClassDef
-    ) -> cst.ClassDef:  # noqa: N802
+    ) -> cst.ClassDef:
         """Leave a subclass to a person."""
         if any(each.form is Form.CLASS for each in self._module.kinds(original_node)):
             self._note(original_node, Reason.SUBCLASS)
@@ -627,8 +629,11 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node
         if isinstance(above, cst.Annotation):
             return self._annotation(updated_node)
-        if CLASS_PATH.fullmatch(text_of(original_node) or ""):
+        text = text_of(original_node) or ""
+        if CLASS_PATH.fullmatch(text):
             return self._class_path(original_node, updated_node)
+        if any(path in text for path in CLASSES):
+            self._note(original_node, Reason.CLASS_ELSEWHERE)
         return with_text(updated_node, partial(self._text, original_node))
 
     def leave_FormattedStringText(  # noqa: N802
@@ -650,6 +655,8 @@ class _Rewriter(cst.CSTTransformer):
         return self._results.is_for_sensor(string) or not self._results.has_operators
 
     def _text(self, node: cst.CSTNode, text: str) -> str:
+        if any(path in text for path in CLASSES):
+            text = CLASS_PATH.sub(lambda match: new_text_path(match[0]), text)
         if "xcom_pull" in text and not self._results.is_for_sensor(node):
             text, unclear = self._results.rewrite_template(text)
             if unclear:
@@ -669,8 +676,10 @@ class _Rewriter(cst.CSTTransformer):
         path = text_of(original) or ""
         call = next((e for e in self._module.ancestors(original) if isinstance(e, cst.Call)), None)
         is_patch = call is not None and dotted(call.func).rpartition(".")[2] == "patch"
-        if is_method_of_hook(path) and path.rpartition(".")[2] in HOOK_METHODS:
+        if is_patch and (is_member(path) or path not in KNOWN):
             self._note(original, Reason.MOCKS)
+        elif path not in KNOWN and not is_member(path):
+            self._note(original, Reason.NO_SUCH_NAME)
         elif path in CLASSES and not is_patch and not self._is_in_factory(original):
             self._note(original, Reason.CLASS_ELSEWHERE)
         return with_text(updated, lambda _: new_text_path(path))

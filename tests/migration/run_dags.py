@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,16 @@ from scripts.airflow_harness import dag_bundles
 NAMES = ("ORDERS", "CUSTOMERS", "INVOICES", "ITEMS")
 
 
-def add_connections(emulator: Emulator) -> None:
-    """Add the Airbyte connections whose ids the DAGs find in the environment."""
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def add_connections(emulator: Emulator, folder: Path) -> None:
+    """Add the Airbyte connections whose ids the DAGs find in the environment, or name."""
     for name in NAMES:
         os.environ[f"CONNECTION_{name}"] = emulator.add_connection(name)
+    named = {found for file in folder.glob("*.py") for found in UUID.findall(file.read_text())}
+    for number, connection_id in enumerate(sorted(named)):
+        emulator.add_connection(f"EXAMPLE_{number}", id=connection_id)
 
 
 def add_airflow_connections(emulator: Emulator) -> None:
@@ -65,8 +72,7 @@ def run_dags(folder: Path, emulator: Emulator) -> dict[str, Any]:
         run = bag.dags[dag_id].test()
         found["dags"][dag_id] = {
             "states": {
-                f"{each.task_id}[{each.map_index}]": each.state
-                for each in run.get_task_instances()
+                f"{each.task_id}[{each.map_index}]": each.state for each in run.get_task_instances()
             },
             "jobs": jobs_asked_for(emulator),
         }
@@ -77,7 +83,7 @@ def main(folder: Path, output: Path) -> None:
     """Run the DAGs and write what they did."""
     emulator = Emulator(time="instant")
     with emulator.serve():
-        add_connections(emulator)
+        add_connections(emulator, folder)
         add_airflow_connections(emulator)
         output.write_text(json.dumps(run_dags(folder, emulator), default=str))
 

@@ -19,9 +19,7 @@ def check(job_id, ti):
 
 
 with DAG("branch", start_date=datetime(2025, 1, 1), schedule=None) as dag:
-    sync = airbyte.AirbyteTriggerSyncOperator(
-        task_id="sync", connection_id=ORDERS, wait_seconds=1
-    )
+    sync = airbyte.AirbyteTriggerSyncOperator(task_id="sync", connection_id=ORDERS, wait_seconds=1)
     jobs = {"orders": sync}
 
     @task.branch

@@ -17,7 +17,9 @@ DEFAULTS = {
 }
 
 
-@dag(start_date=datetime(2025, 1, 1), schedule=None, default_args={**DEFAULTS, "asynchronous": True})
+@dag(
+    start_date=datetime(2025, 1, 1), schedule=None, default_args={**DEFAULTS, "asynchronous": True}
+)
 def default_args():
     start = AirbyteTriggerSyncOperator(
         task_id="start", connection_id=os.environ["CONNECTION_ORDERS"]

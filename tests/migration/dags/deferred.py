@@ -22,9 +22,7 @@ class OrdersOperator(AirbyteTriggerSyncOperator):
 defer = partial(AirbyteTriggerSyncOperator, deferrable=True, wait_seconds=1)
 
 dag = DAG(dag_id="deferred", start_date=datetime(2025, 1, 1), schedule=None)
-customers = defer(
-    task_id="customers", connection_id=os.environ["CONNECTION_CUSTOMERS"], dag=dag
-)
+customers = defer(task_id="customers", connection_id=os.environ["CONNECTION_CUSTOMERS"], dag=dag)
 orders = OrdersOperator(task_id="orders", dag=dag)
 items = AirbyteTriggerSyncOperator(
     task_id="items",
