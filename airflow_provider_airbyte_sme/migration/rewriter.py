@@ -306,7 +306,7 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node.with_changes(value=RENAMED[path].rpartition(".")[2])
         return updated_node
 
-    def leave_ClassDef(
+    def leave_ClassDef(  # noqa: N802
         self, original_node: cst.ClassDef, updated_node: cst.ClassDef
     ) -> cst.ClassDef:
         """Leave a subclass to a person."""

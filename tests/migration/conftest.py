@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ OFFICIAL = "apache-airflow-providers-airbyte"
 # What the official system tests import at their end. It comes with no package.
 SYSTEM_TESTS = "def get_test_run(dag):\n    return None\n"
 RUN_TIMEOUT = 400
+PIP_DOWNLOAD = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps")
 
 
 def run_dags(dags: Path, home: Path) -> dict[str, Any]:
@@ -62,8 +63,7 @@ def official_examples(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("sdist")
     requirement = f"{OFFICIAL}=={pinned_version()}"
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        + ["--no-binary", OFFICIAL, "--dest", str(folder), requirement],
+        [*PIP_DOWNLOAD, "--no-binary", OFFICIAL, "--dest", str(folder), requirement],
         capture_output=True,
         timeout=RUN_TIMEOUT,
         check=False,
@@ -122,6 +122,5 @@ def what_both_did(
 
 
 @pytest.fixture(autouse=True)
-def only_with_both_providers() -> Iterator[None]:
+def only_with_both_providers() -> None:
     pytest.importorskip("airflow.providers.airbyte", reason="the official provider is missing")
-    yield

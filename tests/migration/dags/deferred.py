@@ -9,7 +9,7 @@ from airflow.providers.airbyte.sensors.airbyte import AirbyteJobSensor
 from airflow.sdk import DAG
 
 
-class OrdersOperator(AirbyteTriggerSyncOperator):
+class OrdersOperator(AirbyteTriggerSyncOperator):  # type: ignore[misc]
     def __init__(self, **kwargs):
         super().__init__(
             connection_id=os.environ["CONNECTION_ORDERS"],

@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 from importlib import import_module
+from typing import Any
 
 from airflow.providers.airbyte.operators import airbyte as airbyte_operators
 from airflow.providers.airbyte.sensors.airbyte import AirbyteJobSensor
@@ -12,8 +13,8 @@ CONNECTIONS = {
     "orders": os.environ["CONNECTION_ORDERS"],
     "customers": os.environ["CONNECTION_CUSTOMERS"],
 }
-WAITING = dict(asynchronous=True, wait_seconds=1)
-CONFIGURED = {
+WAITING = dict(asynchronous=True, wait_seconds=1)  # noqa: C408
+CONFIGURED: dict[str, Any] = {
     "operator": "airflow.providers.airbyte.operators.airbyte.AirbyteTriggerSyncOperator",
     "arguments": {
         "task_id": "configured",
