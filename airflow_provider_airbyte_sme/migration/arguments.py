@@ -217,12 +217,7 @@ def _without_element(
     removed, elements = elements[index], elements[:index] + elements[index + 1 :]
     if index == len(elements):
         if elements:
-            # What follows the last comma belongs to the brace.
-            before, rbrace = _space_after(elements[-1]), node.rbrace
-            elements[-1] = elements[-1].with_changes(comma=removed.comma)
-            space = _merged(before, rbrace.whitespace_before)
-            if isinstance(rbrace.whitespace_before, cst.ParenthesizedWhitespace):
-                node = node.with_changes(rbrace=rbrace.with_changes(whitespace_before=space))
+            node, elements[-1] = _at_the_end(node, elements[-1], removed)
     elif index:
         elements[index - 1] = _with_space(elements[index - 1], _space_after(removed))
     else:
@@ -230,6 +225,18 @@ def _without_element(
         space = _merged(lbrace.whitespace_after, _space_after(removed))
         node = node.with_changes(lbrace=lbrace.with_changes(whitespace_after=space))
     return node, elements
+
+
+def _at_the_end(
+    node: cst.Dict, last: cst.BaseDictElement, removed: cst.BaseDictElement
+) -> tuple[cst.Dict, cst.BaseDictElement]:
+    """Make *last* the last element. What follows a last comma belongs to the brace."""
+    rbrace = node.rbrace
+    if not isinstance(rbrace.whitespace_before, cst.ParenthesizedWhitespace):
+        return node, last.with_changes(comma=_last_comma(last.comma, removed.comma))
+    space = _merged(_space_after(last), rbrace.whitespace_before)
+    node = node.with_changes(rbrace=rbrace.with_changes(whitespace_before=space))
+    return node, last.with_changes(comma=removed.comma)
 
 
 _Space = cst.BaseParenthesizableWhitespace

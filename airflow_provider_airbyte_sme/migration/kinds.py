@@ -14,6 +14,7 @@ from airflow_provider_airbyte_sme.migration.official import (
     CLASSES,
     PACKAGE,
     Thing,
+    is_official,
 )
 
 _JOB_METHODS = frozenset(
@@ -343,13 +344,13 @@ def uses_official_provider(module: Module) -> bool:
     """Whether an import or a string names the official provider."""
     for node in module.nodes:
         match node:
-            case cst.ImportFrom() if dotted(node.module).startswith(PACKAGE):
+            case cst.ImportFrom() if is_official(dotted(node.module)):
                 return True
             case cst.ImportFrom() if dotted(node.module) == "airflow.providers":
                 names = node.names if not isinstance(node.names, cst.ImportStar) else ()
                 if any(dotted(each.name) == "airbyte" for each in names):
                     return True
-            case cst.ImportAlias() if dotted(node.name).startswith(PACKAGE):
+            case cst.ImportAlias() if is_official(dotted(node.name)):
                 return True
             case cst.SimpleString() | cst.FormattedStringText() if (
                 f"{PACKAGE}." in node.value and not _is_docstring(module, node)

@@ -104,8 +104,7 @@ def body(code: str) -> str:
             "x = Status.FAILED, JobType.SYNC",
         ),
         (
-            "from airflow.providers.airbyte.hooks.airbyte import AirbyteHook\n"
-            "import airbyte_api",
+            "from airflow.providers.airbyte.hooks.airbyte import AirbyteHook\nimport airbyte_api",
             "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook\n"
             "# TODO airbyte_api\nimport airbyte_api",
         ),
@@ -132,7 +131,7 @@ def test_imports(before, after):
     ],
 )
 def test_parameters_of_the_operator(before, after):
-    call = f'x = Sync(task_id="t", airbyte_conn_id="c", connection_id=C, {{}}, retries=1)\n'
+    call = 'x = Sync(task_id="t", airbyte_conn_id="c", connection_id=C, {}, retries=1)\n'
 
     assert body(call.format(before)) == call.format(after)
 
@@ -178,12 +177,7 @@ def test_the_old_default_connection_is_named():
             ")\n",
         ),
         (
-            "x = Sync(\n"
-            "    # one\n"
-            '    api_version="v1",\n'
-            "    # two\n"
-            '    airbyte_conn_id="c"\n'
-            ")\n",
+            'x = Sync(\n    # one\n    api_version="v1",\n    # two\n    airbyte_conn_id="c"\n)\n',
             'x = Sync(\n    # one\n    # two\n    airbyte_conn_id="c"\n)\n',
         ),
         (
@@ -197,19 +191,16 @@ def test_the_old_default_connection_is_named():
         ),
         (
             'x = Sync(\n    airbyte_conn_id="c",  # one\n    api_version="v1")\n',
-            'x = Sync(\n    airbyte_conn_id="c"  # one\n    )\n',
+            'x = Sync(\n    airbyte_conn_id="c",  # one\n    )\n',
         ),
-        ('x = Sync(api_version="v1", **{"airbyte_conn_id": "c"})\n', None),
+        (
+            'x = Sync(api_version="v1", **{"airbyte_conn_id": "c"})\n',
+            'x = Sync(**{"airbyte_conn_id": "c"})\n',
+        ),
     ],
 )
 def test_a_removed_argument_leaves_the_others_as_they_are(before, after):
-    new = body(before)
-
-    assert "api_version" not in new
-    comments = re.findall(r"# \w+", before)
-    assert re.findall(r"# \w+", new) == comments
-    if after and "  # one\n    )" not in after:
-        assert new == after
+    assert body(before) == after
 
 
 @pytest.mark.parametrize(
@@ -230,15 +221,15 @@ def test_a_removed_argument_leaves_the_others_as_they_are(before, after):
             'x = Sync(\n    connection_id=C,\n    task_id="t",\n'
             '    airbyte_conn_id="airbyte_default",\n)\n',
         ),
-        ("x = Sync(connection_id=C)\n", None),
+        (
+            "x = Sync(connection_id=C)\n",
+            'x = Sync(airbyte_conn_id="airbyte_default", connection_id=C)\n',
+        ),
         ("x = AirbyteHook()\n", 'x = AirbyteHook(airbyte_conn_id="airbyte_default")\n'),
     ],
 )
 def test_an_added_argument_has_the_layout_of_the_others(before, after):
-    new = body(before)
-
-    assert new.count('airbyte_conn_id="airbyte_default"') == 1
-    assert after is None or new == after
+    assert body(before) == after
 
 
 @pytest.mark.parametrize(
@@ -326,6 +317,10 @@ def test_a_module_without_a_dag_has_a_comment():
             "A = {\n    # one\n    'poll_interval': 3,  # two\n}\n",
         ),
         (
+            "A = {'retries': 1,  # one\n     'api_version': 'v1'}\n",
+            "A = {'retries': 1,  # one\n     }\n",
+        ),
+        (
             "A = {\n    'api_version': 'v1',\n    'retries': 1,\n}\n",
             "A = {\n    'retries': 1,\n}\n",
         ),
@@ -339,9 +334,7 @@ def test_arguments_in_a_dict(before, after):
 
 def test_arguments_of_which_nothing_is_known_have_a_comment():
     assert body("def f(**options):\n    return Sync(task_id='t', **options)\n") == (
-        "def f(**options):\n"
-        "    # TODO keyword-arguments\n"
-        "    return Sync(task_id='t', **options)\n"
+        "def f(**options):\n    # TODO keyword-arguments\n    return Sync(task_id='t', **options)\n"
     )
 
 
@@ -381,13 +374,14 @@ def test_default_args_that_others_may_take_have_a_comment():
         (
             "s = Sync.partial(task_id='t', airbyte_conn_id='c').expand(asynchronous=flags)\n",
             "# TODO mapped-asynchronous\n"
-            "s = Sync.partial(task_id='t', airbyte_conn_id='c').expand(wait_for_completion=flags)\n",
+            "s = Sync.partial(task_id='t', airbyte_conn_id='c')"
+            ".expand(wait_for_completion=flags)\n",
         ),
         (
-            "s = Sync.partial(task_id='t').expand_kwargs([{'airbyte_conn_id': x, 'wait_seconds': 1}"
-            " for x in XS])\n",
-            "s = Sync.partial(task_id='t').expand_kwargs([{'airbyte_conn_id': x, 'poll_interval': 1}"
-            " for x in XS])\n",
+            "s = Sync.partial(task_id='t').expand_kwargs("
+            "[{'airbyte_conn_id': x, 'wait_seconds': 1} for x in XS])\n",
+            "s = Sync.partial(task_id='t').expand_kwargs("
+            "[{'airbyte_conn_id': x, 'poll_interval': 1} for x in XS])\n",
         ),
         (
             "s = Sync.partial(task_id='t').expand_kwargs(listed())\n",
@@ -404,7 +398,7 @@ def test_mapped_tasks(before, after):
     [
         ("f(a.output)", 'f(a.output["job_id"])'),
         ("x = XComArg(a)", 'x = XComArg(a, key="job_id")'),
-        ("x = f\"{a.output}\"", "x = f\"{a.output['job_id']}\""),
+        ('x = f"{a.output}"', "x = f\"{a.output['job_id']}\""),
         ("x = f'{a.output}'", "x = f'{a.output[\"job_id\"]}'"),
         ("f(*[t.output for t in [a]])", 'f(*[t.output["job_id"] for t in [a]])'),
         ("for t in (a,): f(t.output)", 'for t in (a,): f(t.output["job_id"])'),
@@ -414,7 +408,10 @@ def test_mapped_tasks(before, after):
         ("f(a.output['rows'])", "f(a.output['rows'])"),
         ("f(other('x').output)", "f(other('x').output)"),
         ("s = Sensor(task_id='s', airbyte_conn_id='c', airbyte_job_id=a.output)", None),
-        ("s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)", None),
+        (
+            "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
+            None,
+        ),
         ("x = ti.xcom_pull(task_ids='a')", "x = ti.xcom_pull(task_ids='a', key=\"job_id\")"),
         ("x = ti.xcom_pull('a')", "x = ti.xcom_pull('a', key=\"job_id\")"),
         ("x = ti.xcom_pull('g.a')", "x = ti.xcom_pull('g.a', key=\"job_id\")"),
@@ -434,8 +431,8 @@ def test_mapped_tasks(before, after):
             "# TODO the-job-id\nx = ti.xcom_pull(task_ids=computed())",
         ),
         (
-            "x = '{{ ti.xcom_pull(task_ids=\"a\") }} {{ ti.xcom_pull(\"b\") }}'",
-            "x = '{{ ti.xcom_pull(task_ids=\"a\", key=\"job_id\") }} {{ ti.xcom_pull(\"b\") }}'",
+            'x = \'{{ ti.xcom_pull(task_ids="a") }} {{ ti.xcom_pull("b") }}\'',
+            'x = \'{{ ti.xcom_pull(task_ids="a", key="job_id") }} {{ ti.xcom_pull("b") }}\'',
         ),
         (
             "x = \"{{ ti.xcom_pull(key='return_value', task_ids='a') }}\"",
@@ -448,8 +445,8 @@ def test_mapped_tasks(before, after):
             None,
         ),
         (
-            "x = \"{{ ti.xcom_pull(task_ids=params.t) }}\"",
-            "# TODO the-job-id\nx = \"{{ ti.xcom_pull(task_ids=params.t) }}\"",
+            'x = "{{ ti.xcom_pull(task_ids=params.t) }}"',
+            '# TODO the-job-id\nx = "{{ ti.xcom_pull(task_ids=params.t) }}"',
         ),
         ("def f(t):\n    g(t.output)", "def f(t):\n    # TODO the-job-id\n    g(t.output)"),
     ],
@@ -463,7 +460,7 @@ def test_uses_of_the_result(use, new_use):
 def test_a_function_that_makes_a_task_is_followed():
     code = "def make(n):\n    return Sync(task_id=n, airbyte_conn_id='c')\nf(make('x').output)\n"
 
-    assert body(code).endswith('f(make(\'x\').output["job_id"])\n')
+    assert body(code).endswith("f(make('x').output[\"job_id\"])\n")
 
 
 @pytest.mark.parametrize(
@@ -478,7 +475,10 @@ def test_a_function_that_makes_a_task_is_followed():
         ("x = h.get_job_details(job_id=1).status.value\n", "x = h.get_job(job_id=1).status\n"),
         ("s = h.get_job_status(1)\nx = s.value\n", "s = h.get_job(1).status\nx = s.value\n"),
         ("x = h.submit_sync_connection(C).job_id\n", "x = h.create_job(C).job_id\n"),
-        ("j = h.submit_sync_connection(connection_id=C)\n", "j = h.create_job(connection_id=C).job\n"),
+        (
+            "j = h.submit_sync_connection(connection_id=C)\n",
+            "j = h.create_job(connection_id=C).job\n",
+        ),
         (
             "j = h.submit_sync_connection(C)\nx = j.json()['job']['id']\n",
             "j = h.create_job(C).job\nx = j.job_id\n",
@@ -513,7 +513,9 @@ def test_a_function_that_makes_a_task_is_followed():
         ),
         (
             "def f(hook):\n    return hook.get_job_status(1)\n",
-            "def f(hook):\n    # TODO other-members-of-the-hook\n    return hook.get_job_status(1)\n",
+            "def f(hook):\n"
+            "    # TODO other-members-of-the-hook\n"
+            "    return hook.get_job_status(1)\n",
         ),
         (
             "try:\n    h.cancel_job(1)\nexcept AirflowException:\n    pass\n",
@@ -584,9 +586,11 @@ def test_a_hook_that_an_object_keeps_is_known():
         ("make(Sync, wait=1)\n", "# TODO classes-that-are-created-elsewhere\nmake(Sync, wait=1)\n"),
         ("isinstance(task, Sync)\n", "isinstance(task, Sync)\n"),
         (
-            'TEXT = """\noperator: airflow.providers.airbyte.sensors.airbyte.AirbyteJobSensor\n"""\n',
+            'TEXT = """\n'
+            'operator: airflow.providers.airbyte.sensors.airbyte.AirbyteJobSensor\n"""\n',
             "# TODO classes-that-are-created-elsewhere\n"
-            'TEXT = """\noperator: airflow_provider_airbyte_sme.sensors.airbyte.AirbyteJobSensor\n"""\n',
+            'TEXT = """\n'
+            'operator: airflow_provider_airbyte_sme.sensors.airbyte.AirbyteJobSensor\n"""\n',
         ),
     ],
 )
@@ -624,7 +628,10 @@ def test_a_subclass_with_the_official_parameters_is_called_with_ours():
 
 
 def test_a_function_with_bound_arguments_keeps_its_connection():
-    code = "make = functools.partial(Sync, airbyte_conn_id='c', asynchronous=True)\nmake(task_id='t')\n"
+    code = (
+        "make = functools.partial(Sync, airbyte_conn_id='c', asynchronous=True)\n"
+        "make(task_id='t')\n"
+    )
     new = rewritten("import functools\n" + IMPORTS + code)
 
     assert "partial(Sync, airbyte_conn_id='c', wait_for_completion=False)\nmake(task_id='t')" in new
