@@ -56,7 +56,7 @@ def rewrite_argument(
             return Argument("", value)
         case "timeout" if thing is Thing.OPERATOR and _is_nothing(value):
             return Argument("", value, Reason.NO_TIMEOUT)
-        case "connection_id" if thing is Thing.OPERATOR and not _may_be_uuid(value):
+        case "connection_id" if thing is Thing.OPERATOR and not may_be_uuid(value):
             return Argument(name, value, Reason.CONNECTION_ID)
         case _ if name in _BETWEEN_POKES and thing is Thing.SENSOR and deferrable is not False:
             if deferrable:
@@ -109,7 +109,8 @@ def _is_nothing(value: cst.BaseExpression) -> bool:
     return _is_zero(value) or (isinstance(value, cst.Name) and value.value == "None")
 
 
-def _may_be_uuid(value: cst.BaseExpression) -> bool:
+def may_be_uuid(value: cst.BaseExpression) -> bool:
+    """Whether the operator accepts *value* as a UUID, as far as its text is known."""
     text = text_of(value)
     if text is None or "{{" in text or "{%" in text:
         return not isinstance(value, cst.List | cst.Tuple | cst.Dict)

@@ -74,9 +74,11 @@ class Results:
         above = self._module.parent(node)
         if isinstance(above, cst.ConcatenatedString):
             return self.is_for_sensor(above)
-        if isinstance(above, cst.Arg):
-            return above.keyword is not None and above.keyword.value == "airbyte_job_id"
-        return isinstance(above, cst.DictElement) and text_of(above.key) == "airbyte_job_id"
+        if not isinstance(above, cst.Arg) or above.keyword is None:
+            return False
+        call = self._module.parent(above)
+        takes_result = any(each.thing is Thing.SENSOR for each in self._module.kinds(call))
+        return takes_result and above.keyword.value == "airbyte_job_id"
 
     def tasks_pulled(self, call: cst.Call) -> bool | None:
         """
@@ -111,7 +113,9 @@ class Results:
 
     def _is_operator_or_unknown(self, node: cst.BaseExpression) -> bool | None:
         if self.is_operator(node):
-            return True
+            # A variable may also have been used for another task.
+            values = self._module.values(node) if isinstance(node, cst.Name) else ()
+            return True if all(map(self.is_operator, values)) else None
         return False if self._module.is_known(node) else None
 
     def is_output(self, node: cst.Attribute) -> bool | None:

@@ -15,6 +15,7 @@ from airflow_provider_airbyte_sme.migration.arguments import (
     Argument,
     flag_of,
     keyword,
+    may_be_uuid,
     names_in,
     rewrite_argument,
     rewrite_call,
@@ -409,7 +410,7 @@ class _Rewriter(cst.CSTTransformer):
             "expand_kwargs",
         ):
             func = func.value
-        elif self._has_own_init(func):
+        if not _is_super_init(call) and self._has_own_init(func):
             return None
         forms = (Form.CLASS, Form.PARTIAL)
         things = [
@@ -462,9 +463,21 @@ class _Rewriter(cst.CSTTransformer):
         rewrite = self._rewrite_for(original, thing)
         updated, reasons = rewrite_call(updated, rewrite)
         self._note_all(original, reasons)
+        self._check_constant(original)
         if _is_super_init(original) or _is_method(original, "expand", "expand_kwargs"):
             return updated
         return self._with_connection(original, updated)
+
+    def _check_constant(self, call: cst.Call) -> None:
+        """Check the connection that a call takes from a constant of the module."""
+        name = keyword(call, "connection_id")
+        values = self._module.values(name) if isinstance(name, cst.Name) else []
+        if (
+            len(values) == 1
+            and isinstance(values[0], cst.BaseString)
+            and not may_be_uuid(values[0])
+        ):
+            self._note(call, Reason.CONNECTION_ID)
 
     def _rewrite_for(self, call: cst.Call, thing: Thing) -> partial[Argument]:
         if _is_method(call, "expand"):

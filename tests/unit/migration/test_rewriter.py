@@ -49,6 +49,10 @@ def body(code: str) -> str:
             "from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator",
         ),
         (
+            "from airflow.providers.airbyte.sensors.airbyte import \\\n    AirbyteJobSensor",
+            "from airflow_provider_airbyte_sme.sensors.airbyte import \\\n    AirbyteJobSensor",
+        ),
+        (
             "from airflow.providers.airbyte.sensors.airbyte import (\n"
             "    AirbyteJobSensor as S,  # waits\n"
             ")",
@@ -412,6 +416,12 @@ def test_mapped_tasks(before, after):
             "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
             None,
         ),
+        ("f(airbyte_job_id=a.output)", 'f(airbyte_job_id=a.output["job_id"])'),
+        ("x = {'airbyte_job_id': a.output}", "x = {'airbyte_job_id': a.output[\"job_id\"]}"),
+        (
+            "b = a\nb = BashOperator(task_id='b')\nf(b.output)",
+            "b = a\nb = BashOperator(task_id='b')\n# TODO the-job-id\nf(b.output)",
+        ),
         ("x = ti.xcom_pull(task_ids='a')", "x = ti.xcom_pull(task_ids='a', key=\"job_id\")"),
         ("x = ti.xcom_pull('a')", "x = ti.xcom_pull('a', key=\"job_id\")"),
         ("x = ti.xcom_pull('g.a')", "x = ti.xcom_pull('g.a', key=\"job_id\")"),
@@ -605,6 +615,7 @@ def test_a_subclass_has_a_comment_and_new_arguments():
             def __init__(self, **kwargs):
                 super().__init__(asynchronous=True, **kwargs)
         m = Mine(task_id="m", asynchronous=1)
+        n = Mine.partial(task_id="n", asynchronous=1)
         f(m.output)
         """
     ) == dedent(
@@ -614,6 +625,7 @@ def test_a_subclass_has_a_comment_and_new_arguments():
             def __init__(self, **kwargs):
                 super().__init__(wait_for_completion=False, **kwargs)
         m = Mine(task_id="m", asynchronous=1)
+        n = Mine.partial(task_id="n", asynchronous=1)
         f(m.output["job_id"])
         """
     )
@@ -649,6 +661,12 @@ def test_a_function_with_bound_arguments_keeps_its_connection():
             "# TODO connection_id-is-no-uuid\nSync(airbyte_conn_id='c', connection_id='mine')\n",
         ),
         (f"Sync(airbyte_conn_id='c', connection_id='{UUID}')\n", None),
+        (f"ID = '{UUID}'\nSync(airbyte_conn_id='c', connection_id=ID)\n", None),
+        (
+            "ID = ''\nSync(airbyte_conn_id='c', connection_id=ID)\n",
+            "ID = ''\n# TODO connection_id-is-no-uuid\n"
+            "Sync(airbyte_conn_id='c', connection_id=ID)\n",
+        ),
         ("Sync(airbyte_conn_id='c', connection_id='{{ var.value.x }}')\n", None),
         (
             "Sensor(airbyte_conn_id='c', deferrable=True, max_wait=9)\n",
