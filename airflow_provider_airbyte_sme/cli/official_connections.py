@@ -145,11 +145,10 @@ def _change_of_type(found: Found) -> str:
     """Return how to get the form of this provider, which is not needed."""
     if found.place == _DATABASE:
         return (
-            "to get the form and the Test button of this provider: Admin > Connections > "
-            f"{found.conn_id} > Edit, Connection Type: Airbyte SME"
+            "type: can stay; Edit > Connection Type: Airbyte SME makes it one of this provider"
         )
     uri_type = CONNECTION_TYPE.replace("_", "-")
     return (
-        f"to give it the type of this provider: in {found.place}, write {uri_type}:// in place of "
-        f'{_OFFICIAL_TYPE}://, or "conn_type": "{CONNECTION_TYPE}" in JSON'
+        f'type: can stay; {uri_type}://, or "conn_type": "{CONNECTION_TYPE}" in JSON, makes it one '
+        f"of this provider"
     )

@@ -182,7 +182,8 @@ class Module:
                     if isinstance(function, cst.FunctionDef)
                 )
             case cst.Attribute():
-                return self.is_known(func.value, seen)
+                # A DAG has every task.
+                return func.attr.value != "get_task" and self.is_known(func.value, seen)
             case cst.Call():
                 return self._is_known_function(func.func, seen)
         return False
@@ -257,6 +258,63 @@ class Module:
             if isinstance(assignment, meta.Assignment)
             for value in self._assigned(assignment.node)
         ]
+
+    def alternatives(self, node: Value, seen: frozenset[Value] = frozenset()) -> list[Value]:
+        """
+        Return what *node* may stand for: the expressions behind variables and collections.
+
+        A parameter, or another unknown value, is one of them.
+        """
+        if node in seen:
+            return []
+        seen |= {node}
+        match node:
+            case cst.Name() if values := self.values(node):
+                return [each for value in values for each in self.alternatives(value, seen)]
+            case cst.IfExp():
+                branches = (node.body, node.orelse)
+                return [each for branch in branches for each in self.alternatives(branch, seen)]
+            case cst.Subscript(value=collection) | Element(of=collection):
+                return self._items(collection, seen)
+            case cst.Call(func=cst.Attribute(value=collection, attr=cst.Name(value="get" | "pop"))):
+                return self._items(collection, seen)
+            case cst.Call(func=cst.Name() as func):
+                functions = [e for e in self.values(func) if isinstance(e, cst.FunctionDef)]
+                returned = [value for function in functions for value in _returns(function)]
+                found = [each for value in returned for each in self.alternatives(value, seen)]
+                return found or [node]
+        return [node]
+
+    def _items(self, collection: cst.CSTNode, seen: frozenset[Value]) -> list[Value]:
+        """Return what may be in *collection*, also what is put into it later."""
+        found: list[Value] = []
+        for each in self.alternatives(collection, seen):
+            match each:
+                case cst.List() | cst.Tuple() | cst.Set() | cst.Dict():
+                    found += [element.value for element in each.elements]
+                case cst.ListComp() | cst.GeneratorExp() | cst.SetComp():
+                    found.append(each.elt)
+                case cst.DictComp():
+                    found.append(each.value)
+                case cst.Call(func=cst.Attribute(value=inner, attr=cst.Name(value="values"))):
+                    found += self._items(inner, seen)
+                case _:
+                    found.append(each)
+        if isinstance(collection, cst.Name):
+            found += self._put_in(collection)
+        return [each for value in found for each in self.alternatives(value, seen)]
+
+    def _put_in(self, name: cst.Name) -> Iterator[cst.CSTNode]:
+        """Yield what ``name[key] = value`` and ``name.append(value)`` put into a collection."""
+        for reference in self.references(name):
+            above = self.parent(reference)
+            target = above and self.parent(above)
+            statement = target and self.parent(target)
+            match above, target, statement:
+                case cst.Subscript(), cst.AssignTarget(), cst.Assign():
+                    yield statement.value
+                case cst.Attribute(attr=cst.Name(value="append" | "add")), cst.Call(), _:
+                    yield from (arg.value for arg in target.args)
 
     def references(self, name: cst.Name) -> list[cst.CSTNode]:
         """Return where the value of the variable *name* is read."""

@@ -112,11 +112,14 @@ class Results:
         return None if self.has_operators else False
 
     def _is_operator_or_unknown(self, node: cst.BaseExpression) -> bool | None:
-        if self.is_operator(node):
-            # A variable may also have been used for another task.
-            values = self._module.values(node) if isinstance(node, cst.Name) else ()
-            return True if all(map(self.is_operator, values)) else None
-        return False if self._module.is_known(node) else None
+        # A variable or a collection may have several tasks.
+        found = {self._is_one(each) for each in self._module.alternatives(node)}
+        return found.pop() if len(found) == 1 else None
+
+    def _is_one(self, value: Value) -> bool | None:
+        if self.is_operator(value):
+            return True
+        return False if self._module.is_known(value) else None
 
     def is_output(self, node: cst.Attribute) -> bool | None:
         """

@@ -63,7 +63,7 @@ def test_a_uri_is_read_too(monkeypatch, capsys):
 
     output = capsys.readouterr().out
     assert "in_uri (in AIRFLOW_CONN_IN_URI)\n  works unchanged" in output
-    assert "in AIRFLOW_CONN_IN_URI, write airbyte-sme:// in place of airbyte://" in output
+    assert "  type: can stay; airbyte-sme://" in output
     assert SECRET not in output
 
 

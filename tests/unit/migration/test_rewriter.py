@@ -418,6 +418,27 @@ def test_mapped_tasks(before, after):
         ),
         ("f(airbyte_job_id=a.output)", 'f(airbyte_job_id=a.output["job_id"])'),
         ("x = {'airbyte_job_id': a.output}", "x = {'airbyte_job_id': a.output[\"job_id\"]}"),
+        ("f([a, a][0].output)", 'f([a, a][0].output["job_id"])'),
+        (
+            "ts = {}\nts['x'] = a\nf(ts['x'].output, ts.get('x').output)",
+            "ts = {}\nts['x'] = a\nf(ts['x'].output[\"job_id\"], ts.get('x').output[\"job_id\"])",
+        ),
+        (
+            "ts = []\nts.append(a)\nfor t in ts:\n    f(t.output)",
+            'ts = []\nts.append(a)\nfor t in ts:\n    f(t.output["job_id"])',
+        ),
+        (
+            "for t in {'a': a}.values():\n    f(t.output)",
+            "for t in {'a': a}.values():\n    f(t.output[\"job_id\"])",
+        ),
+        (
+            "for t in [a, BashOperator()]:\n    f(t.output)",
+            "for t in [a, BashOperator()]:\n    # TODO the-job-id\n    f(t.output)",
+        ),
+        (
+            "f(dag.get_task('a').output)",
+            "# TODO the-job-id\nf(dag.get_task('a').output)",
+        ),
         (
             "b = a\nb = BashOperator(task_id='b')\nf(b.output)",
             "b = a\nb = BashOperator(task_id='b')\n# TODO the-job-id\nf(b.output)",
