@@ -144,9 +144,7 @@ def _extra_lines(extra: Mapping[str, Any]) -> Iterator[str]:
 def _change_of_type(found: Found) -> str:
     """Return how to get the form of this provider, which is not needed."""
     if found.place == _DATABASE:
-        return (
-            "type: can stay; Edit > Connection Type: Airbyte SME makes it one of this provider"
-        )
+        return "type: can stay; Edit > Connection Type: Airbyte SME makes it one of this provider"
     uri_type = CONNECTION_TYPE.replace("_", "-")
     return (
         f'type: can stay; {uri_type}://, or "conn_type": "{CONNECTION_TYPE}" in JSON, makes it one '

@@ -121,8 +121,6 @@ def test_connections_in_the_database_are_listed(tmp_path):
     assert "error: Airflow's database could not be read" in without_database.stderr
     assert with_database.returncode == 0
     assert with_database.stdout.startswith("stored (in Airflow's database)\n  works unchanged")
-    assert (
-        "Admin > Connections > stored > Edit, Connection Type: Airbyte SME" in with_database.stdout
-    )
+    assert "type: can stay; Edit > Connection Type: Airbyte SME" in with_database.stdout
     assert "other" not in with_database.stdout
     assert SECRET not in with_database.stdout + with_database.stderr

@@ -203,3 +203,21 @@ def test_every_comment_leads_to_a_heading():
 def test_every_comment_is_one_line_without_a_nested_comment():
     for reason in Reason:
         assert re.fullmatch(r"# TODO\(airbyte-sme\): [^#\n]+, see https://\S+#\S+", reason.comment)
+
+
+def test_the_diff_in_the_documentation_is_what_the_command_prints(capsys):
+    text = (REPOSITORY / DOCUMENT).read_text(encoding="utf-8")
+    (example,) = re.findall(r"the command makes these:\n\n```text\n(.*?)```", text, re.DOTALL)
+    migrate(REPOSITORY / "tests/migration/dags/output_to_sensor.py")
+
+    printed = capsys.readouterr().out
+    shown = [line for line in example.splitlines() if line[:1] in ("+", "-")]
+    assert len(shown) > 5
+    assert [line for line in shown if line not in printed.splitlines()] == []
+
+
+def test_the_tasks_in_the_documentation_are_those_of_a_tested_dag():
+    text = (REPOSITORY / DOCUMENT).read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+    assert example in (REPOSITORY / "tests/migration/dags/output_to_sensor.py").read_text()
