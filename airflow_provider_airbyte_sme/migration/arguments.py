@@ -200,7 +200,10 @@ def without(call: cst.Call, args: list[cst.Arg], index: int) -> tuple[cst.Call, 
     removed, args = args[index], args[:index] + args[index + 1 :]
     space = _space_after(removed)
     if index == len(args):
-        if args:
+        if not args:
+            before = _merged(call.whitespace_before_args, space)
+            call = call.with_changes(whitespace_before_args=before)
+        else:
             args[-1] = args[-1].with_changes(
                 comma=_last_comma(args[-1].comma, removed.comma),
                 whitespace_after_arg=removed.whitespace_after_arg,

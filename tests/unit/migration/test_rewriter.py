@@ -229,6 +229,10 @@ def test_a_removed_argument_leaves_the_others_as_they_are(before, after):
             "x = Sync(connection_id=C)\n",
             'x = Sync(airbyte_conn_id="airbyte_default", connection_id=C)\n',
         ),
+        (
+            'x = Sync(\n    api_version="v1",\n    # one\n    timeout=None\n)\n',
+            '# TODO no-timeout\nx = Sync(\n    # one\n    airbyte_conn_id="airbyte_default")\n',
+        ),
         ("x = AirbyteHook()\n", 'x = AirbyteHook(airbyte_conn_id="airbyte_default")\n'),
     ],
 )
