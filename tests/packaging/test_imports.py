@@ -73,7 +73,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plugins*": ("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "plugins*"),
     # The command line.
     "cli.airflow_commands": (),
-    "cli*": ("api*", "provisioning*", "connection", "hooks*", "migration*", "cli*"),
+    "cli*": (
+        *("get_provider_info", "api*", "provisioning*", "connection", "hooks*", "migration*"),
+        "cli*",
+    ),
     "__main__": ("cli.main",),
     # Rewrites DAG files of the official provider.
     "migration*": ("migration*",),

@@ -1,0 +1,174 @@
+"""Whether an operator gets ``airbyte_conn_id`` from the ``default_args`` of its DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from airflow_provider_airbyte_sme.migration.arguments import CONN_ID, keyword, names_in, text_of
+from airflow_provider_airbyte_sme.migration.kinds import Element, Module, dotted
+
+# What an unknown mapping may contain: everything.
+_ANY = None
+_CALLS_OF_DAGS = frozenset({"DAG", "dag"})
+
+
+class Mappings:
+    """
+    Finds the literals behind the mappings of a module.
+
+    :param module: The module.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+
+    def literals(
+        self, node: cst.CSTNode, seen: frozenset[cst.CSTNode] = frozenset()
+    ) -> tuple[list[cst.Dict | cst.Call], bool]:
+        """Return the dict literals and calls of ``dict`` of a mapping, and whether that is all."""
+        if node in seen:
+            return [], True
+        seen |= {node}
+        match node:
+            case cst.Dict():
+                parts = [each.value for each in node.elements if is_starred(each)]
+                found, complete = self._of_all(parts, seen)
+                return [node, *found], complete
+            case cst.Call(func=cst.Name(value="dict")):
+                parts = [each.value for each in node.args if each.keyword is None]
+                found, complete = self._of_all(parts, seen)
+                return [node, *found], complete
+            case cst.Call(func=cst.Attribute(value=original, attr=cst.Name(value="copy"))):
+                return self.literals(original, seen)
+            case cst.BinaryOperation(operator=cst.BitOr()):
+                return self._of_all([node.left, node.right], seen)
+            case cst.IfExp():
+                return self._of_all([node.body, node.orelse], seen)
+            case cst.Name():
+                return self._of_name(node, seen)
+        return [], False
+
+    def _of_all(
+        self, nodes: list[cst.BaseExpression], seen: frozenset[cst.CSTNode]
+    ) -> tuple[list[cst.Dict | cst.Call], bool]:
+        parts = [self.literals(each, seen) for each in nodes]
+        return [each for found, _ in parts for each in found], all(done for _, done in parts)
+
+    def _of_name(
+        self, name: cst.Name, seen: frozenset[cst.CSTNode]
+    ) -> tuple[list[cst.Dict | cst.Call], bool]:
+        values = self._module.values(name)
+        known = [each for each in values if not isinstance(each, Element)]
+        found, complete = self._of_all(known, seen)  # type: ignore[arg-type]
+        is_all = complete and bool(values) and len(known) == len(values)
+        return found, is_all and not self._is_changed(name)
+
+    def _is_changed(self, name: cst.Name) -> bool:
+        """Whether entries are added to the mapping later."""
+        for reference in self._module.references(name):
+            above = self._module.parent(reference)
+            if isinstance(above, cst.Subscript):
+                if isinstance(self._module.parent(above), cst.AssignTarget):
+                    return True
+            elif isinstance(above, cst.Attribute) and above.attr.value in ("update", "setdefault"):
+                return True
+        return False
+
+    def names(self, node: cst.CSTNode) -> frozenset[str] | None:
+        """Return the keys of a mapping; ``None`` if they are not all known."""
+        literals, complete = self.literals(node)
+        if not complete:
+            return _ANY
+        found: set[str] = set()
+        for literal in literals:
+            names = names_of(literal)
+            if names is _ANY:
+                return _ANY
+            found |= names
+        return frozenset(found)
+
+
+def is_starred(element: cst.BaseDictElement) -> bool:
+    """Whether an element of a dict literal is ``**something``."""
+    return isinstance(element, cst.StarredDictElement)
+
+
+def names_of(literal: cst.Dict | cst.Call) -> frozenset[str] | None:
+    """Return the own keys of a literal; ``None`` if one of them is an expression."""
+    if isinstance(literal, cst.Call):
+        return frozenset(names_in(literal))
+    keys = [text_of(each.key) for each in literal.elements if isinstance(each, cst.DictElement)]
+    return _ANY if None in keys else frozenset(key for key in keys if key is not None)
+
+
+class DefaultArgs:
+    """
+    Knows the ``default_args`` that reach a task.
+
+    :param module: The module.
+    :param mappings: Its mappings.
+    """
+
+    def __init__(self, module: Module, mappings: Mappings) -> None:
+        self._module, self._mappings = module, mappings
+        self._calls = [node for node in module.nodes if isinstance(node, cst.Call)]
+        self._dags = [call for call in self._calls if _is_dag(call)]
+
+    def all(self) -> Iterator[cst.BaseExpression]:
+        """Yield each value of ``default_args``."""
+        for call in self._calls:
+            if (value := keyword(call, "default_args")) is not None:
+                yield value
+
+    @property
+    def has_dags(self) -> bool:
+        """Whether the module has a DAG."""
+        return bool(self._dags)
+
+    def give_connection(self, call: cst.Call) -> bool | None:
+        """Whether the task that *call* makes gets ``airbyte_conn_id``; ``None`` if unknown."""
+        around = [*self._around(call)]
+        found = {self._has_connection(each) for each in around}
+        if True in found:
+            return True
+        if None in found:
+            return None
+        if any(map(_is_dag, around)):
+            return False
+        found = {self._has_connection(each) for each in self._dags}
+        return found.pop() if len(found) == 1 else None
+
+    def _around(self, call: cst.Call) -> Iterator[cst.Call]:
+        """Yield the calls that make the DAG and the task groups of *call*, as far as known."""
+        dag = keyword(call, "dag")
+        if isinstance(dag, cst.Name):
+            for value in self._module.values(dag):
+                if isinstance(value, cst.Call):
+                    yield value
+        for above in self._module.ancestors(call):
+            match above:
+                case cst.With():
+                    for item in above.items:
+                        yield from self._made_by(item.item)
+                case cst.FunctionDef():
+                    for decorator in above.decorators:
+                        yield from self._made_by(decorator.decorator)
+
+    def _made_by(self, node: cst.BaseExpression) -> Iterator[cst.Call]:
+        if isinstance(node, cst.Call):
+            yield node
+        elif isinstance(node, cst.Name):
+            yield from (each for each in self._module.values(node) if isinstance(each, cst.Call))
+
+    def _has_connection(self, call: cst.Call) -> bool | None:
+        value = keyword(call, "default_args")
+        if value is None:
+            return None if any(arg.star == "**" for arg in call.args) else False
+        names = self._mappings.names(value)
+        return None if names is None else CONN_ID in names
+
+
+def _is_dag(call: cst.Call) -> bool:
+    return dotted(call.func).rpartition(".")[2] in _CALLS_OF_DAGS

@@ -1,0 +1,118 @@
+"""Files and folders: what is rewritten, as a difference or in place."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import libcst as cst
+
+from airflow_provider_airbyte_sme.migration.reasons import Reason
+from airflow_provider_airbyte_sme.migration.rewriter import rewrite
+
+# Folders that hold no DAG files of their own.
+_SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+
+
+@dataclass(frozen=True, slots=True)
+class MigratedFile:
+    """
+    What became of one file.
+
+    :param path: The file, which may not exist.
+    :param before: What was in it.
+    :param after: What is to be in it.
+    :param reasons: What is left to a person, once for each comment.
+    :param error: Why it could not be read or rewritten; empty if it could.
+    """
+
+    path: Path
+    before: bytes = b""
+    after: bytes = b""
+    reasons: tuple[Reason, ...] = ()
+    error: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to write."""
+        return self.before != self.after
+
+    def difference(self) -> bytes:
+        """Return the unified diff, in the encoding of the file, as ``git apply`` takes it."""
+        name = os.fsencode(self.path.as_posix().lstrip("/"))
+        lines = difflib.diff_bytes(
+            difflib.unified_diff,
+            self.before.splitlines(keepends=True),
+            self.after.splitlines(keepends=True),
+            b"a/" + name,
+            b"b/" + name,
+        )
+        end = b"\n\\ No newline at end of file\n"
+        return b"".join(line if line.endswith(b"\n") else line + end for line in lines)
+
+    def write(self) -> None:
+        """
+        Replace the file, with its permissions: whole, or not at all.
+
+        A symbolic link stays one.
+
+        :raises OSError: That is not possible.
+        """
+        target = self.path.resolve()
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.after)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(target.stat().st_mode & 0o7777)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """
+    Yield each Python file once: those that are named, and those below folders, by their names.
+
+    Hidden folders and environments below a folder are left out.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        for file in _files_in(path) if path.is_dir() else [path]:
+            if (real := file.resolve()) not in seen:
+                seen.add(real)
+                yield file
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            is_environment = (path / "pyvenv.cfg").exists()
+            if path.name not in _SKIPPED and path.name[0] != "." and not is_environment:
+                yield from () if path.is_symlink() else _files_in(path)
+        elif path.suffix == ".py":
+            yield path
+
+
+def migrate_file(path: Path) -> MigratedFile:
+    """Return what becomes of a file. Nothing is written."""
+    try:
+        before = path.read_bytes()
+    except OSError as error:
+        return MigratedFile(path, error=f"cannot be read: {error.strerror or error}")
+    try:
+        new = rewrite(before)
+    except cst.ParserSyntaxError as error:
+        line = f"line {error.raw_line}: {error.message.splitlines()[0]}"
+        return MigratedFile(path, error=f"is not valid Python, {line}")
+    except (UnicodeDecodeError, LookupError, SyntaxError) as error:
+        return MigratedFile(path, error=f"cannot be decoded: {error}")
+    except (RecursionError, cst.MetadataException, cst.CSTValidationError) as error:
+        return MigratedFile(path, error=f"cannot be rewritten: {type(error).__name__} {error}")
+    return MigratedFile(path, before, new.source, new.reasons)

@@ -1,0 +1,445 @@
+"""What the expressions of a module are: classes and objects of the official provider, and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import libcst as cst
+from libcst import metadata as meta
+
+from airflow_provider_airbyte_sme.migration.official import (
+    CLASS_NAMES,
+    CLASSES,
+    PACKAGE,
+    Thing,
+    is_official,
+)
+
+_JOB_METHODS = frozenset(
+    {"submit_sync_connection", "submit_reset_connection", "get_job_details", "get_job"}
+)
+# Methods of an operator that return it.
+_FLUENT = frozenset({"as_setup", "as_teardown"})
+
+
+class Form(Enum):
+    """In which form an expression has a :class:`.Thing`."""
+
+    CLASS = "class"
+    PARTIAL = "partial"
+    OBJECT = "object"
+    JOB = "job"
+    """What a method of the hook returned."""
+    STATUS = "status"
+    """The status of a job, which is an enum in the official provider and text here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    What an expression may be.
+
+    :param depth: In how many collections: 1 for a list of operators.
+    """
+
+    form: Form
+    thing: Thing
+    depth: int = 0
+
+
+Kinds = frozenset[Kind]
+NOTHING: Kinds = frozenset()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Element:
+    """Any element of an iterable expression."""
+
+    of: cst.CSTNode
+
+
+Value = cst.CSTNode | Element
+"""What a name may stand for."""
+
+
+class Module:
+    """
+    A parsed module with its metadata.
+
+    :param tree: The module that was parsed.
+    """
+
+    def __init__(self, tree: cst.Module) -> None:
+        wrapper = meta.MetadataWrapper(tree)
+        self.tree = wrapper.module
+        self._names = wrapper.resolve(meta.QualifiedNameProvider)
+        self._scopes: Mapping[cst.CSTNode, meta.Scope | None] = wrapper.resolve(meta.ScopeProvider)
+        self._parents = wrapper.resolve(meta.ParentNodeProvider)
+        self.nodes: list[cst.CSTNode] = list(self._parents)
+        self._stars = set(self._star_imports())
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """Return the node that contains *node*; ``None`` for the module."""
+        return self._parents.get(node)
+
+    def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """Yield what contains *node*, from the inside to the outside."""
+        while (above := self.parent(node)) is not None:
+            yield above
+            node = above
+
+    def path(self, node: Value) -> str:
+        """Return the dotted path of an imported name; empty if *node* is something else."""
+        if not isinstance(node, cst.CSTNode) or not dotted(node):
+            # LibCST gives a call the name of its function.
+            return ""
+        found = self._names.get(node, ())
+        if callable(found):
+            found = found()
+        for each in found:
+            if each.source is meta.QualifiedNameSource.IMPORT:
+                return str(each.name)
+        if isinstance(node, cst.Name) and not found and node.value in CLASS_NAMES:
+            path = CLASS_NAMES[node.value]
+            return path if path.rpartition(".")[0] in self._stars else ""
+        return ""
+
+    def _star_imports(self) -> Iterator[str]:
+        for node in self.nodes:
+            if isinstance(node, cst.ImportFrom) and isinstance(node.names, cst.ImportStar):
+                yield dotted(node.module)
+
+    def kinds(self, node: Value | None, seen: frozenset[Value] = frozenset()) -> Kinds:
+        """Return what *node* may be; nothing if it is something else or unknown."""
+        if node is None or node in seen:
+            return NOTHING
+        seen |= {node}
+        if thing := CLASSES.get(self.path(node)):
+            return frozenset({Kind(Form.CLASS, thing)})
+        match node:
+            case cst.Name():
+                return self._of_all(self.values(node), seen)
+            case cst.Await() | cst.NamedExpr():
+                inner = node.expression if isinstance(node, cst.Await) else node.value
+                return self.kinds(inner, seen)
+            case cst.IfExp():
+                return self._of_all([node.body, node.orelse], seen)
+            case cst.List() | cst.Tuple() | cst.Set():
+                return _deeper(self._of_all([each.value for each in node.elements], seen))
+            case cst.Dict():
+                return _deeper(self._of_all([each.value for each in node.elements], seen))
+            case cst.ListComp() | cst.GeneratorExp() | cst.SetComp():
+                return _deeper(self.kinds(node.elt, seen))
+            case cst.DictComp():
+                return _deeper(self.kinds(node.value, seen))
+            case cst.Subscript():
+                return _shallower(self.kinds(node.value, seen))
+            case cst.Attribute():
+                own = self._of_all(self._own_values(node), seen)
+                return own | self._of_status(node, seen)
+            case cst.ClassDef():
+                return self._of_all([each.value for each in node.bases], seen)
+            case Element():
+                return _shallower(self.kinds(node.of, seen))
+            case cst.Annotation():
+                return self._of_annotation(node)
+            case cst.Call():
+                return self._of_call(node, seen)
+        return NOTHING
+
+    def is_known(self, node: Value, seen: frozenset[Value] = frozenset()) -> bool:
+        """Whether it can be told what *node* is, though it may not be of interest."""
+        if node in seen:
+            return True
+        seen |= {node}
+        if self.kinds(node):
+            return True
+        match node:
+            case cst.Name():
+                values = self.values(node)
+                return bool(values) and all(self.is_known(each, seen) for each in values)
+            case cst.Call():
+                return self._is_known_function(node.func, seen)
+            case cst.Attribute():
+                # What an imported module or class has.
+                return bool(self.path(node))
+            case cst.Subscript():
+                return self.is_known(node.value, seen)
+            case cst.Param() | Element() | cst.Annotation():
+                return False
+        return True
+
+    def _is_known_function(self, func: cst.CSTNode, seen: frozenset[Value]) -> bool:
+        if self.path(func):
+            return True
+        match func:
+            case cst.Name():
+                return all(
+                    all(self.is_known(each, seen) for each in _returns(function))
+                    for function in self.values(func)
+                    if isinstance(function, cst.FunctionDef)
+                )
+            case cst.Attribute():
+                # A DAG has every task.
+                return func.attr.value != "get_task" and self.is_known(func.value, seen)
+            case cst.Call():
+                return self._is_known_function(func.func, seen)
+        return False
+
+    def _of_all(self, nodes: Sequence[Value], seen: frozenset[Value]) -> Kinds:
+        return frozenset().union(*(self.kinds(each, seen) for each in nodes))
+
+    def _of_call(self, call: cst.Call, seen: frozenset[Value]) -> Kinds:
+        func = call.func
+        if is_functools_partial(self, call):
+            return self.kinds(call.args[0].value, seen)
+        made = {
+            Kind(Form.OBJECT, each.thing)
+            for each in self.kinds(func, seen)
+            if each.form is Form.CLASS and not each.depth
+        }
+        if made:
+            return frozenset(made)
+        if isinstance(func, cst.Attribute):
+            return frozenset(self._of_method(func, seen))
+        if isinstance(func, cst.Name):
+            returned = [
+                each
+                for function in self.values(func)
+                if isinstance(function, cst.FunctionDef)
+                for each in _returns(function)
+            ]
+            return self._of_all(returned, seen)
+        return NOTHING
+
+    def _of_method(self, func: cst.Attribute, seen: frozenset[Value]) -> Iterator[Kind]:
+        name = func.attr.value
+        for each in self.kinds(func.value, seen):
+            match each.form, name:
+                case Form.CLASS, "partial":
+                    yield Kind(Form.PARTIAL, each.thing)
+                case Form.PARTIAL, "expand" | "expand_kwargs":
+                    yield Kind(Form.OBJECT, each.thing)
+                case Form.OBJECT, _ if name in _FLUENT:
+                    yield each
+                case Form.OBJECT, _ if each.thing is Thing.HOOK and name in _JOB_METHODS:
+                    yield Kind(Form.JOB, each.thing)
+                case Form.OBJECT, "get_job_status" if each.thing is Thing.HOOK:
+                    yield Kind(Form.STATUS, each.thing)
+                case _, "values" | "copy" if each.depth:
+                    yield each
+
+    def _of_status(self, node: cst.Attribute, seen: frozenset[Value]) -> Kinds:
+        if node.attr.value != "status":
+            return NOTHING
+        return frozenset(
+            replace(each, form=Form.STATUS)
+            for each in self.kinds(node.value, seen)
+            if each.form is Form.JOB
+        )
+
+    def _of_annotation(self, node: cst.Annotation) -> Kinds:
+        return frozenset(
+            replace(each, form=Form.OBJECT)
+            for each in self.kinds(node.annotation)
+            if each.form is Form.CLASS
+        )
+
+    def values(self, name: cst.Name) -> list[Value]:
+        """Return what may be assigned to *name*: expressions, functions, classes, parameters."""
+        scope = self._scopes.get(name)
+        if scope is None:
+            return []
+        return [
+            value
+            for assignment in scope[name.value]
+            if isinstance(assignment, meta.Assignment)
+            for value in self._assigned(assignment.node)
+        ]
+
+    def alternatives(self, node: Value, seen: frozenset[Value] = frozenset()) -> list[Value]:
+        """
+        Return what *node* may stand for: the expressions behind variables and collections.
+
+        A parameter, or another unknown value, is one of them.
+        """
+        if node in seen:
+            return []
+        seen |= {node}
+        match node:
+            case cst.Name() if values := self.values(node):
+                return [each for value in values for each in self.alternatives(value, seen)]
+            case cst.IfExp():
+                branches = (node.body, node.orelse)
+                return [each for branch in branches for each in self.alternatives(branch, seen)]
+            case cst.Subscript(value=collection) | Element(of=collection):
+                return self._items(collection, seen)
+            case cst.Call(func=cst.Attribute(value=collection, attr=cst.Name(value="get" | "pop"))):
+                return self._items(collection, seen)
+            case cst.Call(func=cst.Name() as func):
+                functions = [e for e in self.values(func) if isinstance(e, cst.FunctionDef)]
+                returned = [value for function in functions for value in _returns(function)]
+                found = [each for value in returned for each in self.alternatives(value, seen)]
+                return found or [node]
+        return [node]
+
+    def _items(self, collection: cst.CSTNode, seen: frozenset[Value]) -> list[Value]:
+        """Return what may be in *collection*, also what is put into it later."""
+        found: list[Value] = []
+        for each in self.alternatives(collection, seen):
+            match each:
+                case cst.List() | cst.Tuple() | cst.Set() | cst.Dict():
+                    found += [element.value for element in each.elements]
+                case cst.ListComp() | cst.GeneratorExp() | cst.SetComp():
+                    found.append(each.elt)
+                case cst.DictComp():
+                    found.append(each.value)
+                case cst.Call(func=cst.Attribute(value=inner, attr=cst.Name(value="values"))):
+                    found += self._items(inner, seen)
+                case _:
+                    found.append(each)
+        if isinstance(collection, cst.Name):
+            found += self._put_in(collection)
+        return [each for value in found for each in self.alternatives(value, seen)]
+
+    def _put_in(self, name: cst.Name) -> Iterator[cst.CSTNode]:
+        """Yield what ``name[key] = value`` and ``name.append(value)`` put into a collection."""
+        for reference in self.references(name):
+            above = self.parent(reference)
+            target = above and self.parent(above)
+            statement = target and self.parent(target)
+            match above, target, statement:
+                case cst.Subscript(), cst.AssignTarget(), cst.Assign():
+                    yield statement.value
+                case cst.Attribute(attr=cst.Name(value="append" | "add")), cst.Call(), _:
+                    yield from (arg.value for arg in target.args)
+
+    def references(self, name: cst.Name) -> list[cst.CSTNode]:
+        """Return where the value of the variable *name* is read."""
+        scope = self._scopes.get(name)
+        if scope is None:
+            return []
+        return [access.node for assignment in scope[name.value] for access in assignment.references]
+
+    def _assigned(self, target: cst.CSTNode) -> Iterator[Value]:
+        """Yield the value of an assignment to *target*."""
+        if isinstance(target, cst.FunctionDef | cst.ClassDef):
+            yield target
+            return
+        if isinstance(target, cst.Param):
+            yield target.annotation or target
+            return
+        above = self.parent(target)
+        match above:
+            case cst.AssignTarget():
+                statement = self.parent(above)
+                if isinstance(statement, cst.Assign):
+                    yield statement.value
+            case cst.AnnAssign() | cst.NamedExpr():
+                if above.value is not None:
+                    yield above.value
+            case cst.For() | cst.CompFor():
+                yield Element(of=above.iter)
+            case cst.AsName():
+                item = self.parent(above)
+                if isinstance(item, cst.WithItem):
+                    yield item.item
+            case cst.Param():
+                yield above.annotation or above
+            case cst.Element():
+                yield from self._unpacked(above)
+
+    def _unpacked(self, element: cst.Element) -> Iterator[Value]:
+        """Yield the value of an element of ``a, b = x, y``."""
+        targets = self.parent(element)
+        statement = None if targets is None else self.parent(targets)
+        if isinstance(statement, cst.AssignTarget):
+            statement = self.parent(statement)
+        if not isinstance(targets, cst.Tuple | cst.List) or not isinstance(statement, cst.Assign):
+            yield cst.Param(cst.Name("unknown"))
+            return
+        values, index = statement.value, list(targets.elements).index(element)
+        if isinstance(values, cst.Tuple | cst.List) and index < len(values.elements):
+            yield values.elements[index].value
+        else:
+            yield Element(of=values)
+
+    def _own_values(self, node: cst.Attribute) -> list[cst.CSTNode]:
+        """Return what the methods of a class assign to ``self.name``."""
+        if not isinstance(node.value, cst.Name) or node.value.value != "self":
+            return []
+        for above in self.ancestors(node):
+            if isinstance(above, cst.ClassDef):
+                return [
+                    assign.value
+                    for assign in self.nodes
+                    if isinstance(assign, cst.Assign)
+                    and any(node.deep_equals(each.target) for each in assign.targets)
+                    and above in self.ancestors(assign)
+                ]
+        return []
+
+
+def dotted(node: Value | None) -> str:
+    """Return the text of a dotted name; empty if *node* is none."""
+    match node:
+        case cst.Name():
+            return str(node.value)
+        case cst.Attribute():
+            head = dotted(node.value)
+            return f"{head}.{node.attr.value}" if head else ""
+    return ""
+
+
+def is_functools_partial(module: Module, call: cst.Call) -> bool:
+    """Whether *call* is ``functools.partial(something, …)``."""
+    return module.path(call.func) == "functools.partial" and bool(call.args)
+
+
+def uses_official_provider(module: Module) -> bool:
+    """Whether an import or a string names the official provider."""
+    for node in module.nodes:
+        match node:
+            case cst.ImportFrom() if is_official(dotted(node.module)):
+                return True
+            case cst.ImportFrom() if dotted(node.module) == "airflow.providers":
+                names = node.names if not isinstance(node.names, cst.ImportStar) else ()
+                if any(dotted(each.name) == "airbyte" for each in names):
+                    return True
+            case cst.ImportAlias() if is_official(dotted(node.name)):
+                return True
+            case cst.SimpleString() | cst.FormattedStringText() if (
+                f"{PACKAGE}." in node.value and not _is_docstring(module, node)
+            ):
+                return True
+    return False
+
+
+def _is_docstring(module: Module, node: cst.CSTNode) -> bool:
+    return isinstance(module.parent(node), cst.Expr)
+
+
+def _deeper(kinds: Kinds) -> Kinds:
+    return frozenset(replace(each, depth=each.depth + 1) for each in kinds)
+
+
+def _shallower(kinds: Kinds) -> Kinds:
+    return frozenset(replace(each, depth=each.depth - 1) for each in kinds if each.depth)
+
+
+def _returns(function: cst.FunctionDef) -> list[cst.CSTNode]:
+    """Return what a function returns, without that of the functions inside it."""
+    found: list[cst.CSTNode] = []
+
+    class Returns(cst.CSTVisitor):
+        def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:  # noqa: N802
+            return node is function
+
+        def visit_Return(self, node: cst.Return) -> None:  # noqa: N802
+            if node.value is not None:
+                found.append(node.value)
+
+    function.visit(Returns())
+    return found

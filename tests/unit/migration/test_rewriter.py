@@ -1,0 +1,760 @@
+"""What the rewriter makes of single pieces of DAG files."""
+
+from __future__ import annotations
+
+import ast
+import re
+from textwrap import dedent
+
+import libcst
+import pytest
+
+from airflow_provider_airbyte_sme.migration.reasons import MARK, Reason
+from airflow_provider_airbyte_sme.migration.rewriter import rewrite
+
+UUID = "15bc3800-82e4-48c3-a32d-620661273f28"
+IMPORTS = """\
+from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperator as Sync
+from airflow.providers.airbyte.sensors.airbyte import AirbyteJobSensor as Sensor
+from airflow.providers.airbyte.hooks.airbyte import AirbyteHook
+from airflow.sdk import DAG
+"""
+OUR_IMPORTS = IMPORTS.replace("airflow.providers.airbyte", "airflow_provider_airbyte_sme")
+
+
+def rewritten(source: str) -> str:
+    """Return the new source, which is valid and stable, with short comments."""
+    result = rewrite(source.encode())
+    new = result.source.decode()
+    ast.parse(new)
+    assert rewrite(result.source).source == result.source
+    assert len(result.reasons) == new.count(MARK)
+    return re.sub(rf"# {re.escape(MARK)}: .*#(\S+)", r"# TODO \1", new)
+
+
+def body(code: str) -> str:
+    """Return what becomes of code in a module that has a DAG and no ``default_args``."""
+    dag = "dag = DAG('d')\n"
+    new = rewritten(IMPORTS + dag + dedent(code))
+    head = OUR_IMPORTS + dag
+    assert new.startswith(head)
+    return new.removeprefix(head)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperator",
+            "from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator",
+        ),
+        (
+            "from airflow.providers.airbyte.sensors.airbyte import \\\n    AirbyteJobSensor",
+            "from airflow_provider_airbyte_sme.sensors.airbyte import \\\n    AirbyteJobSensor",
+        ),
+        (
+            "from airflow.providers.airbyte.sensors.airbyte import (\n"
+            "    AirbyteJobSensor as S,  # waits\n"
+            ")",
+            "from airflow_provider_airbyte_sme.sensors.airbyte import (\n"
+            "    AirbyteJobSensor as S,  # waits\n"
+            ")",
+        ),
+        (
+            "import airflow.providers.airbyte.hooks.airbyte as h\nx = h.AirbyteHook",
+            "import airflow_provider_airbyte_sme.hooks.airbyte as h\nx = h.AirbyteHook",
+        ),
+        (
+            "import airflow.providers.airbyte.hooks.airbyte\n"
+            "x = airflow.providers.airbyte.hooks.airbyte.AirbyteHook",
+            "import airflow_provider_airbyte_sme.hooks.airbyte\n"
+            "x = airflow_provider_airbyte_sme.hooks.airbyte.AirbyteHook",
+        ),
+        (
+            "import airflow.providers.airbyte.hooks.airbyte\nx = airflow.__version__",
+            "import airflow_provider_airbyte_sme.hooks.airbyte\n"
+            "import airflow\nx = airflow.__version__",
+        ),
+        (
+            "from airflow.providers import airbyte",
+            "import airflow_provider_airbyte_sme as airbyte",
+        ),
+        (
+            "from airflow.providers import airbyte as a, http",
+            "from airflow.providers import http\nimport airflow_provider_airbyte_sme as a",
+        ),
+        (
+            "from airflow.providers.airbyte.hooks.airbyte import *\nAirbyteHook()",
+            "from airflow_provider_airbyte_sme.hooks.airbyte import *\n"
+            'AirbyteHook(airbyte_conn_id="airbyte_default")',
+        ),
+        (
+            "from airflow.providers.airbyte.triggers.airbyte import AirbyteSyncTrigger\n"
+            "def f(t: AirbyteSyncTrigger, u: 'list[AirbyteSyncTrigger]'): ...",
+            "from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger\n"
+            "def f(t: AirbyteJobTrigger, u: 'list[AirbyteJobTrigger]'): ...",
+        ),
+        (
+            "from airflow.providers.airbyte.version_compat import AIRFLOW_V_3_0_PLUS",
+            "# TODO names-that-do-not-exist-here\n"
+            "from airflow_provider_airbyte_sme.version_compat import AIRFLOW_V_3_0_PLUS",
+        ),
+        (
+            "from airflow.providers.airbyte.hooks.airbyte import AirbyteHook\n"
+            "from airbyte_api.models import JobStatusEnum as Status, JobTypeEnum\n"
+            "x = Status.FAILED, JobTypeEnum.SYNC",
+            "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook\n"
+            "from airflow_provider_airbyte_sme.api import JobStatus as Status, JobType\n"
+            "x = Status.FAILED, JobType.SYNC",
+        ),
+        (
+            "from airflow.providers.airbyte.hooks.airbyte import AirbyteHook\nimport airbyte_api",
+            "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook\n"
+            "# TODO airbyte_api\nimport airbyte_api",
+        ),
+    ],
+)
+def test_imports(before, after):
+    assert rewritten(before + "\n") == after + "\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("asynchronous=True", "wait_for_completion=False"),
+        ("asynchronous=False", "wait_for_completion=True"),
+        ("asynchronous=flag", "wait_for_completion=not flag"),
+        ("asynchronous=not flag", "wait_for_completion=bool(flag)"),
+        ("asynchronous=a or b", "wait_for_completion=not (a or b)"),
+        ("asynchronous=(a == b)", "wait_for_completion=not (a == b)"),
+        ("asynchronous=a if b else c", "wait_for_completion=not (a if b else c)"),
+        ("wait_seconds=3", "poll_interval=3"),
+        ("wait_seconds=0", "poll_interval=1"),
+        ("timeout=7200", "timeout=7200"),
+        ("deferrable=True", "deferrable=True"),
+    ],
+)
+def test_parameters_of_the_operator(before, after):
+    call = 'x = Sync(task_id="t", airbyte_conn_id="c", connection_id=C, {}, retries=1)\n'
+
+    assert body(call.format(before)) == call.format(after)
+
+
+def test_the_old_default_connection_is_named():
+    assert body('Sync(task_id="t", connection_id=C)\n') == (
+        'Sync(task_id="t", airbyte_conn_id="airbyte_default", connection_id=C)\n'
+    )
+    assert body('Sensor(airbyte_job_id=1, task_id="t")\n') == (
+        'Sensor(airbyte_job_id=1, task_id="t", airbyte_conn_id="airbyte_default")\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # In the middle, at the end, at the beginning, alone on its line, with comments around it.
+        (
+            'x = Sync(task_id="t", api_version="v1", airbyte_conn_id="c")\n',
+            'x = Sync(task_id="t", airbyte_conn_id="c")\n',
+        ),
+        (
+            'x = Sync(task_id="t", airbyte_conn_id="c", api_version="v1")\n',
+            'x = Sync(task_id="t", airbyte_conn_id="c")\n',
+        ),
+        (
+            'x = Sync(api_version="v1", task_id="t", airbyte_conn_id="c")\n',
+            'x = Sync(task_id="t", airbyte_conn_id="c")\n',
+        ),
+        (
+            "x = Sync(\n"
+            '    task_id="t",  # one\n'
+            "    # two\n"
+            '    api_version="v1",\n'
+            "    # three\n"
+            '    airbyte_conn_id="c",  # four\n'
+            ")\n",
+            "x = Sync(\n"
+            '    task_id="t",  # one\n'
+            "    # two\n"
+            "    # three\n"
+            '    airbyte_conn_id="c",  # four\n'
+            ")\n",
+        ),
+        (
+            'x = Sync(\n    # one\n    api_version="v1",\n    # two\n    airbyte_conn_id="c"\n)\n',
+            'x = Sync(\n    # one\n    # two\n    airbyte_conn_id="c"\n)\n',
+        ),
+        (
+            "x = Sync(\n"
+            '    airbyte_conn_id="c",  # one\n'
+            "    # two\n"
+            '    api_version="v1",\n'
+            "    # three\n"
+            ")\n",
+            'x = Sync(\n    airbyte_conn_id="c",  # one\n    # two\n    # three\n)\n',
+        ),
+        (
+            'x = Sync(\n    airbyte_conn_id="c",  # one\n    api_version="v1")\n',
+            'x = Sync(\n    airbyte_conn_id="c",  # one\n    )\n',
+        ),
+        (
+            'x = Sync(api_version="v1", **{"airbyte_conn_id": "c"})\n',
+            'x = Sync(**{"airbyte_conn_id": "c"})\n',
+        ),
+    ],
+)
+def test_a_removed_argument_leaves_the_others_as_they_are(before, after):
+    assert body(before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'x = Sync(\n    task_id="t",  # one\n    # two\n    connection_id=C,\n)\n',
+            'x = Sync(\n    task_id="t",  # one\n    airbyte_conn_id="airbyte_default",\n'
+            "    # two\n    connection_id=C,\n)\n",
+        ),
+        (
+            'x = Sync(\n    connection_id=C,\n    task_id="t"\n)\n',
+            'x = Sync(\n    connection_id=C,\n    task_id="t",\n'
+            '    airbyte_conn_id="airbyte_default"\n)\n',
+        ),
+        (
+            'x = Sync(\n    connection_id=C,\n    task_id="t",\n)\n',
+            'x = Sync(\n    connection_id=C,\n    task_id="t",\n'
+            '    airbyte_conn_id="airbyte_default",\n)\n',
+        ),
+        (
+            "x = Sync(connection_id=C)\n",
+            'x = Sync(airbyte_conn_id="airbyte_default", connection_id=C)\n',
+        ),
+        (
+            'x = Sync(\n    api_version="v1",\n    # one\n    timeout=None\n)\n',
+            '# TODO no-timeout\nx = Sync(\n    # one\n    airbyte_conn_id="airbyte_default")\n',
+        ),
+        ("x = AirbyteHook()\n", 'x = AirbyteHook(airbyte_conn_id="airbyte_default")\n'),
+    ],
+)
+def test_an_added_argument_has_the_layout_of_the_others(before, after):
+    assert body(before) == after
+
+
+@pytest.mark.parametrize(
+    ("defaults", "has_comment", "is_added"),
+    [
+        ("", False, True),
+        (", default_args={'owner': 'me'}", False, True),
+        (", default_args={'airbyte_conn_id': 'c'}", False, False),
+        (", default_args=dict(airbyte_conn_id='c')", False, False),
+        (", default_args=KNOWN", False, False),
+        (", default_args={**KNOWN, 'retries': 1}", False, False),
+        (", default_args=KNOWN | {'retries': 1}", False, False),
+        (", default_args=KNOWN.copy()", False, False),
+        (", default_args=imported", True, False),
+        (", default_args=CHANGED", True, False),
+        (", default_args={name: 'c'}", True, False),
+        (", **options", True, False),
+    ],
+)
+def test_the_connection_of_default_args_is_respected(defaults, has_comment, is_added):
+    source = (
+        IMPORTS
+        + "from common import imported, name, options\n"
+        + "KNOWN = {'airbyte_conn_id': 'c'}\nCHANGED = {}\nCHANGED['airbyte_conn_id'] = 'c'\n"
+        + f"with DAG('d'{defaults}):\n    Sync(task_id='t', connection_id=C)\n"
+    )
+    new = rewritten(source)
+
+    assert ('airbyte_conn_id="airbyte_default"' in new) == is_added
+    assert ("# TODO airbyte_conn_id-and-default_args" in new) == has_comment
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "@dag(default_args={'airbyte_conn_id': 'c'})\ndef d():\n    Sync(task_id='t')\n",
+        "with DAG('d') as x:\n  with TaskGroup('g', default_args={'airbyte_conn_id': 'c'}):\n"
+        "    Sync(task_id='t')\n",
+        "one = DAG('d', default_args={'airbyte_conn_id': 'c'})\nSync(task_id='t', dag=one)\n",
+        "one = DAG('d', default_args={'airbyte_conn_id': 'c'})\nwith one:\n    Sync(task_id='t')\n",
+        "def make():\n    return Sync(task_id='t')\n"
+        "with DAG('d', default_args={'airbyte_conn_id': 'c'}):\n    make()\n",
+    ],
+)
+def test_default_args_are_found_from_where_a_task_is(code):
+    new = rewritten(IMPORTS + "from airflow.sdk import dag, TaskGroup\n" + code)
+
+    assert "airbyte_default" not in new
+    assert "TODO" not in new
+
+
+def test_each_of_two_dags_has_its_own_default_args():
+    new = rewritten(
+        IMPORTS + "with DAG('a', default_args={'airbyte_conn_id': 'c'}):\n"
+        "    Sync(task_id='with')\n"
+        "with DAG('b'):\n    Sync(task_id='without')\n"
+    )
+
+    assert "Sync(task_id='with')" in new
+    assert "Sync(task_id='without', airbyte_conn_id=\"airbyte_default\")" in new
+
+
+def test_a_module_without_a_dag_has_a_comment():
+    new = rewritten(IMPORTS + "def make():\n    return Sync(task_id='t')\n")
+
+    assert new.endswith(
+        "    # TODO airbyte_conn_id-and-default_args\n"
+        "    return Sync(task_id='t', airbyte_conn_id=\"airbyte_default\")\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "A = {'asynchronous': True, 'wait_seconds': 3, 'api_version': 'v1'}\n",
+            "A = {'wait_for_completion': False, 'poll_interval': 3}\n",
+        ),
+        (
+            "A = dict(asynchronous=True, wait_seconds=3)\n",
+            "A = dict(wait_for_completion=False, poll_interval=3)\n",
+        ),
+        (
+            "A = {\n    # one\n    'wait_seconds': 3,  # two\n    'api_version': 'v1',\n}\n",
+            "A = {\n    # one\n    'poll_interval': 3,  # two\n}\n",
+        ),
+        (
+            "A = {'retries': 1,  # one\n     'api_version': 'v1'}\n",
+            "A = {'retries': 1,  # one\n     }\n",
+        ),
+        (
+            "A = {\n    'api_version': 'v1',\n    'retries': 1,\n}\n",
+            "A = {\n    'retries': 1,\n}\n",
+        ),
+    ],
+)
+def test_arguments_in_a_dict(before, after):
+    call = "Sync(task_id='t', airbyte_conn_id='c', connection_id=C, **A)\n"
+
+    assert body(before + call) == after + call
+
+
+def test_arguments_of_which_nothing_is_known_have_a_comment():
+    assert body("def f(**options):\n    return Sync(task_id='t', **options)\n") == (
+        "def f(**options):\n    # TODO keyword-arguments\n    return Sync(task_id='t', **options)\n"
+    )
+
+
+def test_default_args_are_rewritten():
+    new = rewritten(
+        IMPORTS + "with DAG('d', default_args={'airbyte_conn_id': 'c', 'asynchronous': True}):\n"
+        "    Sync(task_id='t')\n    BashOperator(task_id='b')\n"
+    )
+
+    assert "{'airbyte_conn_id': 'c', 'wait_for_completion': False}" in new
+    assert "TODO" not in new
+
+
+def test_default_args_that_others_may_take_have_a_comment():
+    new = rewritten(
+        IMPORTS + "with DAG('d', default_args={'asynchronous': True, 'api_version': 'v1'}):\n"
+        "    Sync(task_id='t')\n    TriggerDagRunOperator(task_id='b')\n"
+    )
+
+    assert "# TODO default_args-reach-other-operators\nwith DAG(" in new
+    assert "{'wait_for_completion': False, 'api_version': 'v1'}" in new
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "s = Sync.partial(task_id='t', asynchronous=True).expand(connection_id=CS)\n",
+            "s = Sync.partial(task_id='t', airbyte_conn_id=\"airbyte_default\", "
+            "wait_for_completion=False).expand(connection_id=CS)\n",
+        ),
+        (
+            "s = Sync.partial(task_id='t').expand(asynchronous=[True, x], airbyte_conn_id=IDS)\n",
+            "s = Sync.partial(task_id='t').expand(wait_for_completion=[False, not x], "
+            "airbyte_conn_id=IDS)\n",
+        ),
+        (
+            "s = Sync.partial(task_id='t', airbyte_conn_id='c').expand(asynchronous=flags)\n",
+            "# TODO mapped-asynchronous\n"
+            "s = Sync.partial(task_id='t', airbyte_conn_id='c')"
+            ".expand(wait_for_completion=flags)\n",
+        ),
+        (
+            "s = Sync.partial(task_id='t').expand_kwargs("
+            "[{'airbyte_conn_id': x, 'wait_seconds': 1} for x in XS])\n",
+            "s = Sync.partial(task_id='t').expand_kwargs("
+            "[{'airbyte_conn_id': x, 'poll_interval': 1} for x in XS])\n",
+        ),
+        (
+            "s = Sync.partial(task_id='t').expand_kwargs(listed())\n",
+            "# TODO keyword-arguments\ns = Sync.partial(task_id='t').expand_kwargs(listed())\n",
+        ),
+    ],
+)
+def test_mapped_tasks(before, after):
+    assert body(before) == after
+
+
+@pytest.mark.parametrize(
+    ("use", "new_use"),
+    [
+        ("f(a.output)", 'f(a.output["job_id"])'),
+        ("x = XComArg(a)", 'x = XComArg(a, key="job_id")'),
+        ('x = f"{a.output}"', "x = f\"{a.output['job_id']}\""),
+        ("x = f'{a.output}'", "x = f'{a.output[\"job_id\"]}'"),
+        ("f(*[t.output for t in [a]])", 'f(*[t.output["job_id"] for t in [a]])'),
+        ("for t in (a,): f(t.output)", 'for t in (a,): f(t.output["job_id"])'),
+        ("b = a\nf(b.output)", 'b = a\nf(b.output["job_id"])'),
+        ("b, c = a, 1\nf(b.output)", 'b, c = a, 1\nf(b.output["job_id"])'),
+        ("ts = {'a': a}\nf(ts['a'].output)", "ts = {'a': a}\nf(ts['a'].output[\"job_id\"])"),
+        ("f(a.output['rows'])", "f(a.output['rows'])"),
+        ("f(other('x').output)", "f(other('x').output)"),
+        ("s = Sensor(task_id='s', airbyte_conn_id='c', airbyte_job_id=a.output)", None),
+        (
+            "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
+            None,
+        ),
+        ("f(airbyte_job_id=a.output)", 'f(airbyte_job_id=a.output["job_id"])'),
+        ("x = {'airbyte_job_id': a.output}", "x = {'airbyte_job_id': a.output[\"job_id\"]}"),
+        ("f([a, a][0].output)", 'f([a, a][0].output["job_id"])'),
+        (
+            "ts = {}\nts['x'] = a\nf(ts['x'].output, ts.get('x').output)",
+            "ts = {}\nts['x'] = a\nf(ts['x'].output[\"job_id\"], ts.get('x').output[\"job_id\"])",
+        ),
+        (
+            "ts = []\nts.append(a)\nfor t in ts:\n    f(t.output)",
+            'ts = []\nts.append(a)\nfor t in ts:\n    f(t.output["job_id"])',
+        ),
+        (
+            "for t in {'a': a}.values():\n    f(t.output)",
+            "for t in {'a': a}.values():\n    f(t.output[\"job_id\"])",
+        ),
+        (
+            "for t in [a, BashOperator()]:\n    f(t.output)",
+            "for t in [a, BashOperator()]:\n    # TODO the-job-id\n    f(t.output)",
+        ),
+        (
+            "f(dag.get_task('a').output)",
+            "# TODO the-job-id\nf(dag.get_task('a').output)",
+        ),
+        (
+            "b = a\nb = BashOperator(task_id='b')\nf(b.output)",
+            "b = a\nb = BashOperator(task_id='b')\n# TODO the-job-id\nf(b.output)",
+        ),
+        ("x = ti.xcom_pull(task_ids='a')", "x = ti.xcom_pull(task_ids='a', key=\"job_id\")"),
+        ("x = ti.xcom_pull('a')", "x = ti.xcom_pull('a', key=\"job_id\")"),
+        ("x = ti.xcom_pull('g.a')", "x = ti.xcom_pull('g.a', key=\"job_id\")"),
+        ("x = ti.xcom_pull(a.task_id)", 'x = ti.xcom_pull(a.task_id, key="job_id")'),
+        (
+            "x = ti.xcom_pull(key='return_value', task_ids='a')",
+            "x = ti.xcom_pull(key=\"job_id\", task_ids='a')",
+        ),
+        ("x = ti.xcom_pull(task_ids='other')", None),
+        ("x = ti.xcom_pull(task_ids='a', key='mine')", None),
+        (
+            "x = ti.xcom_pull(task_ids=['a', 'other'])",
+            "# TODO the-job-id\nx = ti.xcom_pull(task_ids=['a', 'other'])",
+        ),
+        (
+            "x = ti.xcom_pull(task_ids=computed())",
+            "# TODO the-job-id\nx = ti.xcom_pull(task_ids=computed())",
+        ),
+        (
+            'x = \'{{ ti.xcom_pull(task_ids="a") }} {{ ti.xcom_pull("b") }}\'',
+            'x = \'{{ ti.xcom_pull(task_ids="a", key="job_id") }} {{ ti.xcom_pull("b") }}\'',
+        ),
+        (
+            "x = \"{{ ti.xcom_pull(key='return_value', task_ids='a') }}\"",
+            "# TODO the-job-id\nx = \"{{ ti.xcom_pull(key='return_value', task_ids='a') }}\"",
+        ),
+        ("x = \"{{ ti.xcom_pull(task_ids='b') }}\"", None),
+        (
+            "s = Sensor(task_id='s', airbyte_conn_id='c', "
+            "airbyte_job_id=\"{{ ti.xcom_pull(task_ids='a') }}\")",
+            None,
+        ),
+        (
+            'x = "{{ ti.xcom_pull(task_ids=params.t) }}"',
+            '# TODO the-job-id\nx = "{{ ti.xcom_pull(task_ids=params.t) }}"',
+        ),
+        ("def f(t):\n    g(t.output)", "def f(t):\n    # TODO the-job-id\n    g(t.output)"),
+    ],
+)
+def test_uses_of_the_result(use, new_use):
+    made = "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+
+    assert body(made + use + "\n") == made + (use if new_use is None else new_use) + "\n"
+
+
+def test_a_function_that_makes_a_task_is_followed():
+    code = "def make(n):\n    return Sync(task_id=n, airbyte_conn_id='c')\nf(make('x').output)\n"
+
+    assert body(code).endswith("f(make('x').output[\"job_id\"])\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("h = AirbyteHook('c', 'v1')\n", "h = AirbyteHook('c')\n"),
+        (
+            "h = AirbyteHook(airbyte_conn_id='c', timeout=9)\n",
+            "# TODO request-timeout\nh = AirbyteHook(airbyte_conn_id='c')\n",
+        ),
+        ("x = h.get_job_status(1)\n", "x = h.get_job(1).status\n"),
+        ("x = h.get_job_details(job_id=1).status.value\n", "x = h.get_job(job_id=1).status\n"),
+        ("s = h.get_job_status(1)\nx = s.value\n", "s = h.get_job(1).status\nx = s.value\n"),
+        ("x = h.submit_sync_connection(C).job_id\n", "x = h.create_job(C).job_id\n"),
+        (
+            "j = h.submit_sync_connection(connection_id=C)\n",
+            "j = h.create_job(connection_id=C).job\n",
+        ),
+        (
+            "j = h.submit_sync_connection(C)\nx = j.json()['job']['id']\n",
+            "j = h.create_job(C).job\nx = j.job_id\n",
+        ),
+        ("x = h.get_job(1).json()['job']['status']\n", "x = h.get_job(1).status\n"),
+        (
+            "x = h.get_job(1).json()['attempts']\n",
+            "# TODO fields-of-a-job\nx = h.get_job(1).json()['attempts']\n",
+        ),
+        (
+            "x = h.submit_reset_connection(C).status\n",
+            'x = h.create_job(C, job_type="reset").job.status\n',
+        ),
+        (
+            "h.wait_for_job(1, 5, None)\n",
+            "# TODO wait_for_job\n"
+            "h.ensure_succeeded(h.wait_for_job(1, poll_interval=5, timeout=None))\n",
+        ),
+        (
+            "h.wait_for_job(job_id=1)\n",
+            "# TODO wait_for_job\nh.ensure_succeeded(h.wait_for_job(job_id=1, timeout=3600))\n",
+        ),
+        ("h.cancel_job(job_id=1)\n", "h.cancel_job(job_id=1)\n"),
+        ("x = h.SUCCEEDED, AirbyteHook.ERROR\n", 'x = "succeeded", "error"\n'),
+        (
+            "h.airbyte_api.jobs.list_jobs()\n",
+            "# TODO other-members-of-the-hook\nh.airbyte_api.jobs.list_jobs()\n",
+        ),
+        (
+            "def f(hook: AirbyteHook):\n    return hook.get_job_status(1)\n",
+            "def f(hook: AirbyteHook):\n    return hook.get_job(1).status\n",
+        ),
+        (
+            "def f(hook):\n    return hook.get_job_status(1)\n",
+            "def f(hook):\n"
+            "    # TODO other-members-of-the-hook\n"
+            "    return hook.get_job_status(1)\n",
+        ),
+        (
+            "try:\n    h.cancel_job(1)\nexcept AirflowException:\n    pass\n",
+            "# TODO errors-of-the-hook\n"
+            "try:\n    h.cancel_job(1)\nexcept AirflowException:\n    pass\n",
+        ),
+        (
+            "try:\n    h.cancel_job(1)\nexcept Exception:\n    pass\n",
+            "try:\n    h.cancel_job(1)\nexcept Exception:\n    pass\n",
+        ),
+    ],
+)
+def test_the_hook(before, after):
+    made = "h = AirbyteHook('airbyte')\n"
+    expected = made + after.replace("x = s.value", "x = s")
+
+    assert body(made + before) == expected
+
+
+def test_a_hook_that_an_object_keeps_is_known():
+    code = """\
+    class Runner:
+        def __init__(self):
+            self.hook = AirbyteHook("c")
+
+        def run(self):
+            return self.hook.get_job_status(1)
+    """
+
+    assert "return self.hook.get_job(1).status\n" in body(code)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'X = {"operator": "airflow.providers.airbyte.operators.airbyte.'
+            'AirbyteTriggerSyncOperator", "asynchronous": True, "airbyte_conn_id": "c"}\n',
+            'X = {"operator": "airflow_provider_airbyte_sme.operators.airbyte.'
+            'AirbyteTriggerSyncOperator", "wait_for_completion": False, "airbyte_conn_id": "c"}\n',
+        ),
+        (
+            "X = 'airflow.providers.airbyte.sensors.airbyte.AirbyteJobSensor'\n",
+            "# TODO classes-that-are-created-elsewhere\n"
+            "X = 'airflow_provider_airbyte_sme.sensors.airbyte.AirbyteJobSensor'\n",
+        ),
+        (
+            "x = import_module('airflow.providers.airbyte.sensors.airbyte')\n",
+            "x = import_module('airflow_provider_airbyte_sme.sensors.airbyte')\n",
+        ),
+        (
+            "@mock.patch('airflow.providers.airbyte.hooks.airbyte.AirbyteHook.get_job_status')\n"
+            "def test(p): ...\n",
+            "# TODO mocks\n"
+            "@mock.patch('airflow_provider_airbyte_sme.hooks.airbyte.AirbyteHook.get_job')\n"
+            "def test(p): ...\n",
+        ),
+        (
+            "@mock.patch('airflow.providers.airbyte.hooks.airbyte.AirbyteHook')\n"
+            "def test(p): ...\n",
+            "@mock.patch('airflow_provider_airbyte_sme.hooks.airbyte.AirbyteHook')\n"
+            "def test(p): ...\n",
+        ),
+        (
+            "mock.patch.object(AirbyteHook, 'get_job_status')\n",
+            "# TODO mocks\nmock.patch.object(AirbyteHook, 'get_job')\n",
+        ),
+        ("make(Sync, wait=1)\n", "# TODO classes-that-are-created-elsewhere\nmake(Sync, wait=1)\n"),
+        ("isinstance(task, Sync)\n", "isinstance(task, Sync)\n"),
+        (
+            'TEXT = """\n'
+            'operator: airflow.providers.airbyte.sensors.airbyte.AirbyteJobSensor\n"""\n',
+            "# TODO classes-that-are-created-elsewhere\n"
+            'TEXT = """\n'
+            'operator: airflow_provider_airbyte_sme.sensors.airbyte.AirbyteJobSensor\n"""\n',
+        ),
+    ],
+)
+def test_class_paths_and_classes_as_values(before, after):
+    assert body(before) == after
+
+
+def test_a_subclass_has_a_comment_and_new_arguments():
+    assert body(
+        """\
+        class Mine(Sync):
+            def __init__(self, **kwargs):
+                super().__init__(asynchronous=True, **kwargs)
+        m = Mine(task_id="m", asynchronous=1)
+        n = Mine.partial(task_id="n", asynchronous=1)
+        f(m.output)
+        """
+    ) == dedent(
+        """\
+        # TODO subclasses
+        class Mine(Sync):
+            def __init__(self, **kwargs):
+                super().__init__(wait_for_completion=False, **kwargs)
+        m = Mine(task_id="m", asynchronous=1)
+        n = Mine.partial(task_id="n", asynchronous=1)
+        f(m.output["job_id"])
+        """
+    )
+
+
+def test_a_subclass_with_the_official_parameters_is_called_with_ours():
+    code = "class Mine(Sync):\n    ui_color = 'red'\nMine(task_id='m', wait_seconds=1)\n"
+
+    assert body(code).endswith(
+        "Mine(task_id='m', airbyte_conn_id=\"airbyte_default\", poll_interval=1)\n"
+    )
+
+
+def test_a_function_with_bound_arguments_keeps_its_connection():
+    code = (
+        "make = functools.partial(Sync, airbyte_conn_id='c', asynchronous=True)\n"
+        "make(task_id='t')\n"
+    )
+    new = rewritten("import functools\n" + IMPORTS + code)
+
+    assert "partial(Sync, airbyte_conn_id='c', wait_for_completion=False)\nmake(task_id='t')" in new
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "Sync(task_id='t', airbyte_conn_id='c', timeout=None)\n",
+            "# TODO no-timeout\nSync(task_id='t', airbyte_conn_id='c')\n",
+        ),
+        (
+            "Sync(airbyte_conn_id='c', connection_id='mine')\n",
+            "# TODO connection_id-is-no-uuid\nSync(airbyte_conn_id='c', connection_id='mine')\n",
+        ),
+        (f"Sync(airbyte_conn_id='c', connection_id='{UUID}')\n", None),
+        (f"ID = '{UUID}'\nSync(airbyte_conn_id='c', connection_id=ID)\n", None),
+        (
+            "ID = ''\nSync(airbyte_conn_id='c', connection_id=ID)\n",
+            "ID = ''\n# TODO connection_id-is-no-uuid\n"
+            "Sync(airbyte_conn_id='c', connection_id=ID)\n",
+        ),
+        ("Sync(airbyte_conn_id='c', connection_id='{{ var.value.x }}')\n", None),
+        (
+            "Sensor(airbyte_conn_id='c', deferrable=True, max_wait=9)\n",
+            "Sensor(airbyte_conn_id='c', deferrable=True)\n",
+        ),
+        ("Sensor(airbyte_conn_id='c', max_wait=9, timeout=0)\n", None),
+        (
+            "Sensor(airbyte_conn_id='c', deferrable=x, max_wait=9)\n",
+            "# TODO pokes-and-deferrable\nSensor(airbyte_conn_id='c', deferrable=x, max_wait=9)\n",
+        ),
+    ],
+)
+def test_values_that_are_refused_here(before, after):
+    assert body(before) == (before if after is None else after)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if x:\n    pass\nelif make(Sync):\n    pass\nelse:\n    pass\n",
+        "if x: make(Sync)\n",
+        "with make(Sync) as m:\n    pass\n",
+        "def f(m=make(Sync)):\n    pass\n",
+        "@decorated(Sync)\ndef f():\n    pass\n",
+        "x = 1; make(Sync); make(Sync)\n",
+        "match make(Sync):\n    case 1:\n        pass\n",
+        "async def f():\n    await make(Sync)\n",
+        "class A:\n    x = make(Sync)\n",
+        "while make(Sync):\n    pass\n",
+    ],
+)
+def test_a_comment_may_stand_above_every_statement(code):
+    assert body(code).count("# TODO classes-that-are-created-elsewhere") == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\n",
+        "from airflow.providers.http.hooks.http import HttpHook\nairbyte = HttpHook()\n",
+        '"""See airflow.providers.airbyte.operators.airbyte."""\n',
+        "# from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperator\n",
+        "from airflow.providers.airbyte_advm.hooks.airbyte import AirbyteHook\nAirbyteHook()\n",
+        "from airflow_provider_airbyte_sme.operators.airbyte import AirbyteTriggerSyncOperator\n",
+        "from airbyte_api.models import JobStatusEnum  # not airflow.providers\n",
+    ],
+)
+def test_a_file_without_the_official_provider_is_not_touched(source):
+    assert rewrite(source.encode()).source == source.encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_encoding_and_line_endings_stay(encoding, newline):
+    declared = "# -*- coding: latin-1 -*-\n" if encoding == "latin-1" else ""
+    source = f"{declared}{IMPORTS}# é\tx  \nmake(Sync)\n\n\n".replace("\n", newline)
+    new = rewrite(source.encode(encoding)).source
+    comment = f"{Reason.CLASS_ELSEWHERE.comment}{newline}"
+
+    text = source.replace("airflow.providers.airbyte", "airflow_provider_airbyte_sme")
+    assert new == text.replace("make(", comment + "make(").encode(encoding)
+
+
+def test_what_is_not_python_is_refused():
+    with pytest.raises(libcst.ParserSyntaxError):
+        rewrite(b"from airflow.providers.airbyte import (\n")
