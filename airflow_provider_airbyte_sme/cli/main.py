@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
-from airflow_provider_airbyte_sme.cli import export
+from airflow_provider_airbyte_sme.cli import doctor, export
 
-_COMMANDS = (export,)
+_COMMANDS = (doctor, export)
 """Modules with ``add_parser(commands)``, which sets ``run``: from parsed options to exit status."""
 
 
