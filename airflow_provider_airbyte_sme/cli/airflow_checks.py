@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from typing import Any
@@ -100,9 +101,7 @@ def _of_triggerers() -> Finding:
 
 
 def _heartbeat(job: Any) -> str:
-    from airflow.utils import timezone
-
-    ago = (timezone.utcnow() - job.latest_heartbeat).total_seconds()
+    ago = (datetime.now(UTC) - job.latest_heartbeat).total_seconds()
     return f"The last heartbeat was {duration_text(max(0.0, ago))} ago, on {job.hostname}."
 
 

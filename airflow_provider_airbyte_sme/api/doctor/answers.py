@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import statistics
 import time
@@ -55,7 +56,7 @@ async def check_token(subject: Subject) -> Finding:
         return skipped("No token is needed.")
     if token.issued_at is not None:
         subject.token_clock = token.issued_at, (asked_at + session.wall_clock()) / 2
-    saw = f"POST {token.endpoint} issued one for {duration_text(token.lifetime)}."
+    saw = f"POST {token.endpoint} issued one for {duration_text(math.ceil(token.lifetime))}."
     if token.lifetime < MIN_LIFETIME:
         return warning(
             saw,
@@ -208,16 +209,18 @@ async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
 
 
 async def _follow(transport: Transport, url: str, timeout: float) -> tuple[str, HttpResponse]:
+    response = await _get(transport, url, timeout)
     for _ in range(_MAX_REDIRECTS):
-        request = HttpRequest("GET", url, {"Accept": "text/html"}, timeout=timeout)
-        response = await transport.send(request)
-        target = response.headers.get("location", "")
-        if response.status not in range(300, 400) or not target:
+        target = urljoin(url, response.headers.get("location", ""))
+        is_redirect = response.status in range(300, 400) and target != url
+        if not is_redirect or urlsplit(target).scheme not in ("http", "https"):
             break
-        url = urljoin(url, target)
-        if urlsplit(url).scheme not in ("http", "https"):
-            break
+        url, response = target, await _get(transport, target, timeout)
     return urlsplit(url)._replace(query="", fragment="").geturl(), response
+
+
+async def _get(transport: Transport, url: str, timeout: float) -> HttpResponse:
+    return await transport.send(HttpRequest("GET", url, {"Accept": "text/html"}, timeout=timeout))
 
 
 def _without_secrets(settings: AirbyteSettings, web: str) -> AirbyteSettings:
