@@ -6,14 +6,21 @@ import ipaddress
 import math
 import re
 import statistics
-import time
 from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
-from airflow_provider_airbyte_sme.api.doctor.checks import Finding, ok, skipped, told, warning
+from airflow_provider_airbyte_sme.api.doctor.checks import (
+    UNREACHABLE,
+    Finding,
+    failed,
+    ok,
+    skipped,
+    told,
+    warning,
+)
 from airflow_provider_airbyte_sme.api.doctor.subject import Subject
-from airflow_provider_airbyte_sme.api.errors import AirbyteError
+from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
 from airflow_provider_airbyte_sme.api.models import Instance
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
@@ -37,11 +44,27 @@ async def check_airbyte(subject: Subject) -> Finding:
     """Ask whether a healthy Airbyte responds at that URL."""
     session = subject.client.session
     asked_at = session.wall_clock()
-    server_time = await subject.client.system.check_health()
+    try:
+        server_time = await subject.client.system.check_health()
+    except AirbyteTransportError as error:
+        return _without_answer(error, subject.settings)
     if server_time:
         # In the middle between request and response.
         subject.server_clock = server_time, (asked_at + session.wall_clock()) / 2
     return ok(f"A healthy Airbyte responds at {subject.settings.urls.public}.")
+
+
+def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> Finding:
+    saw, change = told(error)
+    # In TLS 1.3 a server looks at the client certificate after the handshake, and the reason why
+    # it closes the connection may be lost with it.
+    is_encrypted = settings.urls.public.startswith("https:")
+    if is_encrypted and error.request_sent and not settings.client_cert:
+        change += (
+            " If its ingress requires a client certificate (mTLS), set client_cert of the Airflow "
+            "connection."
+        )
+    return failed(f"{UNREACHABLE} {saw}", change)
 
 
 async def check_token(subject: Subject) -> Finding:
@@ -126,9 +149,9 @@ async def check_latency(subject: Subject) -> Finding:
     """Measure a few cheap requests."""
     seconds = []
     for _ in range(MEASURED_REQUESTS):
-        began = time.perf_counter()
+        began = subject.clock()
         await subject.client.system.check_health()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(subject.clock() - began)
     median = statistics.median(seconds)
     saw = (
         f"Median {median * 1000:.0f} ms, slowest {max(seconds) * 1000:.0f} ms of "

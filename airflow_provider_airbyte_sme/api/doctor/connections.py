@@ -147,7 +147,7 @@ async def _counted(subject: Subject, job: Job) -> Job:
 
 
 def _sync_text(job: Job) -> str:
-    took = f" in {duration_text(job.duration.total_seconds())}" if job.duration else ""
+    took = "" if job.duration is None else f" in {duration_text(job.duration.total_seconds())}"
     return f"{job.job_id} {job.status}, {rows_text(job.rows_synced)}{took}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,11 +25,13 @@ class Subject:
     :param settings: How it is reached.
     :param open_transport: Makes a blocking transport.
     :param connection_id: UUID of the Airbyte connection to look at; empty for none.
+    :param clock: Monotonic clock, in seconds.
     """
 
     settings: AirbyteSettings
     open_transport: Callable[[AirbyteSettings], Transport]
     connection_id: str = ""
+    clock: Callable[[], float] = time.monotonic
     proxy: Proxy | None = None
     # Airbyte's clock (Date) and ours at the same moment; the same for the issuer of the token.
     server_clock: tuple[datetime, float] | None = None
@@ -44,7 +47,8 @@ class Subject:
         # One attempt: a person is waiting.
         retry = RetryPolicy(max_attempts=1)
         transport = self.open_transport(self.settings)
-        return AirbyteClient(AirbyteSession(self.settings, transport, retry=retry))
+        session = AirbyteSession(self.settings, transport, retry=retry, clock=self.clock)
+        return AirbyteClient(session)
 
     def secrets(self) -> Sequence[str]:
         """Return what must not appear in a check."""
