@@ -50,8 +50,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.session": ("__init__", *PURE_API),
     "api.resources*": ("__init__", *PURE_API, "api.session", "api.resources*"),
     "api.client": ("__init__", *PURE_API, "api.session", "api.resources*"),
-    "api.doctor": ("__init__", *PURE_API, "api.session", "api.resources*", "api.client"),
-    "api": (*PURE_API, "api.session", "api.resources*", "api.client", "api.doctor"),
+    "api.doctor*": (
+        *("__init__", *PURE_API, "api.session", "api.resources*", "api.client", "api.doctor*"),
+    ),
+    "api": (*PURE_API, "api.session", "api.resources*", "api.client", "api.doctor*"),
     # A server for tests and demos, which nothing else imports.
     "emulator*": ("api.http", "api.errors", "api.models*", "emulator*"),
     # Declared state, without Airflow.
@@ -73,7 +75,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "plugins*": ("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "plugins*"),
     # The command line.
     "cli.airflow_commands": (),
-    "cli*": ("api*", "provisioning*", "connection", "hooks*", "migration*", "cli*"),
+    "cli*": ("__init__", "api*", "provisioning*", "connection", "hooks*", "migration*", "cli*"),
     "__main__": ("cli.main",),
     # Rewrites DAG files of the official provider.
     "migration*": ("migration*",),

@@ -12,7 +12,7 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     told,
     warning,
 )
-from airflow_provider_airbyte_sme.api.doctor.subject import Subject
+from airflow_provider_airbyte_sme.api.doctor.subject import ONE_ATTEMPT, Subject
 from airflow_provider_airbyte_sme.api.errors import AirbyteApiError, AirbyteError
 from airflow_provider_airbyte_sme.api.job_reports import closed_text, rows_text, streams_text
 from airflow_provider_airbyte_sme.api.models import AirbyteConnection, Job, JobDetails, Permission
@@ -46,6 +46,8 @@ _ROLE_ADVICE = (
 # Syncs to show, and jobs among which to look for them: resets are in between.
 SHOWN_SYNCS = 5
 _LISTED_JOBS = 20
+# Seconds to ask who knows the rows of one sync.
+_ROWS_TIMEOUT = 5.0
 # Seconds after which a running job is worth a look.
 _LONG = 86_400
 
@@ -143,7 +145,9 @@ async def check_syncs(subject: Subject) -> Finding:
 
 
 async def _counted(subject: Subject, job: Job) -> Job:
-    return await subject.client.jobs.with_known_rows(job) if job.has_succeeded else job
+    if not job.has_succeeded:
+        return job
+    return await subject.client.jobs.with_known_rows(job, timeout=_ROWS_TIMEOUT)
 
 
 def _sync_text(job: Job) -> str:
@@ -182,7 +186,7 @@ async def check_config_api(subject: Subject) -> Finding:
     if job is None:
         return skipped("There is no job yet to ask it about.")
     try:
-        details = await subject.client.jobs.read_details(job.job_id)
+        details = await subject.client.jobs.read_details(job.job_id, retry=ONE_ATTEMPT)
     except AirbyteError as error:
         return _closed(error)
     return _of_details(job, details)

@@ -16,6 +16,9 @@ from airflow_provider_airbyte_sme.api.retry import RetryPolicy
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
+# A person is waiting.
+ONE_ATTEMPT = RetryPolicy(max_attempts=1)
+
 
 @dataclass
 class Subject:
@@ -44,10 +47,8 @@ class Subject:
     @cached_property
     def client(self) -> AirbyteClient:
         """The client of all steps. It is made at its first use: wrong settings fail that step."""
-        # One attempt: a person is waiting.
-        retry = RetryPolicy(max_attempts=1)
         transport = self.open_transport(self.settings)
-        session = AirbyteSession(self.settings, transport, retry=retry, clock=self.clock)
+        session = AirbyteSession(self.settings, transport, retry=ONE_ATTEMPT, clock=self.clock)
         return AirbyteClient(session)
 
     def secrets(self) -> Sequence[str]:
