@@ -80,6 +80,7 @@ async def check_triggerer(_: AirflowSide) -> Finding:
 def _of_triggerers() -> Finding:
     from airflow.jobs.job import Job
     from airflow.utils.session import create_session
+    from airflow.utils.state import JobState
     from sqlalchemy import select
 
     query = (
@@ -96,7 +97,7 @@ def _of_triggerers() -> Finding:
             return warning("None has ever run.", _TRIGGERER_ADVICE)
         saw = f"None is alive. {_heartbeat(jobs[0])}"
         # One that was stopped has said so.
-        is_dead = any(job.state == "running" for job in jobs)
+        is_dead = any(job.state == JobState.RUNNING for job in jobs)
         return (failed if is_dead else warning)(saw, _TRIGGERER_ADVICE)
 
 

@@ -273,7 +273,7 @@ def test_the_how_to_quotes_the_output_as_it_is(home):
         )
 
     page = (REPOSITORY / "docs/how-to/check-a-connection.md").read_text(encoding="utf-8")
-    quoted = [block for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL)]
+    quoted = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     assert normalised(done.stdout) == normalised(unfolded(quoted[0]))
 
 
