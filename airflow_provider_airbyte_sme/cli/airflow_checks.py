@@ -78,9 +78,8 @@ async def check_triggerer(_: AirflowSide) -> Finding:
 
 
 def _of_triggerers() -> Finding:
-    from airflow.jobs.job import Job
+    from airflow.jobs.job import Job, JobState
     from airflow.utils.session import create_session
-    from airflow.utils.state import JobState
     from sqlalchemy import select
 
     query = (
