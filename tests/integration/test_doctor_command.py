@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -156,18 +159,15 @@ def run_json(*command: str, environment: dict[str, str]) -> tuple[int, dict[str,
 
 def add_triggerer(environment: dict[str, str], state: str, seconds_ago: float) -> None:
     """Leave in the database what a triggerer leaves there, instead of all others."""
-    script = (
-        "from datetime import timedelta; from airflow.jobs.job import Job\n"
-        "from airflow.utils.session import create_session; from airflow.utils import timezone\n"
-        "from sqlalchemy import delete\n"
-        "with create_session() as session:\n"
-        "    session.execute(delete(Job))\n"
-        f"    job = Job(job_type='TriggererJob', state={state!r})\n"
-        f"    job.latest_heartbeat = timezone.utcnow() - timedelta(seconds={seconds_ago})\n"
-        "    job.hostname = 'triggerer-0'\n"
-        "    session.add(job)\n"
-    )
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
+    heartbeat = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    row = (state, "TriggererJob", f"{heartbeat:%Y-%m-%d %H:%M:%S.%f}", "triggerer-0")
+    # A process with Airflow in it takes seconds.
+    with closing(sqlite3.connect(f"{environment['AIRFLOW_HOME']}/airflow.db")) as database:
+        database.execute("DELETE FROM job")
+        database.execute(
+            "INSERT INTO job (state, job_type, latest_heartbeat, hostname) VALUES (?, ?, ?, ?)", row
+        )
+        database.commit()
 
 
 class TestDatabase:

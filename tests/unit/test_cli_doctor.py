@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow.cli.cli_config import GroupCommand
 
 from airflow_provider_airbyte_sme.api.doctor import Check, Outcome
 from airflow_provider_airbyte_sme.cli.airflow_commands import get_cli_commands
@@ -209,6 +210,7 @@ class TestAirflowCommand:
 
     def test_the_command_has_the_arguments_that_its_function_reads(self):
         (group,) = get_cli_commands()
+        assert isinstance(group, GroupCommand)
         (doctor,) = group.subcommands
 
         assert (group.name, doctor.name) == ("airbyte-sme", "doctor")
