@@ -15,7 +15,7 @@ from typing import Any
 
 import airflow
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS, AIRFLOW_V_3_3_PLUS
+from packaging.version import Version
 
 from airflow_provider_airbyte_sme import __version__
 from airflow_provider_airbyte_sme.cli.main import main
@@ -24,8 +24,9 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCTOR = (sys.executable, "-m", "airflow_provider_airbyte_sme", "doctor")
 AIRFLOW = (sys.executable, "-m", "airflow")
+AIRFLOW_VERSION = Version(airflow.__version__).release
 NEEDS_COMMANDS = pytest.mark.skipif(
-    not AIRFLOW_V_3_2_PLUS, reason="Airflow 3.2 has commands of providers"
+    AIRFLOW_VERSION < (3, 2), reason="Airflow 3.2 has commands of providers"
 )
 
 
@@ -114,8 +115,8 @@ class TestVersions:
 
         saw = checks["airflow"]["saw"]
         assert saw.startswith(f"Airflow {airflow.__version__} on Python 3.")
-        assert saw.endswith("has every feature.") == AIRFLOW_V_3_3_PLUS
-        assert ("start_from_trigger" in saw) != AIRFLOW_V_3_3_PLUS
+        assert saw.endswith("has every feature.") == (AIRFLOW_VERSION >= (3, 3))
+        assert ("start_from_trigger" in saw) == (AIRFLOW_VERSION < (3, 3))
 
     def test_the_provider(self, doctor):
         _, checks = doctor()
