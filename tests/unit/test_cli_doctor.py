@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,6 +194,17 @@ class TestFeatures:
         table = HOW_TO.read_text(encoding="utf-8").partition("## What it checks")[2]
         explained = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
         assert explained == ["airflow-connection", *names, "triggerer", "airflow", "provider"]
+
+    def test_the_compatibility_table_has_as_many_for_each_airflow(self):
+        page = (REPOSITORY / "docs/compatibility.md").read_text(encoding="utf-8")
+        _, start, rest = page.partition("| Feature ")
+        header, _, *rows = (start + rest.partition("\n\n")[0]).splitlines()
+        versions = [tuple(map(int, each.split("."))) for each in re.findall(r"\d\.\d+", header)]
+        lists = [["✓" in cell for cell in row.split("|")[2:-1]] for row in rows]
+
+        assert Counter(versions[each.index(True)] for each in lists if not each[0]) == Counter(
+            feature.since for feature in FEATURES
+        )
 
     def test_the_how_to_lists_the_same_features(self):
         rows = "".join(f"| {major}.{minor} | {name} |\n" for (major, minor), name in FEATURES)
