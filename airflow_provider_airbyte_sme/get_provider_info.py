@@ -188,6 +188,8 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONN_FIELDS,
             }
         ],
+        # Read from Airflow 3.2 on; older ones ignore it.
+        "cli": [f"{package}.cli.airflow_commands.get_cli_commands"],
         "config": {
             CONNECTION_TYPE: {
                 "description": "Settings of the provider for Airbyte Self-Managed Enterprise.",

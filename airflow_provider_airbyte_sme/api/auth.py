@@ -40,23 +40,35 @@ class Token:
     One bearer token.
 
     :param renew_at: Time on the client's monotonic clock from which it is not used any more.
+    :param lifetime: Seconds from its request to its end; 0 if unknown.
+    :param endpoint: URL of the endpoint that issued it; empty if unknown.
     """
 
     value: str = field(repr=False)
     renew_at: float
+    lifetime: float = field(default=0.0, compare=False)
+    endpoint: str = field(default="", compare=False)
+
+    @property
+    def issued_at(self) -> float | None:
+        """When it was issued, on the issuer's clock: seconds since the epoch, if it says so."""
+        return _number(_claims(self.value).get("iat"))
 
     def is_fresh(self, now: float) -> bool:
         """Whether the token can be used at *now*, on the client's monotonic clock."""
         return now < self.renew_at
 
     @classmethod
-    def from_json(cls, payload: Any, *, requested_at: float, wall_clock: float) -> Token:
+    def from_json(
+        cls, payload: Any, *, requested_at: float, wall_clock: float, endpoint: str = ""
+    ) -> Token:
         """
         Parse the response of either token endpoint.
 
         :param requested_at: Time on the monotonic clock *before* the request, so that a slow
             exchange never makes a token look younger than it is.
         :param wall_clock: Seconds since the epoch at the same moment.
+        :param endpoint: URL of the endpoint that issued it.
         :raises AirbyteDecodeError: ``access_token`` is missing or invalid.
         """
         value = payload.get("access_token") if isinstance(payload, Mapping) else None
@@ -66,6 +78,8 @@ class Token:
         return cls(
             value=value,
             renew_at=requested_at + lifetime - min(_RENEWAL_MARGIN, _RENEWAL_SHARE * lifetime),
+            lifetime=lifetime,
+            endpoint=endpoint,
         )
 
 

@@ -153,12 +153,21 @@ class AirbyteTransportError(AirbyteError):
     :param request_sent: Whether Airbyte may have received the request, and so may have executed
         it.
     :param tunnel_rejected: Whether a proxy refused to connect to Airbyte.
+    :param advice: The end of the message that says what to do; empty if that is not known.
     """
 
-    def __init__(self, message: str, *, request_sent: bool, tunnel_rejected: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        request_sent: bool,
+        tunnel_rejected: bool = False,
+        advice: str = "",
+    ) -> None:
         super().__init__(message)
         self.request_sent = request_sent
         self.tunnel_rejected = tunnel_rejected
+        self.advice = advice
 
 
 class AirbyteRequestTimeoutError(AirbyteTransportError):

@@ -11,7 +11,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -52,6 +52,15 @@ _PROXY_EXAMPLE = "http://proxy.example.com:3128"
 UNVERIFIED = (
     "The certificate of Airbyte is not verified, because verify_tls of the Airflow connection is "
     "false: whoever is on the way can read the client secret. Set ca_bundle instead."
+)
+
+UNREACHABLE_ADVICE = (
+    "Check Host (Airbyte URL) and Port of the Airflow connection, and that this machine can reach "
+    "it (DNS, firewall, proxy)."
+)
+PROXY_ADVICE = (
+    "The proxy did not connect to Airbyte: check proxy of the Airflow connection or HTTPS_PROXY, "
+    "with user and password, and that the proxy allows Airbyte's host."
 )
 
 log = logging.getLogger(__name__)
@@ -100,15 +109,13 @@ class Call:
     def failure(self, error: Exception, *, timed_out: bool) -> AirbyteTransportError:
         """Map a library's exception to the error of this call, with the reason and advice."""
         reason = self._reason(error, timed_out=timed_out)
-        message = (
-            f"No response to {self._request.method} {self._request.url}: {reason}. "
-            f"{self._advice(reason, timed_out=timed_out)}"
-        )
+        advice = self._advice(reason, timed_out=timed_out)
         error_class = AirbyteRequestTimeoutError if timed_out else AirbyteTransportError
         return error_class(
-            message,
+            f"No response to {self._request.method} {self._request.url}: {reason}. {advice}",
             request_sent=self.may_be_sent,
             tunnel_rejected=_TUNNEL_REJECTED in reason,
+            advice=advice,
         )
 
     def _reason(self, error: Exception, *, timed_out: bool) -> str:
@@ -122,17 +129,11 @@ class Call:
 
     def _advice(self, reason: str, *, timed_out: bool) -> str:
         if "[SSL" in reason:
-            return _tls_advice(reason)
+            return tls_advice(reason)
         if _TUNNEL_REJECTED in reason:
-            return (
-                "The proxy did not connect to Airbyte: check proxy of the Airflow connection or "
-                "HTTPS_PROXY, with user and password, and that the proxy allows Airbyte's host."
-            )
+            return PROXY_ADVICE
         if not self.may_be_sent:
-            return (
-                "Check Host (Airbyte URL) and Port of the Airflow connection, and that this "
-                "machine can reach it (DNS, firewall, proxy)."
-            )
+            return UNREACHABLE_ADVICE
         if not timed_out:
             return "Airbyte may be overloaded or restarting."
         if self._seconds_left() <= 0:
@@ -143,7 +144,7 @@ class Call:
         )
 
 
-def _tls_advice(reason: str) -> str:
+def tls_advice(reason: str) -> str:
     """Return what to change after a failure of OpenSSL, whose texts both libraries pass on."""
     if "mismatch" in reason:
         return (
@@ -243,11 +244,13 @@ class Proxy:
     :param url: Without user and password.
     :param headers: With ``Proxy-Authorization``, if it has a user.
     :param secrets: Its password in every form in which it may appear.
+    :param origin: What names it: the field of the Airflow connection, or the variable.
     """
 
     url: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    origin: str = field(default="", compare=False)
 
 
 def proxy_for(settings: AirbyteSettings) -> Proxy | None:
@@ -268,7 +271,20 @@ def proxy_for(settings: AirbyteSettings) -> Proxy | None:
         return None
     parts = _proxy_url(origin, proxy if "://" in proxy else f"http://{proxy}")
     userinfo = parts.netloc.rpartition("@")[0]
-    return _with_login(f"{parts.scheme}://{_ascii_authority(parts)}", userinfo)
+    found = _with_login(f"{parts.scheme}://{_ascii_authority(parts)}", userinfo)
+    return replace(found, origin=origin)
+
+
+def bypassed_proxy(settings: AirbyteSettings) -> str:
+    """
+    Return the variable that names a proxy which ``NO_PROXY`` excludes for this Airbyte.
+
+    Empty if there is none, or if the Airflow connection names a proxy.
+    """
+    airbyte, proxies = urlsplit(settings.urls.public), getproxies()
+    if settings.proxy or _environment_proxy(airbyte)[1]:
+        return ""
+    return next((_variable(kind) for kind in (airbyte.scheme, "all") if proxies.get(kind)), "")
 
 
 def _proxy_url(origin: str, url: str) -> SplitResult:
@@ -310,8 +326,12 @@ def _environment_proxy(airbyte: SplitResult) -> tuple[str, str]:
         return "", ""
     for kind in (airbyte.scheme, "all"):
         if proxy := proxies.get(kind):
-            return f"{kind.upper()}_PROXY", proxy
+            return _variable(kind), proxy
     return "", ""
+
+
+def _variable(kind: str) -> str:
+    return f"{kind.upper()}_PROXY"
 
 
 def _is_reached_directly(airbyte: SplitResult, entries: Iterable[str]) -> bool:
@@ -347,7 +367,7 @@ def tls_context(settings: AirbyteSettings) -> ssl.SSLContext:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     if settings.verify_tls:
-        _trust(context, *_ca_bundle(settings))
+        _trust(context, *trusted_authorities(settings))
     else:
         log.warning("%s", UNVERIFIED)
         context.check_hostname = False
@@ -371,7 +391,7 @@ def _uses_tls(settings: AirbyteSettings) -> bool:
     return any(url.startswith("https:") for url in urls)
 
 
-def _ca_bundle(settings: AirbyteSettings) -> tuple[str, str]:
+def trusted_authorities(settings: AirbyteSettings) -> tuple[str, str]:
     """Return the field or variable that names the trusted authorities, and their path."""
     if settings.ca_bundle:
         return "ca_bundle of the Airflow connection", settings.ca_bundle

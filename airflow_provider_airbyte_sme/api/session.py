@@ -74,7 +74,7 @@ class AirbyteSession:
         self.clock = clock
         self._transport = transport
         self._retry = retry or RetryPolicy()
-        self._wall_clock = wall_clock
+        self.wall_clock = wall_clock
         self._jitter = jitter
         self._tokens = TokenSource(
             partial(self.exchange_token, settings), lock=transport.lock(), clock=clock, token=token
@@ -258,7 +258,7 @@ class AirbyteSession:
         :raises AirbyteCredentialsError: Client id or secret are wrong.
         :raises AirbyteError: Airbyte is unreachable or rejects the request; it is not repeated.
         """
-        requested_at, wall_clock = self.clock(), self._wall_clock()
+        requested_at, wall_clock = self.clock(), self.wall_clock()
         missing: list[AirbyteApiError] = []
         misrouted: AirbyteError | None = None
         for url in settings.urls.tokens:
@@ -268,8 +268,11 @@ class AirbyteSession:
             try:
                 response = await self.send(request, None)
                 return response.decode(
-                    lambda payload: Token.from_json(
-                        payload, requested_at=requested_at, wall_clock=wall_clock
+                    partial(
+                        Token.from_json,
+                        requested_at=requested_at,
+                        wall_clock=wall_clock,
+                        endpoint=url,
                     )
                 )
             except AirbyteError as error:
@@ -288,7 +291,7 @@ class AirbyteSession:
         )
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._wall_clock(), tz=UTC)
+        return datetime.fromtimestamp(self.wall_clock(), tz=UTC)
 
 
 class Attempts:

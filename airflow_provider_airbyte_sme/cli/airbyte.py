@@ -53,7 +53,10 @@ def read_settings(options: argparse.Namespace) -> AirbyteSettings:
     :raises AirbyteSettingsNotFoundError: Airflow does not find the connection.
     """
     if options.conn_id:
-        return _settings_of_connection(options.conn_id)
+        # Late: only this needs Airflow.
+        from airflow_provider_airbyte_sme.connection import settings_from_connection
+
+        return settings_from_connection(read_connection(options.conn_id))
     return AirbyteSettings(
         AirbyteUrls.parse(options.url),
         client_id=options.client_id,
@@ -61,19 +64,24 @@ def read_settings(options: argparse.Namespace) -> AirbyteSettings:
     )
 
 
-def _settings_of_connection(conn_id: str) -> AirbyteSettings:
+def read_connection(conn_id: str) -> Any:
+    """
+    Return an Airflow connection.
+
+    :raises AirbyteConfigError: Airflow cannot parse it.
+    :raises AirbyteSettingsNotFoundError: Airflow does not find it.
+    """
     # Late: only this needs Airflow. The hook would not find what is in Airflow 3's database, which
     # it reads through the process that supervises a task.
     from airflow.models.connection import Connection
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-    from airflow_provider_airbyte_sme.connection import settings_from_connection, unknown_connection
+    from airflow_provider_airbyte_sme.connection import unknown_connection
 
     try:
-        connection: Any = Connection.get_connection_from_secrets(conn_id)
+        return Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException as error:
         raise unknown_connection(conn_id) from error
-    return settings_from_connection(connection)
 
 
 def blocking_client(settings: AirbyteSettings) -> AirbyteClient:

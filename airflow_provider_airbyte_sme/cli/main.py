@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
-from airflow_provider_airbyte_sme.cli import export, migrate
+from airflow_provider_airbyte_sme.cli import doctor, export, migrate
 
-_COMMANDS = (export, migrate)
+_COMMANDS = (doctor, export, migrate)
 """Modules with ``add_parser(commands)``, which sets ``run``: from parsed options to exit status."""
 
 

@@ -157,25 +157,29 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         :return: Whether all steps passed, and either what was found or what to change.
         """
         # Late: only the connection form needs it.
-        from airflow_provider_airbyte_sme.api.doctor import Report, run_checks
-
-        async def check(client: AirbyteClient) -> Report:
-            async with client:
-                return await run_checks(client)
+        from airflow_provider_airbyte_sme.api.doctor import (
+            TEST_STEPS,
+            Outcome,
+            Subject,
+            run_checks,
+        )
+        from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
 
         try:
-            # One attempt: a person is waiting at the form.
-            client = blocking_client(self.settings, retry=RetryPolicy(max_attempts=1))
+            subject = Subject(self.settings, RequestsTransport)
+            subject.client  # noqa: B018  it reads the files that the settings name
         except (AirbyteConfigError, AirbyteSettingsNotFoundError) as error:
             return False, str(error)
-        report = run_blocking(check(client))
-        if report.failed:
-            return False, report.failed.message
-        instance, count = report.instance, len(report.workspaces)
+        checks = run_blocking(run_checks(subject, TEST_STEPS))
+        for check in checks:
+            if check.outcome is Outcome.FAILED:
+                return False, check.message
+        instance, count = subject.instance, len(subject.workspaces)
         name = " ".join(part for part in ("Airbyte", instance.edition, instance.version) if part)
         found = "1 workspace" if count == 1 else f"{count or 'no'} workspaces"
         connected = f"Connected to {name} at {self.settings.urls.web}: {found}."
-        return True, " ".join([connected, *report.warnings])
+        warnings = [check.message for check in checks if check.outcome is Outcome.WARNING]
+        return True, " ".join([connected, *warnings])
 
 
 def blocking_client(

@@ -6,26 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_airbyte_sme.api import HttpRequest
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.tasks import TaskRun, run_trigger
 from tests.unit.api.certificates import Certificates
-from tests.unit.api.servers import RawServer, Received, raw_response
-
-
-class EncryptedEmulator(RawServer):
-    """An emulator behind TLS, which demands a client certificate."""
-
-    def __init__(self, emulator: Emulator, certificates: Certificates) -> None:
-        super().__init__(tls=certificates.server_context_requiring_client_cert())
-        self._emulator = emulator
-
-    def respond(self, connection, request: Received) -> bool:
-        response = self._emulator.respond(
-            HttpRequest(request.method, self.url + request.target, request.headers, request.body)
-        )
-        headers = response.headers.items()
-        return self.write(connection, raw_response(response.body, f"{response.status} -", headers))
+from tests.unit.api.encrypted import EncryptedEmulator
 
 
 @pytest.fixture
@@ -35,7 +19,8 @@ def certificates(tmp_path_factory) -> Certificates:
 
 @pytest.fixture
 def encrypted(emulator: Emulator, certificates: Certificates) -> Iterator[EncryptedEmulator]:
-    with EncryptedEmulator(emulator, certificates) as server:
+    context = certificates.server_context_requiring_client_cert()
+    with EncryptedEmulator(emulator, context) as server:
         yield server
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,7 +22,8 @@ def test_success_reports_url_version_and_workspaces(emulator, hook_for_emulator)
     assert hook_for_emulator(emulator).test_connection() == (
         True,
         f"Connected to Airbyte enterprise 2.1.0 at {emulator.url}: 2 workspaces. The connection is "
-        f"not encrypted: use https outside a private network.",
+        f"not encrypted: whoever is on the way can read the client secret. Use https outside a "
+        f"private network.",
     )
 
 
@@ -48,8 +50,8 @@ def test_an_encrypted_connection_gets_no_encryption_warning(hook_for, tmp_path):
 
         assert hook.test_connection() == (
             True,
-            f"Connected to Airbyte at {server.url}: no workspaces. The user who owns the "
-            f"application has no role in any workspace.",
+            f"Connected to Airbyte at {server.url}: no workspaces. The application sees none. The "
+            f"user who owns the application has no role in any workspace: give that user one.",
         )
 
 
@@ -95,7 +97,7 @@ def test_an_html_page_is_reported(emulator, hook_for_emulator):
     assert not success
     assert message.startswith("The Airbyte URL does not lead to a working Airbyte. ")
     assert "and an HTML page" in message
-    assert "check Host" in message
+    assert "Check Host" in message
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_another_service_that_accepts_every_request_is_reported(hook_for, creden
         success, message = hook_for(host=server.url, **credentials).test_connection()
 
     assert not success
-    assert "check that Host (Airbyte URL) of the Airflow connection leads to Airbyte" in message
+    assert "Check that Host (Airbyte URL) of the Airflow connection leads to Airbyte" in message
 
 
 def test_an_unhealthy_airbyte_is_reported_without_a_retry(emulator, hook_for_emulator):
@@ -151,9 +153,9 @@ def test_a_closed_port_is_reported(hook_for, closed_port):
 
     assert not success
     assert message.startswith(
-        f"Airbyte cannot be reached. No response to GET http://127.0.0.1:{closed_port}/"
+        f"Airbyte cannot be reached. No connection to Airbyte's host 127.0.0.1:{closed_port}: "
+        f"Connection refused. "
     )
-    assert "refused" in message
     assert "Check Host (Airbyte URL) and Port" in message
 
 
@@ -164,6 +166,24 @@ def test_an_untrusted_certificate_is_reported(hook_for, tmp_path):
     assert not success
     assert message.startswith("Airbyte cannot be reached. ")
     assert "certificate is not trusted: set ca_bundle" in message
+
+
+def test_a_certificate_that_soon_expires_is_a_warning(hook_for, tmp_path):
+    certificates = Certificates.made_in(tmp_path)
+    context = certificates.server_context(not_after=datetime.now(UTC) + timedelta(days=9, hours=1))
+    responses = (
+        raw_response(b"Successful operation"),
+        raw_response(b'{"data": []}'),
+        raw_response(b"{}", "404 Not Found"),
+    )
+    with RawServer(*responses, tls=context) as server:
+        hook = hook_for(host=server.url, extra={"ca_bundle": certificates.ca_bundle})
+
+        success, message = hook.test_connection()
+
+    assert success
+    assert "expires in 9 days" in message
+    assert "Renew the certificate of Airbyte." in message
 
 
 def test_an_airbyte_without_sign_in_needs_no_credentials(hook_for):
@@ -183,7 +203,7 @@ def test_an_airbyte_with_sign_in_needs_credentials(emulator, hook_for):
     success, message = hook_for(host=emulator.url).test_connection()
 
     assert not success
-    assert "enter those of an application" in message
+    assert "Enter those of an application" in message
 
 
 def test_no_secret_is_in_a_message_a_repr_or_a_log(

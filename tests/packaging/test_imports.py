@@ -50,8 +50,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.session": ("__init__", *PURE_API),
     "api.resources*": ("__init__", *PURE_API, "api.session", "api.resources*"),
     "api.client": ("__init__", *PURE_API, "api.session", "api.resources*"),
-    "api.doctor": ("__init__", *PURE_API, "api.session", "api.resources*", "api.client"),
-    "api": (*PURE_API, "api.session", "api.resources*", "api.client", "api.doctor"),
+    "api.doctor*": (
+        *("__init__", *PURE_API, "api.session", "api.resources*", "api.client", "api.doctor*"),
+    ),
+    "api": (*PURE_API, "api.session", "api.resources*", "api.client", "api.doctor*"),
     # A server for tests and demos, which nothing else imports.
     "emulator*": ("api.http", "api.errors", "api.models*", "emulator*"),
     # Declared state, without Airflow.
@@ -74,8 +76,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The command line.
     "cli.airflow_commands": (),
     "cli*": (
-        *("get_provider_info", "api*", "provisioning*", "connection", "hooks*", "migration*"),
-        "cli*",
+        *("__init__", "get_provider_info", "api*", "provisioning*", "connection", "hooks*"),
+        *("migration*", "cli*"),
     ),
     "__main__": ("cli.main",),
     # Rewrites DAG files of the official provider.

@@ -231,7 +231,7 @@ def test_test_connection_reports_an_unreachable_url(connections_page, create_con
     message = connections_page.test(create_connection(port=free_port()))
 
     assert message.startswith(
-        "Test Connection Failed Airbyte cannot be reached. No response to GET "
+        "Test Connection Failed Airbyte cannot be reached. No connection to Airbyte's host "
     )
     assert "Connection refused" in message
 

@@ -143,16 +143,19 @@ class JobEnds(JobStarts):
                 log.warning("%s", closed_text(error))
             return None
 
-    async def read_details(self, job_id: int, *, deadline: float | None = None) -> JobDetails:
+    async def read_details(
+        self, job_id: int, *, deadline: float | None = None, retry: RetryPolicy = _RETRY
+    ) -> JobDetails:
         """
         Read from the config API what the public API does not say: attempts, failures, counters.
 
         :param deadline: When to give up, on the session's clock; by default after 15 s.
+        :param retry: When to repeat the request; by default not if the config API is closed.
         :raises AirbyteConfigApiError: The config API is off, or this Airbyte hides it.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         response = await self._read_config_api(
-            ("jobs", "get_without_logs"), {"id": job_id}, deadline, _RETRY
+            ("jobs", "get_without_logs"), {"id": job_id}, deadline, retry
         )
         return response.decode(lambda payload: JobDetails.from_json(payload, self._session.secrets))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.api.models import Instance
+from airflow_provider_airbyte_sme.api.retry import http_date
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 
 log = logging.getLogger(__name__)
@@ -21,16 +23,18 @@ class System:
     def __init__(self, session: AirbyteSession) -> None:
         self._session = session
 
-    async def check_health(self) -> None:
+    async def check_health(self) -> datetime | None:
         """
         Check that a healthy Airbyte responds.
 
+        :return: The clock of the server or of a proxy (``Date``), UTC; ``None`` if it was not sent.
         :raises AirbyteDecodeError: Something else responds: the URL is wrong.
         :raises AirbyteError: Airbyte is unreachable or not healthy.
         """
         url = self._session.settings.urls.public_url("health")
         # The body is not decoded: a healthy Airbyte responds with plain text, not with JSON.
-        await self._session.request("GET", url, authenticated=False)
+        response = await self._session.request("GET", url, authenticated=False)
+        return http_date(response.http.headers.get("date", ""))
 
     async def get_instance(self) -> Instance:
         """Read edition and version. What Airbyte does not report stays ``None``."""

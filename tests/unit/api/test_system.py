@@ -3,11 +3,13 @@
 import pytest
 
 from airflow_provider_airbyte_sme.api import AirbyteDecodeError, AirbyteServerError, Instance
-from tests.unit.api.doubles import client_for, settings_for
+from tests.unit.api.doubles import AIRBYTE, client_for, settings_for
 
 
 def test_the_instance_is_read_without_a_token(client, emulator, run):
-    assert run(client.system.get_instance()) == Instance(version="2.1.0", edition="enterprise")
+    assert run(client.system.get_instance()) == Instance(
+        version="2.1.0", edition="enterprise", auth_mode="oidc", url=AIRBYTE
+    )
     assert [request.route for request in emulator.requests] == [
         "GET /api/v1/instance_configuration"
     ]

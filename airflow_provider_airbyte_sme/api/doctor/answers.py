@@ -1,0 +1,258 @@
+"""The steps that ask Airbyte: what it is, who we are there, how fast and by which clock."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+import statistics
+from contextlib import suppress
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+from airflow_provider_airbyte_sme.api.doctor.checks import (
+    UNREACHABLE,
+    Finding,
+    failed,
+    ok,
+    skipped,
+    told,
+    warning,
+)
+from airflow_provider_airbyte_sme.api.doctor.subject import Subject
+from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
+from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
+from airflow_provider_airbyte_sme.api.models import Instance
+from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
+from airflow_provider_airbyte_sme.api.waiting import duration_text
+
+# Seconds. A shorter token than that of any release (docs/airbyte-api.md §2.3) makes many requests.
+MIN_LIFETIME = 120.0
+# Seconds of difference between two clocks from which on to warn: more than a slow response and the
+# whole seconds of Date explain.
+MAX_SKEW = 60.0
+# Requests to measure, and the median in seconds from which on to warn.
+MEASURED_REQUESTS = 5
+MAX_LATENCY = 1.0
+_MAX_NAMED = 5
+_MAX_REDIRECTS = 5
+# Names that only machines in a cluster, or this one, can resolve.
+_INTERNAL = re.compile(r"(?:^|\.)(?:localhost|local|internal|svc|cluster\.local|localdomain)$")
+
+
+async def check_airbyte(subject: Subject) -> Finding:
+    """Ask whether a healthy Airbyte responds at that URL."""
+    session = subject.client.session
+    asked_at = session.wall_clock()
+    try:
+        server_time = await subject.client.system.check_health()
+    except AirbyteTransportError as error:
+        return _without_answer(error, subject.settings)
+    if server_time:
+        # In the middle between request and response.
+        subject.server_clock = server_time, (asked_at + session.wall_clock()) / 2
+    return ok(f"A healthy Airbyte responds at {subject.settings.urls.public}.")
+
+
+def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> Finding:
+    saw, change = told(error)
+    # In TLS 1.3 a server looks at the client certificate after the handshake, and the reason why
+    # it closes the connection may be lost with it.
+    is_encrypted = settings.urls.public.startswith("https:")
+    if is_encrypted and error.request_sent and not settings.client_cert:
+        change += (
+            " If its ingress requires a client certificate (mTLS), set client_cert of the Airflow "
+            "connection."
+        )
+    return failed(f"{UNREACHABLE} {saw}", change)
+
+
+async def check_token(subject: Subject) -> Finding:
+    """Exchange client id and secret for a token."""
+    if not subject.settings.authenticates:
+        return skipped("Login (Client ID) is empty, so that requests carry no token.")
+    session = subject.client.session
+    asked_at = session.wall_clock()
+    await subject.client.authenticate()
+    token = session.token
+    if token is None:
+        return skipped("No token is needed.")
+    if token.issued_at is not None:
+        subject.token_clock = token.issued_at, (asked_at + session.wall_clock()) / 2
+    saw = f"POST {token.endpoint} issued one for {duration_text(math.ceil(token.lifetime))}."
+    if token.lifetime < MIN_LIFETIME:
+        return warning(
+            saw,
+            "Raise AB_AIRBYTE_AUTH_TOKEN_EXPIRATION_APPLICATION of Airbyte, in minutes: each token "
+            "that expires costs a request.",
+        )
+    return ok(saw)
+
+
+async def check_workspaces(subject: Subject) -> Finding:
+    """List the workspaces that the application may see."""
+    workspaces = await subject.client.workspaces.list()
+    subject.workspaces = tuple(workspaces)
+    if not workspaces:
+        return warning(
+            "The application sees none.",
+            "The user who owns the application has no role in any workspace: give that user one.",
+        )
+    named = ", ".join(str(each) for each in workspaces[:_MAX_NAMED])
+    others = len(workspaces) - _MAX_NAMED
+    return ok(f"{len(workspaces)}: {named}{f' and {others} more' if others > 0 else ''}.")
+
+
+async def check_version(subject: Subject) -> Finding:
+    """Read version, edition and auth mode."""
+    instance = subject.instance = await subject.client.system.get_instance()
+    if instance == Instance():
+        return ok("Not reported: GET /api/v1/instance_configuration is not open.")
+    texts = (
+        f"version {instance.version or 'not reported'}",
+        f"edition {instance.edition or 'not reported'}",
+        f"auth mode {instance.auth_mode or 'not reported'}",
+    )
+    return ok(f"{', '.join(texts).capitalize()}.")
+
+
+async def check_clock(subject: Subject) -> Finding:
+    """Compare the clocks of Airbyte with ours."""
+    skews = {}
+    if subject.server_clock:
+        at, now = subject.server_clock
+        # The header has whole seconds: on average it is half a second behind.
+        skews["Date header"] = at.timestamp() + 0.5 - now
+    if subject.token_clock:
+        issued_at, now = subject.token_clock
+        skews["token"] = issued_at - now
+    if not skews:
+        return skipped("Neither a Date header nor a token tells Airbyte's time.")
+    saw = f"{', '.join(f'{name}: {_skew(skew)}' for name, skew in skews.items())}."
+    if max(map(abs, skews.values())) >= MAX_SKEW:
+        return warning(
+            saw,
+            "Synchronise the clocks of Airbyte's nodes, of a proxy and of this machine (NTP): "
+            "sensors compare the times of syncs.",
+        )
+    return ok(saw)
+
+
+def _skew(seconds: float) -> str:
+    whole = round(seconds)
+    if abs(whole) <= 1:
+        return "same time as here"
+    return f"{duration_text(abs(whole))} {'ahead of' if whole > 0 else 'behind'} this machine"
+
+
+async def check_latency(subject: Subject) -> Finding:
+    """Measure a few cheap requests."""
+    seconds = []
+    for _ in range(MEASURED_REQUESTS):
+        began = subject.clock()
+        await subject.client.system.check_health()
+        seconds.append(subject.clock() - began)
+    median = statistics.median(seconds)
+    saw = (
+        f"Median {median * 1000:.0f} ms, slowest {max(seconds) * 1000:.0f} ms of "
+        f"{MEASURED_REQUESTS} requests for GET /health."
+    )
+    if median >= MAX_LATENCY:
+        return warning(
+            saw, "Look for the delay in Airbyte's server, its ingress, the proxy or the network."
+        )
+    return ok(saw)
+
+
+async def check_links(subject: Subject) -> Finding:
+    """Look at the host of links as far as a browser's point of view can be told from here."""
+    urls = subject.settings.urls
+    if reason := _not_for_browsers(urls.web):
+        return warning(
+            f"Links point to {urls.web}, {reason}.",
+            "Set web_url of the Airflow connection to the URL under which people open Airbyte.",
+        )
+    try:
+        page, response = await _open_page(subject, urls.web)
+    except AirbyteError as error:
+        saw = told(error)[0]
+        return warning(f"Links point to {urls.web}, which does not open from here: {saw}", _WEB)
+    told_url = subject.instance.url
+    other = f" Airbyte itself names {told_url}." if _is_elsewhere(told_url, urls.web) else ""
+    if response.status != 200 or not response.is_html:
+        return warning(
+            f"Links point to {urls.web}, where {page} responds with {response.status} and no "
+            f"page of a UI.{other}",
+            _WEB,
+        )
+    redirected = "" if urlsplit(page).netloc == urlsplit(urls.web).netloc else f" by way of {page}"
+    return ok(f"Links point to {urls.web}, which serves a page{redirected}.{other}")
+
+
+_WEB = (
+    "Check in a browser that it opens Airbyte; if not, set web_url of the Airflow connection to "
+    "the URL that does."
+)
+
+
+def _not_for_browsers(url: str) -> str:
+    """Return why a browser elsewhere cannot open *url*; empty if nothing says so."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    with suppress(ValueError):
+        return "which is this machine itself" if ipaddress.ip_address(host).is_loopback else ""
+    if host == "localhost":
+        return "which is this machine itself"
+    if _INTERNAL.search(host):
+        return "a name inside a cluster or a private network"
+    if "." not in host:
+        return "a name without a domain, which only machines nearby know"
+    if re.search(r"/api(?:/|$)", parts.path):
+        return "which is an API and no page"
+    return ""
+
+
+def _is_elsewhere(told_url: str | None, web: str) -> bool:
+    return bool(told_url) and urlsplit(told_url).netloc != urlsplit(web).netloc
+
+
+async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
+    """
+    Open a page as a browser would: without our headers and credentials, following redirects.
+
+    :return: The URL of the last page, without its query, and its response.
+    :raises AirbyteError: There was no response.
+    """
+    settings = _without_secrets(subject.settings, url)
+    transport = subject.open_transport(settings)
+    try:
+        return await _follow(transport, f"{url}/", settings.request_timeout)
+    finally:
+        await transport.close()
+
+
+async def _follow(transport: Transport, url: str, timeout: float) -> tuple[str, HttpResponse]:
+    response = await _get(transport, url, timeout)
+    for _ in range(_MAX_REDIRECTS):
+        target = urljoin(url, response.headers.get("location", ""))
+        is_redirect = response.status in range(300, 400) and target != url
+        if not is_redirect or urlsplit(target).scheme not in ("http", "https"):
+            break
+        url, response = target, await _get(transport, target, timeout)
+    return urlsplit(url)._replace(query="", fragment="").geturl(), response
+
+
+async def _get(transport: Transport, url: str, timeout: float) -> HttpResponse:
+    return await transport.send(HttpRequest("GET", url, {"Accept": "text/html"}, timeout=timeout))
+
+
+def _without_secrets(settings: AirbyteSettings, web: str) -> AirbyteSettings:
+    return replace(
+        settings,
+        urls=AirbyteUrls.parse(web),
+        client_id="",
+        client_secret="",
+        headers={},
+        client_cert="",
+        client_key="",
+    )

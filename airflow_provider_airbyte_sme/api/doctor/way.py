@@ -1,0 +1,286 @@
+"""The steps on the way to Airbyte: its URL, proxy, DNS, TCP and TLS."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from airflow_provider_airbyte_sme.api.doctor.checks import (
+    UNREACHABLE,
+    Finding,
+    failed,
+    ok,
+    skipped,
+    warning,
+)
+from airflow_provider_airbyte_sme.api.doctor.subject import Subject
+from airflow_provider_airbyte_sme.api.network import (
+    MAX_CONNECT_TIMEOUT,
+    PROXY_ADVICE,
+    UNREACHABLE_ADVICE,
+    UNVERIFIED,
+    Proxy,
+    bypassed_proxy,
+    proxy_for,
+    tls_advice,
+    tls_context,
+    trusted_authorities,
+)
+from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
+
+# Days before the end of a certificate from which on to warn.
+MIN_DAYS_LEFT = 30
+_SECONDS_PER_DAY = 86_400
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# Bytes of one read, at least as long as one TLS record.
+_RECORD = 17_000
+_PROXY_NAME_ADVICE = (
+    "Check proxy of the Airflow connection or HTTPS_PROXY, and that this machine can reach it."
+)
+
+
+class Place(NamedTuple):
+    """A host and a port, and how messages name it."""
+
+    host: str
+    port: int
+    what: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def place_of(url: str, what: str) -> Place:
+    """Return where *url* leads to."""
+    parts = urlsplit(url)
+    return Place(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], what)
+
+
+async def check_url(subject: Subject) -> Finding:
+    """Show what became of the URL of the Airflow connection."""
+    urls, settings = subject.settings.urls, subject.settings
+    config = urls.config or "none (Airbyte Cloud)"
+    if not settings.config_api:
+        config = "not used (config_api is false)"
+    return ok(f"Public API {urls.public}, config API {config}, links to {urls.web}.")
+
+
+async def check_proxy(subject: Subject) -> Finding:
+    """Find out which proxy is used, and who says so."""
+    proxy = subject.proxy = proxy_for(subject.settings)
+    if proxy:
+        login = ", with a login" if proxy.headers else ""
+        return ok(f"{proxy.url} from {proxy.origin}{login}.")
+    if variable := bypassed_proxy(subject.settings):
+        host = place_of(subject.settings.urls.public, "").host
+        return ok(f"None: {variable} is set, but NO_PROXY lists {host}.")
+    return ok("None: Airbyte is reached directly.")
+
+
+async def check_dns(subject: Subject) -> Finding:
+    """Look the host up that a connection is made to."""
+    place = _first_place(subject)
+    try:
+        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return failed(
+            f"{UNREACHABLE} No address of {place.what} {place.host}: {_reason(error)}.",
+            _way_advice(subject),
+        )
+    addresses = dict.fromkeys(str(each[4][0]) for each in found)
+    if list(addresses) == [place.host]:
+        return ok(f"{place.host} is an address: nothing to look up.")
+    return ok(f"{place.host} is {', '.join(addresses)}.")
+
+
+async def check_tcp(subject: Subject) -> Finding:
+    """Open a connection to Airbyte, or to the proxy."""
+    place = _first_place(subject)
+    began = time.perf_counter()
+    try:
+        with _connected(subject, place) as stream:
+            address = stream.getpeername()[0]
+    except OSError as error:
+        return failed(
+            f"{UNREACHABLE} No connection to {place.what} {place}: {_reason(error)}.",
+            _way_advice(subject),
+        )
+    return ok(f"Connected to {place.what} {place} ({address}) in {_elapsed(began)}.")
+
+
+async def check_tunnel(subject: Subject) -> Finding:
+    """Ask the proxy for a way to Airbyte (CONNECT)."""
+    if subject.proxy is None:
+        return skipped("No proxy is used.")
+    airbyte = _airbyte(subject.settings)
+    if not _is_encrypted(subject.settings):
+        return skipped("The proxy forwards requests to http itself, without CONNECT.")
+    try:
+        with _opened(subject):
+            return ok(f"The proxy connects to {airbyte}.")
+    except ssl.SSLError as error:
+        return failed(f"{UNREACHABLE} TLS with the proxy failed: {error}.", tls_advice(str(error)))
+    except (OSError, http.client.HTTPException) as error:
+        return failed(
+            f"{UNREACHABLE} The proxy did not connect to {airbyte}: {_reason(error)}.",
+            PROXY_ADVICE,
+        )
+
+
+async def check_tls(subject: Subject) -> Finding:
+    """Make a TLS handshake with Airbyte as the client does, and look at the certificate."""
+    settings = subject.settings
+    if not _is_encrypted(settings):
+        return warning(
+            "The connection is not encrypted: whoever is on the way can read the client secret.",
+            "Use https outside a private network.",
+        )
+    context = tls_context(settings)
+    try:
+        with _opened(subject) as stream:
+            shaken = _handshake(stream, context, _airbyte(settings).host)
+    except ssl.SSLError as error:
+        return failed(f"{UNREACHABLE} TLS failed: {error}.", tls_advice(str(error)))
+    except (OSError, http.client.HTTPException) as error:
+        return failed(
+            f"{UNREACHABLE} The TLS handshake ended early: {_reason(error)}.",
+            tls_advice(""),
+        )
+    return _of_certificate(shaken, settings)
+
+
+def _of_certificate(shaken: Handshake, settings: AirbyteSettings) -> Finding:
+    client = f", client certificate {settings.client_cert}" if settings.client_cert else ""
+    if not settings.verify_tls:
+        saw, _, change = UNVERIFIED.rpartition(". ")
+        return warning(f"{shaken.version}{client}. {saw}.", change)
+    ends_at = ssl.cert_time_to_seconds(str(shaken.certificate["notAfter"]))
+    days = int((ends_at - time.time()) / _SECONDS_PER_DAY)
+    origin, path = trusted_authorities(settings)
+    saw = (
+        f"{shaken.version}{client}. The certificate was issued by {_issuer(shaken.certificate)}, "
+        f"is trusted (system, {origin}: {path}) and expires in {_days(days)}, on "
+        f"{datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}."
+    )
+    if days < MIN_DAYS_LEFT:
+        return warning(saw, "Renew the certificate of Airbyte.")
+    return ok(saw)
+
+
+def _issuer(certificate: Mapping[str, Any]) -> str:
+    names = {name: value for part in certificate.get("issuer", ()) for name, value in part}
+    kinds = ("commonName", "organizationName", "organizationalUnitName")
+    return repr(next((str(names[kind]) for kind in kinds if kind in names), "somebody unnamed"))
+
+
+def _days(days: int) -> str:
+    return f"{days} day" if days == 1 else f"{days} days"
+
+
+class Handshake(NamedTuple):
+    """
+    What a TLS handshake has shown.
+
+    :param certificate: As :meth:`ssl.SSLSocket.getpeercert`; empty if it was not verified.
+    """
+
+    version: str
+    certificate: Mapping[str, Any]
+
+
+def _handshake(stream: socket.socket, context: ssl.SSLContext, host: str) -> Handshake:
+    """
+    Make a TLS handshake over any stream, also over one that is encrypted itself.
+
+    :raises ssl.SSLError: The certificate is not accepted, or the other side speaks no TLS.
+    :raises OSError: The connection broke.
+    """
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(received, to_send, server_hostname=host)
+    while True:
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            stream.sendall(to_send.read())
+            if not (data := stream.recv(_RECORD)):
+                raise ConnectionError("the server closed the connection") from None
+            received.write(data)
+        except ssl.SSLError:
+            # Tells the server why.
+            stream.sendall(to_send.read())
+            raise
+        else:
+            stream.sendall(to_send.read())
+            return Handshake(tls.version() or "TLS", tls.getpeercert() or {})
+
+
+@contextmanager
+def _opened(subject: Subject) -> Iterator[socket.socket]:
+    """
+    Open a connection on which TLS with Airbyte can begin: through the proxy, if there is one.
+
+    :raises OSError: There is none; the proxy may have refused it.
+    :raises http.client.HTTPException: The proxy does not speak HTTP.
+    """
+    place = _first_place(subject)
+    with _connected(subject, place) as stream:
+        if subject.proxy is None:
+            yield stream
+        elif urlsplit(subject.proxy.url).scheme == "http":
+            yield _tunnelled(stream, subject.proxy, _airbyte(subject.settings))
+        else:
+            context = tls_context(subject.settings)
+            with context.wrap_socket(stream, server_hostname=place.host) as encrypted:
+                yield _tunnelled(encrypted, subject.proxy, _airbyte(subject.settings))
+
+
+def _connected(subject: Subject, place: Place) -> socket.socket:
+    timeout = min(MAX_CONNECT_TIMEOUT, subject.settings.request_timeout)
+    return socket.create_connection((place.host, place.port), timeout)
+
+
+def _tunnelled(stream: socket.socket, proxy: Proxy, airbyte: Place) -> socket.socket:
+    lines = [f"CONNECT {airbyte} HTTP/1.1", f"Host: {airbyte}"]
+    lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+    stream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    response = http.client.HTTPResponse(stream, method="CONNECT")
+    response.begin()
+    if response.status != http.client.OK:
+        raise ConnectionError(f"it responded with {response.status} {response.reason}")
+    return stream
+
+
+def _first_place(subject: Subject) -> Place:
+    """Return where a connection is made to: the proxy, if there is one."""
+    if subject.proxy is None:
+        return _airbyte(subject.settings)
+    return place_of(subject.proxy.url, "the proxy")
+
+
+def _airbyte(settings: AirbyteSettings) -> Place:
+    return place_of(settings.urls.public, "Airbyte's host")
+
+
+def _is_encrypted(settings: AirbyteSettings) -> bool:
+    return settings.urls.public.startswith("https:")
+
+
+def _way_advice(subject: Subject) -> str:
+    return _PROXY_NAME_ADVICE if subject.proxy else UNREACHABLE_ADVICE
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else ""
+    return text or str(error) or type(error).__name__
+
+
+def _elapsed(began: float) -> str:
+    return f"{(time.perf_counter() - began) * 1000:.0f} ms"

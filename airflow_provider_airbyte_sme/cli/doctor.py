@@ -1,0 +1,182 @@
+"""The command ``doctor``: check a connection to Airbyte, step by step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+
+from airflow_provider_airbyte_sme.api import (
+    AirbyteError,
+    AirbyteSettings,
+    run_blocking,
+)
+from airflow_provider_airbyte_sme.api.doctor import (
+    Check,
+    Outcome,
+    Subject,
+    check_of,
+    failed_by,
+    run_checks,
+    run_steps,
+    skipped_after,
+    steps_for,
+)
+from airflow_provider_airbyte_sme.cli.airbyte import (
+    Subparsers,
+    add_airbyte,
+    check_airbyte,
+    read_settings,
+)
+from airflow_provider_airbyte_sme.cli.airflow_checks import FIRST_STEPS, LAST_STEPS, AirflowSide
+
+_MARKS = {
+    Outcome.OK: "[ ok ]",
+    Outcome.WARNING: "[warn]",
+    Outcome.FAILED: "[FAIL]",
+    Outcome.SKIPPED: "[skip]",
+}
+# Characters of the longest name of a step.
+_NAME_WIDTH = 18
+
+OnCheck = Callable[[Check], None]
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command ``doctor``."""
+    parser = commands.add_parser(
+        "doctor",
+        help="check a connection to Airbyte, step by step",
+        description="Check a connection to Airbyte, step by step. Nothing is changed. "
+        "The exit status is 1 if a check failed.",
+    )
+    add_airbyte(parser)
+    parser.add_argument(
+        "--connection-id", default="", metavar="UUID", help="an Airbyte connection to check"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="how to print the checks (default: text)",
+    )
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """
+    Print the checks to standard output.
+
+    :return: 1 if one failed, else 0.
+    """
+    check_airbyte(options)
+    output = sys.stdout
+
+    def print_line(check: Check) -> None:
+        print(line_of(check), file=output, flush=True)
+
+    is_json = options.output == "json"
+    # Airflow writes its log to standard output.
+    with redirect_stdout(sys.stderr):
+        checks = _examine(options, (lambda _: None) if is_json else print_line)
+    print(json.dumps(to_json(checks), indent=2) if is_json else _summary(checks))
+    return int(_count(checks)[Outcome.FAILED] > 0)
+
+
+def run_in_airflow(options: argparse.Namespace) -> None:
+    """
+    Do the same as a command of ``airflow``, which ignores what a command returns.
+
+    :raises SystemExit: A check failed.
+    """
+    status = run(argparse.Namespace(**{**vars(options), "url": None, "client_id": ""}))
+    if status:
+        raise SystemExit(status)
+
+
+def line_of(check: Check) -> str:
+    """Return a check as one line."""
+    return f"{_MARKS[check.outcome]} {check.name:{_NAME_WIDTH}} {check.message}"
+
+
+def to_json(checks: Sequence[Check]) -> dict[str, object]:
+    """
+    Return checks as a JSON object.
+
+    :return: ``outcome``, the worst of all: ``failed``, ``warning`` or ``ok``; ``counts``, a number
+        for each outcome; and ``checks``, a list of objects with ``name``, ``outcome``, ``saw`` and
+        ``change``.
+    """
+    counts = _count(checks)
+    worst = (Outcome.FAILED, Outcome.WARNING, Outcome.OK)
+    return {
+        "outcome": str(next((each for each in worst if counts[each]), Outcome.OK)),
+        "counts": {str(outcome): counts[outcome] for outcome in Outcome},
+        "checks": [check.to_json() for check in checks],
+    }
+
+
+def _count(checks: Sequence[Check]) -> Counter[Outcome]:
+    return Counter(check.outcome for check in checks)
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    counts = _count(checks)
+    warnings = counts[Outcome.WARNING]
+    return (
+        f"{len(checks)} checks: {counts[Outcome.OK]} ok, {warnings} "
+        f"{'warning' if warnings == 1 else 'warnings'}, {counts[Outcome.FAILED]} failed, "
+        f"{counts[Outcome.SKIPPED]} skipped."
+    )
+
+
+def _examine(options: argparse.Namespace, on_check: OnCheck) -> list[Check]:
+    if not options.conn_id:
+        return _examine_url(options, on_check)
+    side = AirflowSide(options.conn_id)
+    (connection,) = run_blocking(
+        run_steps(FIRST_STEPS, side, secrets=side.secrets, on_check=on_check)
+    )
+    of_airbyte = _examine_airbyte(side.settings, connection, options.connection_id, on_check)
+    last = run_blocking(run_steps(LAST_STEPS, side, secrets=side.secrets, on_check=on_check))
+    return [connection, *of_airbyte, *last]
+
+
+def _examine_url(options: argparse.Namespace, on_check: OnCheck) -> list[Check]:
+    """Look at an Airbyte without an Airflow connection."""
+    try:
+        settings = read_settings(options)
+    except AirbyteError as error:
+        arguments = check_of("arguments", failed_by(error))
+        on_check(arguments)
+        return [arguments, *_examine_airbyte(None, arguments, options.connection_id, on_check)]
+    return _examine_airbyte(settings, None, options.connection_id, on_check)
+
+
+def _examine_airbyte(
+    settings: AirbyteSettings | None,
+    before: Check | None,
+    connection_id: str,
+    on_check: OnCheck,
+) -> list[Check]:
+    """
+    Look at an Airbyte.
+
+    :param before: The check that failed if there are no settings.
+    """
+    # Late: --help needs no HTTP library.
+    from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
+
+    steps = steps_for(connection_id)
+    if settings is not None:
+        subject = Subject(settings, RequestsTransport, connection_id)
+        return run_blocking(run_checks(subject, steps, on_check))
+    finding = skipped_after(before.name if before else "")
+    checks = [check_of(step.name, finding) for step in steps]
+    for check in checks:
+        on_check(check)
+    return checks

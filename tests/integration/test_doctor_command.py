@@ -1,0 +1,310 @@
+"""The command ``doctor`` with Airflow: its connection, its database, and its own command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import airflow
+import pytest
+from packaging.version import Version
+
+from airflow_provider_airbyte_sme import __version__
+from airflow_provider_airbyte_sme.cli.main import main
+from airflow_provider_airbyte_sme.emulator import Emulator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCTOR = (sys.executable, "-m", "airflow_provider_airbyte_sme", "doctor")
+AIRFLOW = (sys.executable, "-m", "airflow")
+AIRFLOW_VERSION = Version(airflow.__version__).release
+NEEDS_COMMANDS = pytest.mark.skipif(
+    AIRFLOW_VERSION < (3, 2), reason="Airflow 3.2 has commands of providers"
+)
+
+
+def failures(checks: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return what each failed check saw."""
+    return {name: each["saw"] for name, each in checks.items() if each["outcome"] == "failed"}
+
+
+@pytest.fixture
+def doctor(capsys):
+    """Run the command in this process, and return its exit status and its checks."""
+
+    def run(conn_id: str = "airbyte_sme_default") -> tuple[int, dict[str, dict[str, str]]]:
+        status = main(["doctor", "--conn-id", conn_id, "-o", "json"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return status, {check["name"]: check for check in checks}
+
+    return run
+
+
+class TestAirflowConnection:
+    def test_a_working_connection_passes(self, doctor, emulator):
+        status, checks = doctor()
+
+        assert (status, failures(checks)) == (0, {})
+        assert checks["airflow-connection"]["saw"] == (
+            f"'airbyte_sme_default' from AIRFLOW_CONN_AIRBYTE_SME_DEFAULT has the type "
+            f"airbyte_sme, Host '{emulator.url}'."
+        )
+        assert checks["workspaces"]["outcome"] == "ok"
+
+    def test_what_was_entered_is_shown_beside_what_it_became(
+        self, doctor, set_connection, emulator
+    ):
+        credentials = {"login": emulator.client_id, "password": emulator.client_secret}
+        set_connection(host=f"{emulator.url}/api/v1/", **credentials)
+
+        _, checks = doctor()
+
+        assert f"Host '{emulator.url}/api/v1/'" in checks["airflow-connection"]["saw"]
+        assert f"Public API {emulator.url}/api/public/v1," in checks["url"]["saw"]
+
+    def test_an_unknown_connection_fails_and_the_rest_of_airflow_is_still_checked(self, doctor):
+        status, checks = doctor("nobody_made_it")
+
+        assert status == 1
+        assert checks["airflow-connection"]["outcome"] == "failed"
+        assert "did not find the connection 'nobody_made_it'" in checks["airflow-connection"]["saw"]
+        assert checks["airbyte"]["saw"] == "Not checked, because airflow-connection failed."
+        assert checks["airflow"]["outcome"] == checks["provider"]["outcome"] == "ok"
+
+    def test_a_variable_that_airflow_cannot_parse_fails(self, doctor, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{not JSON")
+
+        status, checks = doctor("broken")
+
+        assert status == 1
+        assert "cannot parse AIRFLOW_CONN_BROKEN" in checks["airflow-connection"]["saw"]
+
+    def test_an_invalid_field_fails(self, doctor, set_connection):
+        set_connection(host="https://airbyte.example.com", extra={"verify_tls": "maybe"})
+
+        status, checks = doctor()
+
+        assert status == 1
+        assert "verify_tls" in checks["airflow-connection"]["saw"]
+
+    def test_a_connection_of_the_official_provider_passes(self, doctor, monkeypatch, emulator):
+        fields = {
+            "conn_type": "airbyte",
+            "host": f"{emulator.url}/api/public/v1/",
+            "login": emulator.client_id,
+            "password": emulator.client_secret,
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_OFFICIAL", json.dumps(fields))
+
+        status, checks = doctor("official")
+
+        assert (status, failures(checks)) == (0, {})
+        assert "has the type airbyte, " in checks["airflow-connection"]["saw"]
+
+
+class TestVersions:
+    def test_airflow_and_what_it_lacks(self, doctor):
+        _, checks = doctor()
+
+        saw = checks["airflow"]["saw"]
+        assert saw.startswith(f"Airflow {airflow.__version__} on Python 3.")
+        assert saw.endswith("has every feature.") == (AIRFLOW_VERSION >= (3, 3))
+        assert ("start_from_trigger" in saw) == (AIRFLOW_VERSION < (3, 3))
+
+    def test_the_provider(self, doctor):
+        _, checks = doctor()
+
+        assert checks["provider"]["saw"].startswith(f"airflow-provider-airbyte-sme {__version__}, ")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of an Airflow with a database of its own."""
+    folder: Path = tmp_path_factory.mktemp("airflow-home")
+    inherited = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+    environment = {
+        **inherited,
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+    }
+    subprocess.run([*AIRFLOW, "db", "migrate"], env=environment, check=True, capture_output=True)
+    return environment
+
+
+@pytest.fixture
+def in_database(home, emulator) -> str:
+    """A connection in that database, to the emulator."""
+    conn_id = f"at_{emulator.url.rpartition(':')[2]}"
+    add = ("connections", "add", conn_id, "--conn-uri", emulator.connection_uri)
+    subprocess.run([*AIRFLOW, *add], env=home, check=True, capture_output=True)
+    return conn_id
+
+
+def run_json(*command: str, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """Run a command; its standard output must be one JSON object."""
+    done = subprocess.run(
+        [*command, "-o", "json"], env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("{"), done.stderr
+    document = json.loads(done.stdout)
+    return done.returncode, {check["name"]: check for check in document["checks"]}
+
+
+def add_triggerer(environment: dict[str, str], state: str, seconds_ago: float) -> None:
+    """Leave in the database what a triggerer leaves there, instead of all others."""
+    heartbeat = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    row = (state, "TriggererJob", f"{heartbeat:%Y-%m-%d %H:%M:%S.%f}", "triggerer-0")
+    # A process with Airflow in it takes seconds.
+    with closing(sqlite3.connect(f"{environment['AIRFLOW_HOME']}/airflow.db")) as database:
+        database.execute("DELETE FROM job")
+        database.execute(
+            "INSERT INTO job (state, job_type, latest_heartbeat, hostname) VALUES (?, ?, ?, ?)", row
+        )
+        database.commit()
+
+
+class TestDatabase:
+    def test_a_connection_in_the_database_is_found(self, home, in_database, emulator):
+        add_triggerer(home, "running", -600)
+
+        status, checks = run_json(*DOCTOR, "--conn-id", in_database, environment=home)
+
+        assert (status, failures(checks)) == (0, {})
+        assert checks["airflow-connection"]["saw"] == (
+            f"{in_database!r} has the type airbyte_sme, Host '{emulator.url}'."
+        )
+        assert checks["workspaces"]["outcome"] == "ok"
+
+    @pytest.mark.parametrize(
+        ("state", "seconds_ago", "outcome", "text"),
+        [
+            # Ahead, so that it is alive however slow this machine is.
+            ("running", -600, "ok", "1 alive. The last heartbeat was 0 s ago, "),
+            ("running", 7200, "failed", "None is alive. The last heartbeat was 2 h 0 min ago, on "),
+            ("success", 7200, "warning", "None is alive. The last heartbeat was 2 h 0 min ago, "),
+        ],
+        ids=["alive", "dead", "stopped"],
+    )
+    def test_a_triggerer_is_told(self, home, state, seconds_ago, outcome, text):
+        add_triggerer(home, state, seconds_ago)
+
+        _, checks = run_json(*DOCTOR, "--conn-id", "nobody_made_it", environment=home)
+
+        assert checks["triggerer"]["outcome"] == outcome
+        assert checks["triggerer"]["saw"].startswith(text)
+        assert "on triggerer-0." in checks["triggerer"]["saw"]
+        assert ("airflow triggerer" in checks["triggerer"]["change"]) == (outcome != "ok")
+
+    def test_without_a_database_the_triggerer_is_skipped(self, home, tmp_path):
+        missing = {
+            **home,
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/empty.db",
+        }
+
+        status, checks = run_json(*DOCTOR, "--conn-id", "nobody_made_it", environment=missing)
+
+        assert status == 1
+        assert checks["triggerer"]["outcome"] == "skipped"
+        assert "Airflow's database cannot be read here: " in checks["triggerer"]["saw"]
+
+
+@NEEDS_COMMANDS
+class TestAirflowCommand:
+    def test_the_command_finds_a_connection_in_the_database(self, home, in_database, emulator):
+        add_triggerer(home, "running", -600)
+
+        status, checks = run_json(
+            *AIRFLOW,
+            "airbyte-sme",
+            "doctor",
+            "--conn-id",
+            in_database,
+            "--connection-id",
+            emulator.connection_id,
+            environment=home,
+        )
+
+        assert (status, failures(checks)) == (0, {})
+        assert checks["airflow-connection"]["outcome"] == "ok"
+        assert checks["connection"]["outcome"] == "ok"
+        assert checks["triggerer"]["outcome"] == "ok"
+
+    def test_a_failed_check_gives_status_1(self, home):
+        command = (*AIRFLOW, "airbyte-sme", "doctor", "--conn-id", "nobody_made_it")
+
+        done = subprocess.run(command, env=home, check=False, capture_output=True, text=True)
+
+        assert done.returncode == 1
+        assert done.stdout.startswith("[FAIL] airflow-connection ")
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+def unfolded(block: str) -> str:
+    """Return an output in which long lines were folded, with one line per check."""
+    return re.sub(r"\n {26}", " ", block)
+
+
+def normalised(output: str) -> str:
+    """Return an output without what differs from run to run and from machine to machine."""
+    for pattern, replacement in (
+        (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"\d+ ms", "N ms"),
+        (r"\d+ s\b", "N s"),
+        (r"Airflow \S+ on Python \S+ .*", "Airflow"),
+        (r"(airflow-provider-airbyte-sme) .*", r"\1"),
+    ):
+        output = re.sub(pattern, replacement, output)
+    return output
+
+
+def test_the_how_to_quotes_the_output_as_it_is(home):
+    add_triggerer(home, "running", -600)
+    emulator = Emulator(sync_duration=0.0, rows=100)
+    with emulator.serve():
+        emulator.start_sync()
+        environment = {**home, "AIRFLOW_CONN_MY_AIRBYTE": emulator.connection_uri}
+        ids = ("--conn-id", "my_airbyte", "--connection-id", emulator.connection_id)
+        done = subprocess.run(
+            [*DOCTOR, *ids], env=environment, check=True, capture_output=True, text=True
+        )
+
+    page = (REPOSITORY / "docs/how-to/check-a-connection.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert normalised(done.stdout) == normalised(unfolded(quoted[0]))
+
+
+COMMANDS = {
+    "python -m": DOCTOR,
+    "airflow": pytest.param((*AIRFLOW, "airbyte-sme", "doctor"), marks=NEEDS_COMMANDS),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_warning_in_the_log_stays_out_of_standard_output(home, emulator, command):
+    fields = {
+        "conn_type": "airbyte_sme",
+        "host": emulator.url.replace("http:", "https:"),
+        "extra": {"verify_tls": False},
+    }
+    variable = {"AIRFLOW_CONN_UNVERIFIED": json.dumps(fields)}
+
+    done = subprocess.run(
+        [*command, "--conn-id", "unverified", "-o", "json"],
+        env={**home, **variable},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    json.loads(done.stdout)
+    assert "verify_tls of the Airflow connection is false" in done.stderr

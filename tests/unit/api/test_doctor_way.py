@@ -1,0 +1,342 @@
+"""The doctor on the way to Airbyte: proxy, DNS, TCP and TLS, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_airbyte_sme.api.doctor import Outcome
+from airflow_provider_airbyte_sme.emulator import Emulator
+from scripts.processes import free_port
+from tests.unit.api.encrypted import EncryptedEmulator
+from tests.unit.api.examinations import examine, examine_emulator, failures, outcomes
+from tests.unit.api.servers import LOOPBACK, HangUpServer, Proxy, RawServer, raw_response
+
+AFTER_THE_WAY = ("airbyte", "token", "workspaces", "version", "clock", "latency", "config-api")
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    return Emulator(time="instant")
+
+
+@pytest.fixture
+def served(emulator) -> Iterator[Emulator]:
+    with emulator.serve():
+        yield emulator
+
+
+@pytest.fixture
+def encrypted(emulator, certificates) -> Iterator[EncryptedEmulator]:
+    with EncryptedEmulator(emulator, certificates.server_context()) as server:
+        yield server
+
+
+def examine_encrypted(emulator, server, **fields):
+    credentials = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
+    return examine(server.url, **{**credentials, **fields})
+
+
+def assert_skipped_after(checks, name, skipped=AFTER_THE_WAY):
+    assert {checks[each].saw for each in skipped} == {f"Not checked, because {name} failed."}
+    assert {checks[each].outcome for each in skipped} == {Outcome.SKIPPED}
+
+
+def test_a_working_connection_passes_every_check(emulator, encrypted, certificates):
+    checks = examine_encrypted(emulator, encrypted, ca_bundle=certificates.ca_bundle)
+
+    assert outcomes(checks) == {
+        **dict.fromkeys(("url", "proxy", "dns", "tcp"), "ok"),
+        "tunnel": "skipped",  # without a proxy
+        **dict.fromkeys(("tls", "airbyte", "token", "workspaces", "version", "clock"), "ok"),
+        "latency": "ok",
+        "links": "warning",  # nobody else can open 127.0.0.1
+        "config-api": "skipped",  # without a job
+    }
+
+
+def test_the_url_is_shown_as_what_it_became(served):
+    checks = examine_emulator(served, config_api=False)
+
+    assert checks["url"].saw == (
+        f"Public API {served.url}/api/public/v1, config API not used (config_api is false), "
+        f"links to {served.url}."
+    )
+
+
+def test_airbyte_cloud_has_no_config_api():
+    # With a proxy that is not there, nothing is sent to it.
+    checks = examine("https://cloud.airbyte.com", proxy=f"http://{LOOPBACK}:{free_port()}")
+
+    assert "config API none (Airbyte Cloud)" in checks["url"].saw
+    assert failures(checks) == ["tcp"]
+
+
+def test_an_unknown_host_fails_dns():
+    checks = examine("https://airbyte.invalid")
+
+    assert failures(checks) == ["dns"]
+    assert checks["dns"].saw.startswith(
+        "Airbyte cannot be reached. No address of Airbyte's host airbyte.invalid: "
+    )
+    assert "Check Host (Airbyte URL)" in checks["dns"].change
+    assert_skipped_after(checks, "dns", ("tcp", "tunnel", "tls", *AFTER_THE_WAY))
+
+
+def test_a_name_is_looked_up(served):
+    checks = examine_emulator(served)
+    named = examine(served.url.replace(LOOPBACK, "localhost"))
+
+    assert checks["dns"].saw == f"{LOOPBACK} is an address: nothing to look up."
+    assert named["dns"].saw.startswith("localhost is ")
+    assert LOOPBACK in named["dns"].saw
+
+
+def test_a_refused_port_fails_tcp():
+    port = free_port()
+
+    checks = examine(f"http://{LOOPBACK}:{port}")
+
+    assert failures(checks) == ["tcp"]
+    assert checks["tcp"].saw == (
+        f"Airbyte cannot be reached. No connection to Airbyte's host {LOOPBACK}:{port}: "
+        f"Connection refused."
+    )
+    assert "Port" in checks["tcp"].change
+    assert_skipped_after(checks, "tcp", ("tunnel", "tls", *AFTER_THE_WAY))
+
+
+class TestTls:
+    def test_the_certificate_is_told(self, emulator, encrypted, certificates):
+        tls = examine_encrypted(emulator, encrypted, ca_bundle=certificates.ca_bundle)["tls"]
+
+        assert tls.saw.startswith("TLSv1.3. The certificate was issued by 'trustme v")
+        assert f"ca_bundle of the Airflow connection: {certificates.ca_bundle}" in tls.saw
+
+    @pytest.mark.parametrize(
+        ("left", "outcome", "text"),
+        [
+            (timedelta(days=31), Outcome.OK, "expires in 30 days, on "),
+            (timedelta(days=30), Outcome.WARNING, "expires in 29 days, on "),
+            (timedelta(days=1, hours=1), Outcome.WARNING, "expires in 1 day, on "),
+        ],
+        ids=["30 days", "29 days", "1 day"],
+    )
+    def test_a_certificate_that_soon_expires_is_a_warning(
+        self, emulator, certificates, left, outcome, text
+    ):
+        context = certificates.server_context(not_after=datetime.now(UTC) + left)
+        with EncryptedEmulator(emulator, context) as server:
+            checks = examine_encrypted(emulator, server, ca_bundle=certificates.ca_bundle)
+
+        assert checks["tls"].outcome is outcome
+        assert text in checks["tls"].saw
+        assert checks["workspaces"].outcome is Outcome.OK
+        if outcome is Outcome.WARNING:
+            assert checks["tls"].change == "Renew the certificate of Airbyte."
+
+    def test_an_expired_certificate_fails(self, certificates):
+        past = datetime.now(UTC) - timedelta(days=1)
+        with RawServer(tls=certificates.server_context(not_after=past)) as server:
+            checks = examine(server.url, ca_bundle=certificates.ca_bundle)
+
+        assert failures(checks) == ["tls"]
+        assert "certificate has expired" in checks["tls"].saw
+        assert "renew Airbyte's" in checks["tls"].change
+        assert_skipped_after(checks, "tls")
+
+    def test_a_certificate_for_another_host_fails(self, certificates):
+        with RawServer(tls=certificates.server_context("other.example.com")) as server:
+            checks = examine(server.url, ca_bundle=certificates.ca_bundle)
+
+        assert failures(checks) == ["tls"]
+        assert "The certificate is for another host" in checks["tls"].change
+
+    def test_an_untrusted_certificate_fails(self, certificates):
+        with RawServer(tls=certificates.server_context()) as server:
+            checks = examine(server.url)
+
+        assert failures(checks) == ["tls"]
+        assert "set ca_bundle" in checks["tls"].change
+
+    def test_a_ca_bundle_that_cannot_be_read_fails(self, certificates):
+        with RawServer(tls=certificates.server_context()) as server:
+            checks = examine(server.url, ca_bundle="/no/such/ca.pem")
+
+        assert failures(checks) == ["tls"]
+        assert "ca_bundle of the Airflow connection, '/no/such/ca.pem'" in checks["tls"].saw
+
+    @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+    def test_an_unverified_certificate_is_a_warning(self, emulator, encrypted):
+        checks = examine_encrypted(emulator, encrypted, verify_tls=False)
+
+        assert checks["tls"].outcome is Outcome.WARNING
+        assert "verify_tls of the Airflow connection is false" in checks["tls"].saw
+        assert checks["tls"].change == "Set ca_bundle instead."
+        assert checks["workspaces"].outcome is Outcome.OK
+
+    def test_a_client_certificate_is_presented(self, emulator, certificates):
+        context = certificates.server_context_requiring_client_cert()
+        with EncryptedEmulator(emulator, context) as server:
+            checks = examine_encrypted(
+                emulator,
+                server,
+                ca_bundle=certificates.ca_bundle,
+                client_cert=certificates.client_cert,
+                client_key=certificates.client_key,
+            )
+
+        assert failures(checks) == []
+        assert f"client certificate {certificates.client_cert}" in checks["tls"].saw
+
+    def test_a_missing_client_certificate_fails(self, emulator, certificates):
+        context = certificates.server_context_requiring_client_cert()
+        with EncryptedEmulator(emulator, context) as server:
+            checks = examine_encrypted(emulator, server, ca_bundle=certificates.ca_bundle)
+
+        # In TLS 1.3 the server looks at it after the handshake, with the first request.
+        (name,) = failures(checks)
+        assert name in ("tls", "airbyte")
+        assert "client certificate" in checks[name].change
+
+    def test_https_to_a_port_that_speaks_http_fails(self, served):
+        checks = examine(served.url.replace("http:", "https:"))
+
+        assert failures(checks) == ["tls"]
+        assert "names a port that speaks https" in checks["tls"].change
+
+    def test_a_server_that_hangs_up_fails(self):
+        with HangUpServer() as server:
+            checks = examine(server.url.replace("http:", "https:"))
+
+        assert failures(checks) == ["tls"]
+        assert checks["tls"].saw.startswith(
+            "Airbyte cannot be reached. The TLS handshake ended early: "
+        )
+
+    def test_http_is_a_warning(self, served):
+        checks = examine_emulator(served)
+
+        assert checks["tls"].outcome is Outcome.WARNING
+        assert checks["tls"].saw.startswith("The connection is not encrypted")
+        assert checks["tls"].change == "Use https outside a private network."
+
+
+class TestProxies:
+    def test_the_proxy_of_the_connection_is_used(self, emulator, encrypted, certificates):
+        with Proxy() as proxy:
+            checks = examine_encrypted(
+                emulator, encrypted, ca_bundle=certificates.ca_bundle, proxy=proxy.url
+            )
+
+        assert failures(checks) == []
+        assert checks["proxy"].saw == f"{proxy.url} from proxy of the Airflow connection."
+        assert checks["tcp"].saw.startswith(f"Connected to the proxy {LOOPBACK}:{proxy.port} ")
+        assert checks["tunnel"].saw == f"The proxy connects to {LOOPBACK}:{encrypted.port}."
+        assert {each.method for each in proxy.requests} == {"CONNECT"}
+
+    def test_the_proxy_of_the_environment_is_named_by_its_variable(
+        self, emulator, encrypted, certificates, monkeypatch
+    ):
+        with Proxy() as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            checks = examine_encrypted(emulator, encrypted, ca_bundle=certificates.ca_bundle)
+
+        assert checks["proxy"].saw == f"{proxy.url} from HTTPS_PROXY."
+
+    def test_a_host_in_no_proxy_is_reached_directly(
+        self, emulator, encrypted, certificates, monkeypatch
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{LOOPBACK}:{free_port()}")
+        monkeypatch.setenv("NO_PROXY", LOOPBACK)
+
+        checks = examine_encrypted(emulator, encrypted, ca_bundle=certificates.ca_bundle)
+
+        assert failures(checks) == []
+        assert checks["proxy"].saw == f"None: HTTPS_PROXY is set, but NO_PROXY lists {LOOPBACK}."
+
+    def test_a_proxy_with_tls_is_used(self, emulator, encrypted, certificates):
+        with Proxy(tls=certificates.server_context()) as proxy:
+            checks = examine_encrypted(
+                emulator, encrypted, ca_bundle=certificates.ca_bundle, proxy=proxy.url
+            )
+
+        assert failures(checks) == []
+        assert checks["tls"].saw.startswith("TLSv1.3.")
+
+    def test_an_untrusted_proxy_with_tls_fails_the_tunnel(self, encrypted, certificates):
+        with Proxy(tls=certificates.server_context()) as proxy:
+            checks = examine(encrypted.url, proxy=proxy.url)
+
+        assert failures(checks) == ["tunnel"]
+        assert "TLS with the proxy failed" in checks["tunnel"].saw
+        assert "set ca_bundle" in checks["tunnel"].change
+
+    @pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required"])
+    def test_a_proxy_that_refuses_fails_the_tunnel(self, encrypted, certificates, status):
+        with Proxy(connect=raw_response(b"", status)) as proxy:
+            checks = examine(encrypted.url, ca_bundle=certificates.ca_bundle, proxy=proxy.url)
+
+        assert failures(checks) == ["tunnel"]
+        assert checks["tunnel"].saw == (
+            f"Airbyte cannot be reached. The proxy did not connect to "
+            f"{LOOPBACK}:{encrypted.port}: it responded with {status}."
+        )
+        assert "with user and password" in checks["tunnel"].change
+        assert_skipped_after(checks, "tunnel", ("tls", *AFTER_THE_WAY))
+
+    def test_a_proxy_that_speaks_no_http_fails_the_tunnel(self, encrypted):
+        odd = raw_response()
+        with Proxy(connect=type(odd)(b"SSH-2.0-OpenSSH_9.2\r\n", then="close")) as proxy:
+            checks = examine(encrypted.url, proxy=proxy.url)
+
+        assert failures(checks) == ["tunnel"]
+
+    def test_an_unknown_proxy_fails_dns(self, encrypted):
+        checks = examine(encrypted.url, proxy="http://proxy.invalid:3128")
+
+        assert failures(checks) == ["dns"]
+        assert "No address of the proxy proxy.invalid: " in checks["dns"].saw
+        assert "Check proxy of the Airflow connection or HTTPS_PROXY" in checks["dns"].change
+
+    def test_a_refusing_port_of_a_proxy_fails_tcp(self, encrypted):
+        port = free_port()
+
+        checks = examine(encrypted.url, proxy=f"http://{LOOPBACK}:{port}")
+
+        assert failures(checks) == ["tcp"]
+        assert f"No connection to the proxy {LOOPBACK}:{port}: " in checks["tcp"].saw
+
+    def test_a_socks_proxy_fails(self, encrypted, monkeypatch):
+        monkeypatch.setenv("ALL_PROXY", f"socks5://{LOOPBACK}:1080")
+
+        checks = examine(encrypted.url)
+
+        assert failures(checks) == ["proxy"]
+        assert "ALL_PROXY names a SOCKS proxy" in checks["proxy"].saw
+        assert checks["proxy"].change.startswith("Set proxy of the Airflow connection to an HTTP")
+
+    def test_http_through_a_proxy_needs_no_tunnel(self, served):
+        with Proxy() as proxy:
+            checks = examine_emulator(served, proxy=proxy.url)
+
+        assert failures(checks) == []
+        assert checks["tunnel"].outcome is Outcome.SKIPPED
+        assert {each.method for each in proxy.requests} == {"GET", "POST"}
+
+    def test_the_login_of_a_proxy_is_used_and_not_shown(self, emulator, encrypted, certificates):
+        with Proxy() as proxy:
+            checks = examine_encrypted(
+                emulator,
+                encrypted,
+                ca_bundle=certificates.ca_bundle,
+                proxy=proxy.url.replace("//", "//robot:proxy-password@"),
+            )
+
+        assert checks["proxy"].saw == (
+            f"{proxy.url} from proxy of the Airflow connection, with a login."
+        )
+        assert all("proxy-authorization" in each.headers for each in proxy.requests)
+        assert "proxy-password" not in str(checks)

@@ -1,0 +1,253 @@
+"""The command ``doctor`` without Airflow, as its user sees it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow.cli.cli_config import GroupCommand
+
+from airflow_provider_airbyte_sme.api.doctor import Check, Outcome
+from airflow_provider_airbyte_sme.cli.airflow_commands import get_cli_commands
+from airflow_provider_airbyte_sme.cli.doctor import line_of, to_json
+from airflow_provider_airbyte_sme.cli.features import FEATURES, lacking
+from airflow_provider_airbyte_sme.cli.main import main
+from airflow_provider_airbyte_sme.emulator import Emulator
+from airflow_provider_airbyte_sme.get_provider_info import get_provider_info
+from scripts.processes import free_port
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HOW_TO = REPOSITORY / "docs/how-to/check-a-connection.md"
+AIRFLOW_CHECKS = {"airflow-connection", "triggerer", "airflow", "provider"}
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator(time="instant")
+    with emulator.serve():
+        yield emulator
+
+
+@pytest.fixture
+def doctor(emulator, monkeypatch):
+    """Run the command with the emulator's application, and return its exit status."""
+    monkeypatch.setenv("AIRBYTE_CLIENT_SECRET", emulator.client_secret)
+
+    def run(*arguments, url=emulator.url):
+        return main(["doctor", "--url", url, "--client-id", emulator.client_id, *arguments])
+
+    return run
+
+
+def normalised(output: str) -> str:
+    """Return an output without what differs from run to run."""
+    output = re.sub(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", output)
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", output)
+
+
+class TestText:
+    def test_each_check_is_one_line_with_a_mark(self, doctor, capsys):
+        status = doctor()
+
+        *lines, summary = capsys.readouterr().out.splitlines()
+        assert status == 0
+        assert {line[:6] for line in lines} == {"[ ok ]", "[warn]", "[skip]"}
+        assert "[ ok ] proxy              None: Airbyte is reached directly." in lines
+        assert summary == f"{len(lines)} checks: 10 ok, 2 warnings, 0 failed, 2 skipped."
+
+    def test_without_an_airflow_connection_nothing_of_airflow_is_checked(self, doctor, capsys):
+        doctor("-o", "json")
+
+        names = {each["name"] for each in json.loads(capsys.readouterr().out)["checks"]}
+        assert not names & AIRFLOW_CHECKS
+
+    def test_a_failed_check_says_what_to_change_and_gives_status_1(self, doctor, capsys):
+        status = doctor(url=f"http://127.0.0.1:{free_port()}")
+
+        output = capsys.readouterr().out
+        (failed,) = [line for line in output.splitlines() if line.startswith("[FAIL]")]
+        assert status == 1
+        assert failed.startswith("[FAIL] tcp                Airbyte cannot be reached. ")
+        assert "Check Host (Airbyte URL) and Port" in failed
+        assert "[skip] tls                Not checked, because tcp failed." in output
+        assert output.endswith(" 1 failed, 9 skipped.\n")
+
+    def test_the_how_to_quotes_a_failure_as_it_is(self, doctor, capsys, monkeypatch):
+        monkeypatch.setenv("AIRBYTE_CLIENT_SECRET", "not the secret")
+        quoted = re.findall(r"```text\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)[1]
+
+        doctor()
+
+        assert normalised(re.sub(r"\n {26}", " ", quoted)) in normalised(capsys.readouterr().out)
+
+    def test_a_connection_is_looked_at_by_its_id(self, doctor, emulator, capsys):
+        assert doctor("--connection-id", emulator.connection_id) == 0
+
+        assert (
+            f"[ ok ] connection         'Sample data to Warehouse' ({emulator.connection_id})"
+            in (capsys.readouterr().out)
+        )
+
+    @pytest.mark.parametrize(
+        ("outcome", "mark"),
+        [("ok", "[ ok ]"), ("warning", "[warn]"), ("failed", "[FAIL]"), ("skipped", "[skip]")],
+    )
+    def test_each_outcome_has_its_mark(self, outcome, mark):
+        check = Check("dns", Outcome(outcome), "It is odd.", "Mend it.")
+
+        assert line_of(check) == f"{mark} dns                It is odd. Mend it."
+
+
+class TestJson:
+    def test_standard_output_is_one_json_object(self, doctor, capsys):
+        status = doctor("-o", "json")
+
+        document = json.loads(capsys.readouterr().out)
+        assert status == 0
+        assert list(document) == ["outcome", "counts", "checks"]
+        assert document["outcome"] == "warning"
+        assert document["counts"] == {"ok": 10, "warning": 2, "failed": 0, "skipped": 2}
+        assert {frozenset(each) for each in document["checks"]} == {
+            frozenset(("name", "outcome", "saw", "change"))
+        }
+
+    def test_it_has_the_checks_of_the_text(self, doctor, capsys):
+        doctor("-o", "json")
+        as_json = json.loads(capsys.readouterr().out)["checks"]
+        doctor()
+        as_text = capsys.readouterr().out.splitlines()[:-1]
+
+        assert [line[7:].split()[0] for line in as_text] == [each["name"] for each in as_json]
+
+    def test_a_failed_check_gives_status_1(self, doctor, capsys):
+        assert doctor("-o", "json", url=f"http://127.0.0.1:{free_port()}") == 1
+
+        assert json.loads(capsys.readouterr().out)["outcome"] == "failed"
+
+    @pytest.mark.parametrize(
+        ("outcomes", "worst"),
+        [
+            ((), "ok"),
+            (("ok", "skipped"), "ok"),
+            (("ok", "warning", "skipped"), "warning"),
+            (("warning", "failed", "ok"), "failed"),
+        ],
+    )
+    def test_the_outcome_is_the_worst_of_all(self, outcomes, worst):
+        checks = [Check("a", Outcome(outcome), "Seen.") for outcome in outcomes]
+
+        assert to_json(checks)["outcome"] == worst
+
+
+class TestArguments:
+    def test_a_wrong_url_is_a_failed_check(self, doctor, capsys):
+        assert doctor("-o", "json", url="ftp://files.example.com") == 1
+
+        first, *others = json.loads(capsys.readouterr().out)["checks"]
+        assert (first["name"], first["outcome"]) == ("arguments", "failed")
+        assert "not a valid URL" in first["saw"]
+        assert {each["saw"] for each in others} == {"Not checked, because arguments failed."}
+
+    def test_a_missing_secret_is_a_failed_check(self, doctor, capsys, monkeypatch):
+        monkeypatch.delenv("AIRBYTE_CLIENT_SECRET")
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+
+        assert doctor() == 1
+
+        assert "Set the environment variable AIRBYTE_CLIENT_SECRET" in capsys.readouterr().out
+
+    def test_url_and_airflow_connection_exclude_each_other(self, doctor, capsys):
+        with pytest.raises(SystemExit) as exit_:
+            doctor("--conn-id", "x")
+
+        assert exit_.value.code == 2
+        assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_the_secret_is_not_shown(doctor, emulator, capsys):
+    emulator.fail_next("GET /workspaces", 500, times=None, body={"message": emulator.client_secret})
+
+    assert doctor("-o", "json") == 1
+
+    assert emulator.client_secret not in capsys.readouterr().out
+
+
+class TestFeatures:
+    @pytest.mark.parametrize("version", [(2, 11), (3, 0), (3, 1), (3, 2)])
+    def test_an_older_airflow_lacks_what_came_after_it(self, version):
+        assert lacking(version) == [each for each in FEATURES if each.since > version] != []
+
+    def test_the_newest_airflow_lacks_nothing(self):
+        assert lacking((3, 3)) == lacking((4, 0)) == []
+
+    def test_the_how_to_explains_each_check(self, doctor, emulator, capsys):
+        doctor("-o", "json", "--connection-id", emulator.connection_id)
+        names = [each["name"] for each in json.loads(capsys.readouterr().out)["checks"]]
+
+        table = HOW_TO.read_text(encoding="utf-8").partition("## What it checks")[2]
+        explained = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
+        assert explained == ["airflow-connection", *names, "triggerer", "airflow", "provider"]
+
+    def test_the_compatibility_table_has_as_many_for_each_airflow(self):
+        page = (REPOSITORY / "docs/compatibility.md").read_text(encoding="utf-8")
+        _, start, rest = page.partition("| Feature ")
+        header, _, *rows = (start + rest.partition("\n\n")[0]).splitlines()
+        versions = [tuple(map(int, each.split("."))) for each in re.findall(r"\d\.\d+", header)]
+        lists = [["✓" in cell for cell in row.split("|")[2:-1]] for row in rows]
+
+        assert Counter(versions[each.index(True)] for each in lists if not each[0]) == Counter(
+            feature.since for feature in FEATURES
+        )
+
+    def test_the_how_to_lists_the_same_features(self):
+        rows = "".join(f"| {major}.{minor} | {name} |\n" for (major, minor), name in FEATURES)
+
+        assert f"| Airflow | feature |\n|---|---|\n{rows}\n" in HOW_TO.read_text(encoding="utf-8")
+
+
+class TestAirflowCommand:
+    """What Airflow 3.2 and later read; older ones ignore it."""
+
+    def test_provider_info_names_the_function(self):
+        module = get_cli_commands.__module__
+
+        assert get_provider_info()["cli"] == [f"{module}.get_cli_commands"]
+
+    def test_the_command_has_the_arguments_that_its_function_reads(self):
+        (group,) = get_cli_commands()
+        assert isinstance(group, GroupCommand)
+        (doctor,) = group.subcommands
+
+        assert (group.name, doctor.name) == ("airbyte-sme", "doctor")
+        assert [argument.flags for argument in doctor.args] == [
+            ("--conn-id",),
+            ("--connection-id",),
+            ("-o", "--output"),
+            ("-v", "--verbose"),
+        ]
+
+    def test_loading_it_loads_nothing_heavy(self):
+        script = (
+            "import sys; before = set(sys.modules)\n"
+            "import airflow_provider_airbyte_sme.cli.airflow_commands as commands\n"
+            "new = set(sys.modules) - before\n"
+            "print(*sorted(x for x in new if x.partition('.')[0] not in sys.stdlib_module_names))\n"
+            "import airflow.cli.cli_config; before = set(sys.modules)\n"
+            "commands.get_cli_commands()\n"
+            "print(*sorted(set(sys.modules) - before))\n"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        ).stdout
+
+        loaded, loaded_by_call = output.splitlines()[-2:]
+        package = "airflow_provider_airbyte_sme"
+        assert loaded.split() == [package, f"{package}.cli", f"{package}.cli.airflow_commands"]
+        assert loaded_by_call == ""
