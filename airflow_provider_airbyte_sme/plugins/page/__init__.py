@@ -36,7 +36,6 @@ _VIEW = {
     "destination": "nav",
     "url_route": URL_ROUTE,
     "icon": f"{_PAGE}static/icon.svg",
-    "icon_dark_mode": f"{_PAGE}static/icon-dark.svg",
 }
 
 

@@ -33,7 +33,6 @@ from airflow_provider_airbyte_sme.plugins.page.permissions import (
     readable_dags,
 )
 from airflow_provider_airbyte_sme.plugins.page.reading import (
-    REFRESH_INTERVAL,
     AirbyteReader,
     AirbyteReaders,
     Snapshot,
@@ -140,10 +139,6 @@ class Page:
             "tags": view.tag_options(snapshot),
             "now": now,
             "poll": int(1000 * (POLL_SOON if is_loading else POLL_INTERVAL)),
-            "is_stale": bool(
-                snapshot.read_at
-                and (now - snapshot.read_at).total_seconds() > 3 * REFRESH_INTERVAL
-            ),
         }
 
 

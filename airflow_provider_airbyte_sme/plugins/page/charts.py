@@ -55,27 +55,27 @@ def tone_of(job: Job) -> str:
     return "bad" if job.is_terminal else "going"
 
 
-def chart_of(jobs: Sequence[Job], describe: Callable[[Job], str]) -> Chart:
+def chart_of(
+    jobs: Sequence[Job],
+    seconds_of: Callable[[Job], float | None],
+    describe: Callable[[Job], str],
+) -> Chart:
     """
     Return the chart of some syncs.
 
     :param jobs: The newest first.
+    :param seconds_of: Returns how long a sync has taken; ``None`` if that is unknown.
     :param describe: Returns the text of a sync.
     """
     shown = [job for job in jobs if job.moves_data][:_BARS]
-    longest = max(map(_seconds, shown), default=0.0)
+    longest = max((seconds_of(job) or 0.0 for job in shown), default=0.0)
     bars = []
     for number, job in enumerate(shown):
-        share = _seconds(job) / longest if longest else 0.0
+        share = (seconds_of(job) or 0.0) / longest if longest else 0.0
         height = max(_LOWEST, round(share * HEIGHT))
         x = WIDTH - _BAR_WIDTH - number * (_BAR_WIDTH + _GAP)
         bars.append(Bar(x, HEIGHT - height, _BAR_WIDTH, height, tone_of(job), describe(job)))
     return Chart(tuple(reversed(bars)), _summary(shown))
-
-
-def _seconds(job: Job) -> float:
-    # A clock of Airbyte that is behind makes it negative.
-    return max(0.0, job.duration.total_seconds()) if job.duration else 0.0
 
 
 def _summary(jobs: Sequence[Job]) -> str:

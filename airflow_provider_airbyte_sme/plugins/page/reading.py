@@ -247,7 +247,7 @@ class AirbyteReader:
                 )
                 self._lists_due = now + LIST_INTERVAL
         running = run_blocking(client.jobs.list(status=JobStatus.RUNNING, limit=_MAX_RUNNING))
-        changed, has_all = self._read_changed(client)
+        changed = self._read_changed(client)
         with self._lock:
             self._note([*running, *changed.jobs])
             self._snapshot = replace(self._snapshot, read_at=began)

@@ -254,7 +254,6 @@ def _row(
 ) -> Row:
     key = connection.connection_id
     tasks = waited_for.get(key.lower(), ())
-    is_known = key in snapshot.complete
     jobs = snapshot.jobs.get(key, ())
     last, active = snapshot.last_job(key), snapshot.active_job(key)
     return Row(
@@ -265,11 +264,15 @@ def _row(
         more_tags=connection.tags[TAGS_PER_ROW:],
         last=last and _job(last, connection, urls, now),
         active=active and _job(active, connection, urls, now),
-        chart=chart_of(jobs, lambda job: job_text(job, now)) if is_known else None,
+        chart=_chart(jobs, now) if key in snapshot.complete else None,
         tasks=tuple(tasks[:TASKS_PER_ROW]),
         more_tasks=max(0, len(tasks) - TASKS_PER_ROW),
         problem=snapshot.unreadable.get(key, ""),
     )
+
+
+def _chart(jobs: Sequence[Job], now: datetime) -> Chart:
+    return chart_of(jobs, lambda job: _seconds(job, now), lambda job: job_text(job, now))
 
 
 def _job(job: Job, connection: ConnectionSummary, urls: AirbyteUrls, now: datetime) -> JobView:

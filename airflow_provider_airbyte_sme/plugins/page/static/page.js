@@ -1,7 +1,7 @@
 /* Keeps the page fresh without losing the place, and lets it follow the page around its frame. */
 "use strict";
 
-const parts = ["head", "choice", "body"];
+const parts = ["head", "choice", "body", "other"];
 const content = () => document.getElementById("content");
 const part = (root, name) => root.querySelector(`[data-part="${name}"]`);
 
@@ -118,13 +118,8 @@ function show(html) {
     if (!old || !next || old.outerHTML === next.outerHTML) {
       continue;
     }
-    if (name === "choice" && old.contains(focused)) {
-      // Somebody is typing. What they ask for goes with the next request anyway.
-      const shown = old.elements.show;
-      if (shown && next.elements.show) {
-        shown.value = next.elements.show.value;
-      }
-      continue;
+    if (old.tagName === "FORM" && old.contains(focused)) {
+      continue; // somebody is typing
     }
     const key = old.contains(focused) ? describe(focused) : "";
     old.replaceWith(document.importNode(next, true));
@@ -183,6 +178,7 @@ function submit(form) {
 function listenToFilters() {
   document.addEventListener("submit", (event) => {
     event.preventDefault();
+    document.activeElement?.blur();
     submit(event.target);
   });
   document.addEventListener("change", (event) => {
