@@ -39,6 +39,7 @@ def add_waiting_task(
     from airflow.models.trigger import Trigger
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
     from sqlalchemy import insert, select
 
     with create_session() as session:
@@ -48,11 +49,9 @@ def add_waiting_task(
             DagModel(dag_id=dag_id, bundle_name="dags", fileloc=f"{dag_id}.py", is_stale=False)
         )
         session.flush()
-        run = session.scalar(
-            select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
-        )
+        run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if run is None:
-            run = DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state="running")
+            run = DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state=DagRunState.RUNNING)
             session.add(run)
             session.flush()
         waits_for = None

@@ -53,8 +53,9 @@ class LazyPage:
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         """Serve one request."""
-        application = self._application or await asyncio.to_thread(self._make)
-        await application(scope, receive, send)
+        if self._application is None:
+            self._application = await asyncio.to_thread(self._make)
+        await self._application(scope, receive, send)
 
     def _make(self) -> Application:
         with self._lock:

@@ -33,7 +33,6 @@ from airflow_provider_airbyte_sme.plugins.page.permissions import (
     readable_dags,
 )
 from airflow_provider_airbyte_sme.plugins.page.reading import (
-    AirbyteReader,
     AirbyteReaders,
     Snapshot,
 )

@@ -68,11 +68,13 @@ def chart_of(
     :param describe: Returns the text of a sync.
     """
     shown = [job for job in jobs if job.moves_data][:_BARS]
-    longest = max((seconds_of(job) or 0.0 for job in shown), default=0.0)
+    # Of those that have ended: one that hangs would make all others look alike.
+    ended = [job for job in shown if job.is_terminal] or shown
+    longest = max((seconds_of(job) or 0.0 for job in ended), default=0.0)
     bars = []
     for number, job in enumerate(shown):
         share = (seconds_of(job) or 0.0) / longest if longest else 0.0
-        height = max(_LOWEST, round(share * HEIGHT))
+        height = min(HEIGHT, max(_LOWEST, round(share * HEIGHT)))
         x = WIDTH - _BAR_WIDTH - number * (_BAR_WIDTH + _GAP)
         bars.append(Bar(x, HEIGHT - height, _BAR_WIDTH, height, tone_of(job), describe(job)))
     return Chart(tuple(reversed(bars)), _summary(shown))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
 from airflow_provider_airbyte_sme.operators.base import CONNECTION_ID_KEY, JOB_ID_KEY
@@ -115,7 +115,8 @@ def _deferred(session: Session) -> Iterator[WaitingTask]:
         .options(lazyload(Trigger.task_instance))
         .limit(MAX_TASKS)
     )
-    for *columns, trigger in rows:
+    for row in rows:
+        *columns, trigger = cast("tuple[Any, ...]", tuple(row))
         try:
             arguments = trigger.kwargs
         # It was encrypted with another key, or is of a version that this one cannot read.
@@ -150,7 +151,8 @@ def _on_workers(session: Session) -> Iterator[WaitingTask]:
         .limit(2 * MAX_TASKS)
     )
     values: dict[TaskKey, tuple[Any, dict[str, Any]]] = {}
-    for *columns, key, value in rows:
+    for row in rows:
+        *columns, key, value = cast("tuple[Any, ...]", tuple(row))
         values.setdefault(TaskKey(*columns[:4]), (columns, {}))[1][key] = value
     for columns, pushed in values.values():
         if task := _task(columns, pushed.get(CONNECTION_ID_KEY), pushed.get(JOB_ID_KEY)):

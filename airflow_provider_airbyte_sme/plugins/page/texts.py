@@ -9,7 +9,7 @@ _STEPS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def age_text(instant: datetime, now: datetime) -> str:
-    """Return how long ago something was, such as ``5 min ago``; ``just now`` also for the future."""
+    """Return how long ago something was: ``5 min ago``; ``just now`` also for the future."""
     seconds = (now - instant).total_seconds()
     if seconds < 5:
         return "just now"
@@ -18,9 +18,9 @@ def age_text(instant: datetime, now: datetime) -> str:
 
 
 def short_duration(seconds: float) -> str:
-    """Return a duration in its two largest units, such as ``2 h 10 min``, ``3 min 5 s``, ``12 s``."""
+    """Return a duration in its two largest units: ``2 h 10 min``, ``3 min 5 s``, ``12 s``."""
     left = max(0, round(seconds))
-    parts = []
+    parts: list[str] = []
     for size, unit in _UNITS:
         count, left = divmod(left, size)
         if count or (unit == "s" and not parts):

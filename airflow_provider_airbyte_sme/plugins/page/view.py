@@ -57,7 +57,7 @@ class Query(NamedTuple):
         return any((self.search, self.show, self.status, self.workspace, self.tag))
 
     def parameters(self, **changes: object) -> dict[str, object]:
-        """Return the parameters of the URL for this query, with some *changes*, without defaults."""
+        """Return the parameters of a URL for this query with *changes*, without defaults."""
         values = self._replace(**{"page": 1, **changes})._asdict()  # type: ignore[arg-type]
         values["q"] = values.pop("search")
         return {name: value for name, value in values.items() if value not in ("", 1)}
@@ -120,13 +120,13 @@ class Selection(NamedTuple):
     The connections that a query asks for.
 
     :param shown: Those of the page.
-    :param count: How many there are on all pages.
+    :param total: How many there are on all pages.
     :param page: The page that is shown, from 1.
     :param pages: How many pages there are, at least 1.
     """
 
     shown: tuple[ConnectionSummary, ...] = ()
-    count: int = 0
+    total: int = 0
     page: int = 1
     pages: int = 1
 
@@ -262,8 +262,8 @@ def _row(
         workspace=snapshot.workspaces.get(connection.workspace_id, ""),
         tags=connection.tags[:TAGS_PER_ROW],
         more_tags=connection.tags[TAGS_PER_ROW:],
-        last=last and _job(last, connection, urls, now),
-        active=active and _job(active, connection, urls, now),
+        last=_job(last, connection, urls, now) if last else None,
+        active=_job(active, connection, urls, now) if active else None,
         chart=_chart(jobs, now) if key in snapshot.complete else None,
         tasks=tuple(tasks[:TASKS_PER_ROW]),
         more_tasks=max(0, len(tasks) - TASKS_PER_ROW),
