@@ -140,15 +140,18 @@ def alone(page: Any, airflow: LocalAirflow, tmp_path: Path) -> Callable[..., Non
         page.get_by_text(text).first.wait_for()
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
-            poll(lambda theme=theme: is_dark(page) == (theme == "dark"), timeout=30, what=theme)
+            wait_for_theme(page, theme)
             page.screenshot(path=tmp_path / f"{name}-{theme}.png")
         assert not overflows(page)
 
     return open_page
 
 
-def is_dark(frame: Any) -> bool:
-    return bool(frame.locator("html").evaluate("html => html.classList.contains('dark')"))
+def wait_for_theme(frame: Any, theme: str) -> None:
+    def is_dark() -> bool:
+        return bool(frame.locator("html").evaluate("html => html.classList.contains('dark')"))
+
+    poll(lambda: is_dark() == (theme == "dark"), timeout=30, what=f"the {theme} theme")
 
 
 def overflows(page: Any) -> bool:
@@ -167,7 +170,7 @@ def test_airflows_navigation_leads_to_it_and_it_looks_like_airflow(
         page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
         page.reload()
         shown.get_by_text(waiting_task).wait_for()
-        poll(lambda theme=theme: is_dark(shown) == (theme == "dark"), timeout=30, what=theme)
+        wait_for_theme(shown, theme)
         outer = page.evaluate("getComputedStyle(document.body).backgroundColor")
         inner = shown.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
         assert inner == outer

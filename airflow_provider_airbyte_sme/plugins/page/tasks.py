@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from airflow_provider_airbyte_sme.operators.base import CONNECTION_ID_KEY, JOB_ID_KEY
@@ -116,7 +116,7 @@ def _deferred(session: Session) -> Iterator[WaitingTask]:
         .limit(MAX_TASKS)
     )
     for row in rows:
-        *columns, trigger = cast("tuple[Any, ...]", tuple(row))
+        *columns, trigger = tuple(row)
         try:
             arguments = trigger.kwargs
         # It was encrypted with another key, or is of a version that this one cannot read.
@@ -152,7 +152,7 @@ def _on_workers(session: Session) -> Iterator[WaitingTask]:
     )
     values: dict[TaskKey, tuple[Any, dict[str, Any]]] = {}
     for row in rows:
-        *columns, key, value = cast("tuple[Any, ...]", tuple(row))
+        *columns, key, value = tuple(row)
         values.setdefault(TaskKey(*columns[:4]), (columns, {}))[1][key] = value
     for columns, pushed in values.values():
         if task := _task(columns, pushed.get(CONNECTION_ID_KEY), pushed.get(JOB_ID_KEY)):

@@ -163,16 +163,16 @@ def select(
 
     :param waited_for: Tasks by the Airbyte connection that they wait for.
     """
-    filters: dict[str, Callable[[ConnectionSummary], bool]] = {
-        SHOW_RUNNING: lambda each: snapshot.active_job(each.connection_id) is not None,
-        SHOW_TROUBLE: lambda each: is_in_trouble(snapshot, each.connection_id),
-        SHOW_WAITED_FOR: lambda each: each.connection_id.lower() in waited_for,
+    filters: dict[str, Callable[[str], bool]] = {
+        SHOW_RUNNING: lambda key: snapshot.active_job(key) is not None,
+        SHOW_TROUBLE: lambda key: is_in_trouble(snapshot, key),
+        SHOW_WAITED_FOR: lambda key: key.lower() in waited_for,
     }
-    is_shown = filters.get(query.show, lambda each: True)
+    is_shown = filters.get(query.show)
     found = [
         each
-        for each in (snapshot.connections or {}).values()
-        if _matches(each, query) and is_shown(each)
+        for key, each in (snapshot.connections or {}).items()
+        if _matches(each, query) and (is_shown is None or is_shown(key))
     ]
     pages = max(1, -(-len(found) // ROWS_PER_PAGE))
     page = min(max(1, query.page), pages)
