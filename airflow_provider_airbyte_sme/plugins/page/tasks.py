@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,7 +105,7 @@ def _deferred(session: Session) -> Iterator[WaitingTask]:
     from sqlalchemy import select
     from sqlalchemy.orm import lazyload
 
-    rows = session.execute(
+    rows: Iterable[Any] = session.execute(
         select(*_columns(Instance), Trigger)
         .join(Trigger, Trigger.id == Instance.trigger_id)
         .where(
@@ -115,8 +115,7 @@ def _deferred(session: Session) -> Iterator[WaitingTask]:
         .options(lazyload(Trigger.task_instance))
         .limit(MAX_TASKS)
     )
-    for row in rows:
-        *columns, trigger = tuple(row)
+    for *columns, trigger in rows:
         try:
             arguments = trigger.kwargs
         # It was encrypted with another key, or is of a version that this one cannot read.
@@ -133,7 +132,7 @@ def _on_workers(session: Session) -> Iterator[WaitingTask]:
     from airflow.utils.state import TaskInstanceState
     from sqlalchemy import and_, select
 
-    rows = session.execute(
+    rows: Iterable[Any] = session.execute(
         select(*_columns(Instance), XComModel.key, XComModel.value)
         .join(
             XComModel,
@@ -151,8 +150,7 @@ def _on_workers(session: Session) -> Iterator[WaitingTask]:
         .limit(2 * MAX_TASKS)
     )
     values: dict[TaskKey, tuple[Any, dict[str, Any]]] = {}
-    for row in rows:
-        *columns, key, value = tuple(row)
+    for *columns, key, value in rows:
         values.setdefault(TaskKey(*columns[:4]), (columns, {}))[1][key] = value
     for columns, pushed in values.values():
         if task := _task(columns, pushed.get(CONNECTION_ID_KEY), pushed.get(JOB_ID_KEY)):
