@@ -705,10 +705,15 @@ class TestTrouble:
         for _ in range(301):
             ended(emulator)
         others = [emulator.add_connection(f"Other {number}") for number in range(2)]
-        # After what runs, and three pages of the newest.
-        for _ in range(4):
-            emulator.call_next("GET /jobs", lambda: None)
-        emulator.fail_next("GET /jobs", 500)
+        listed = []
+
+        def fail_after_the_lists() -> None:
+            listed.append(1)
+            # What runs, and three pages of the newest.
+            if len(listed) == 4:
+                emulator.fail_next("GET /jobs", 500)
+
+        emulator.call_next("GET /jobs", fail_after_the_lists, times=4, after=True)
 
         page = complete()
 

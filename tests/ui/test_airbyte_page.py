@@ -138,6 +138,9 @@ def alone(page: Any, airflow: LocalAirflow, tmp_path: Path) -> Callable[..., Non
     def open_page(conn_id: str, text: str, name: str) -> None:
         page.goto(f"{airflow.url}/airbyte-sme/page/?conn_id={conn_id}")
         page.get_by_text(text).first.wait_for()
+        page.evaluate(
+            "localStorage.removeItem('theme'); dispatchEvent(new StorageEvent('storage'))"
+        )
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             wait_for_theme(page, theme)
@@ -165,13 +168,12 @@ def test_airflows_navigation_leads_to_it_and_it_looks_like_airflow(
     add_conn("airbyte_prod", airbyte)
 
     for theme in THEMES:
-        page.goto(page.url if page.url.startswith("http") else "about:blank")
         shown = frame()
         page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
         page.reload()
         shown.get_by_text(waiting_task).wait_for()
         wait_for_theme(shown, theme)
-        outer = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        outer = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         inner = shown.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
         assert inner == outer
         page.screenshot(path=tmp_path / f"page-{theme}.png")

@@ -28,8 +28,11 @@ function followTheme() {
     }
     if (frame) {
       const style = frame.getComputedStyle(frame.document.body);
-      if (!/^(transparent|rgba\(0, 0, 0, 0\))$/.test(style.backgroundColor)) {
-        root.style.setProperty("--bg", style.backgroundColor);
+      const background = [frame.document.body, outer]
+        .map((element) => frame.getComputedStyle(element).backgroundColor)
+        .find((color) => !/^(transparent|rgba\(0, 0, 0, 0\))$/.test(color));
+      if (background) {
+        root.style.setProperty("--bg", background);
         root.style.setProperty("--fg", style.color);
       }
       root.style.setProperty("--font", style.fontFamily);
