@@ -7,11 +7,13 @@ import json
 import re
 import threading
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
-from importlib.metadata import version
+from importlib.metadata import EntryPoint, version
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -33,6 +35,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+AUTH_MANAGER = "tests.picky_auth_manager.PickyAuthManager"
 CONN_ID = "airbyte_prod"
 PATH = "/airbyte-sme/page/"
 # Where there is nothing to show, and between two numbers.
@@ -132,22 +136,22 @@ def waiting_tasks() -> Iterator[None]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The plugin as Airflow's API server mounts it, behind an auth manager."""
+    """Both plugins as Airflow's API server mounts them, behind an auth manager."""
     from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
     from fastapi import FastAPI
 
-    from airflow_provider_airbyte_sme.plugins.page import AirbytePagePlugin
-
-    manager = "tests.picky_auth_manager.PickyAuthManager"
-    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", manager)
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", AUTH_MANAGER)
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only for this test, but long enough")
-    monkeypatch.setattr(AirbytePagePlugin, "fastapi_apps", [])
-    monkeypatch.setattr(AirbytePagePlugin, "external_views", [])
-    AirbytePagePlugin.on_load()
+    monkeypatch.setenv("AIRFLOW__AIRBYTE_SME__WEBHOOK", "True")
     create_auth_manager()
     application = FastAPI()
-    for each in AirbytePagePlugin.fastapi_apps:
-        application.mount(each["url_prefix"], each["app"])
+    entry_points = tomllib.loads(PROJECT.read_text())["project"]["entry-points"]
+    for name, value in entry_points["airflow.plugins"].items():
+        plugin = EntryPoint(name, value, "airflow.plugins").load()
+        monkeypatch.setattr(plugin, "fastapi_apps", [])
+        plugin.on_load()
+        for each in plugin.fastapi_apps:
+            application.mount(each["url_prefix"], each["app"])
     with served(application) as url:
         yield url
     purge_cached_app()
