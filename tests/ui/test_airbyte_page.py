@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +31,8 @@ THEMES = ("light", "dark")
 def airbyte(chromium: str) -> Iterator[Emulator]:
     """Airbyte with connections in each state."""
     del chromium
-    emulator = Emulator(time="manual", token_lifetime=1e6)
+    start = datetime.now(UTC) - timedelta(seconds=26 * 600)
+    emulator = Emulator(time="manual", token_lifetime=1e6, start=start)
     first = emulator.connection_id
     failing = emulator.add_connection("Failing", status="active")
     long = emulator.add_connection(LONG_NAME)
