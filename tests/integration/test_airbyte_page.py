@@ -441,6 +441,26 @@ class TestWhatItShows:
         assert "No Airflow connection to Airbyte" in get().text
         assert complete(conn_id="from_environment").names == [CONNECTION_NAME]
 
+    def test_one_in_the_environment_that_the_user_may_not_read_is_not_shown(
+        self, get, emulator, monkeypatch
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_HIDDEN_ONE", emulator.connection_uri)
+
+        page = get(conn_id="hidden_one")
+
+        assert "No Airflow connection hidden_one to show" in page.text
+        assert routes(emulator) == {}
+
+    def test_one_of_another_type_in_the_environment_is_not_shown(self, get, emulator, monkeypatch):
+        uri = emulator.connection_uri.replace("airbyte-sme://", "http://", 1)
+        assert uri != emulator.connection_uri
+        monkeypatch.setenv("AIRFLOW_CONN_OF_ANOTHER_TYPE", uri)
+
+        page = get(conn_id="of_another_type")
+
+        assert "No Airflow connection of_another_type to show" in page.text
+        assert routes(emulator) == {}
+
     @pytest.mark.parametrize("conn_id", ["../secret", "nowhere", "a/b", "%00"])
     def test_one_that_does_not_exist(self, conn_id, get):
         page = get(conn_id=conn_id)

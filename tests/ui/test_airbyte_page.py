@@ -288,3 +288,16 @@ def test_trouble(name, fields, text, alone, airbyte, add_conn):
     add_conn(name, airbyte, **fields)
 
     alone(name, text, name)
+
+
+def test_an_outage_appears_by_itself_above_what_was_known(frame, page, add_conn, tmp_path):
+    with (failing := Emulator(sync_duration=0.1)).serve():
+        add_conn("failing", failing)
+        shown = frame()
+        shown.get_by_text("Sample data to Warehouse").wait_for()
+        failing.fail_next("*", 503, times=None)
+
+        shown.get_by_text("Airbyte cannot be read at the moment.").wait_for(timeout=90_000)
+
+        assert shown.get_by_text("Sample data to Warehouse").is_visible()
+        page.screenshot(path=tmp_path / "outage.png")
