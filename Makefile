@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each installs what it needs from the package index.
 
 PYTHON ?= python3
-TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
+TESTS ?= tests/unit tests/integration tests/emulator tests/packaging tests/docs
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
 BENCH_ARGS ?=
@@ -87,7 +87,7 @@ test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, small be
 # One at a time: each of them starts more processes than there are cores.
 .PHONY: test-examples
 test-examples: $(NEWEST)/.installed $(FAKER)/.installed ## Run example DAGs and sensors on a whole Airflow, and check docker-compose.yml
-	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py \
+	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py tests/system/test_tutorial.py \
 		tests/system/test_sync_gates.py tests/system/test_secrets.py tests/system/test_webhook.py tests/compose --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
 
 .PHONY: test-system
@@ -128,7 +128,7 @@ docs: $(NEWEST)/.installed ## Build the documentation as a site into build/docs
 	@echo "build/docs/index.html"
 
 .PHONY: screenshots
-screenshots: $(NEWEST)/.installed-ui $(FAKER)/.installed ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium
+screenshots: $(NEWEST)/.installed-ui ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium
 	$(NEWEST)/bin/python scripts/screenshots.py
 
 .PHONY: bench

@@ -213,6 +213,10 @@ class _BoundedConnection(HTTPConnection):
     # Reads the response to CONNECT too.
     response_class = _Response
 
+    def __str__(self) -> str:
+        """Return what urllib3 puts before the reason of an error."""
+        return f"{self.host}:{self.port}"
+
     def _new_conn(self) -> socket.socket:
         connection = super()._new_conn()
         # For CONNECT and the TLS handshake.

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: Command-line arguments; the default is ``sys.argv[1:]``.
     :return: The exit status: 0, or 1 if the command failed. Wrong arguments exit with 2.
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
     except (AirbyteError, OSError) as error:
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments: also for the reference."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_airbyte_sme",
         description="Work with Airbyte Self-Managed Enterprise.",

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: Command-line arguments; the default is ``sys.argv[1:]``.
     :return: The exit status: 0, or 2 if the emulator cannot start.
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger(__package__).setLevel(logging.DEBUG)  # one line per request
     stop = threading.Event()
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments: also for the reference."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_airbyte_sme.emulator",
         description="Run an emulated Airbyte server for tests and development. When it is ready, "

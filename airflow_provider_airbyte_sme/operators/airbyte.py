@@ -103,7 +103,7 @@ class AirbyteClearOperator(AirbyteStreamsOperator):
     config API, and any clear needs the role of an editor.
 
     :param confirm: Must be true, or nothing is deleted. (templated)
-    :raises AirbyteConfigError: *confirm* is not true, or an argument is invalid.
+    :raises AirbyteConfigError: *confirm* is not true.
     """
 
     job_type = JobType.CLEAR
@@ -187,9 +187,6 @@ class AirbyteCancelJobOperator(AirbyteConnectionOperator):
     task succeeds and says so. Airbyte cancels what is running on the connection of the job, so the
     job is read just before each request.
 
-    Returns the dict of :class:`AirbyteJobOperator` for the job as it has ended. If nothing is
-    running on the connection, the same keys with ``job_id`` ``None`` and ``status`` ``absent``.
-
     :param airbyte_job_id: Job number, or the result of a task with a ``job_id``, or the text of
         either. (templated)
     :param connection_id: UUID of the connection whose running job is cancelled, instead, whoever
@@ -199,7 +196,10 @@ class AirbyteCancelJobOperator(AirbyteConnectionOperator):
         (templated)
     :param timeout: Time to wait until the job has ended, by default 10 minutes: a ``timedelta``, or
         seconds. (templated)
+    :return: The dict of :class:`AirbyteJobOperator` for the job as it has ended. If nothing is
+        running on the connection, the same keys with ``job_id`` ``None`` and ``status`` ``absent``.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
+    :raises AirbyteJobTimeoutError: The job was still running when *timeout* was over.
     """
 
     template_fields: Sequence[str] = (
@@ -311,15 +311,14 @@ class AirbyteListConnectionsOperator(AirbyteWorkspaceOperator):
     """
     List connections of a workspace, for ``.expand(connection_id=…)`` of another operator.
 
-    Returns the sorted UUIDs of the connections that meet every condition. A deleted one never
-    does.
-
     :param tags: Names of tags, of which a connection must have at least one; by default any
         connection. (templated)
     :param name_pattern: What its name must match, with the wildcards of :mod:`fnmatch`: ``*`` for
         any text, ``?`` for one character, ``[abc]`` for one of these. The case matters. (templated)
     :param active_only: Whether inactive and locked connections are left out: Airbyte refuses to
         sync them.
+    :return: The sorted UUIDs of the connections that meet every condition. A deleted one never
+        does.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
     """
 

@@ -61,6 +61,9 @@ class AirbyteOperator(BaseOperator):
 
     :param airbyte_conn_id: Id of the Airflow connection. (templated)
     :raises AirbyteConfigError: An argument that is not a template is invalid.
+    :raises AirflowFailException: While the task runs, an error that no retry can cure, such as an
+        invalid setting or an unknown id.
+    :raises AirbyteError: While the task runs, an error that a retry may cure, such as an outage.
     """
 
     template_fields: Sequence[str] = ("airbyte_conn_id",)

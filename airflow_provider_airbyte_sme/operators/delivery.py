@@ -55,6 +55,8 @@ class AirbyteDeliveryOperator(AirbyteLineageOperator):
     :param dataset_namespace: Where the tables are, such as ``postgres://warehouse:5432``, if dbt
         reaches them under another name than Airbyte. (templated)
     :raises AirbyteConfigError: An argument that is not a template is invalid.
+    :raises AirbyteTooFewRowsError: There are too few rows, with ``on_too_few_rows="fail"``.
+    :raises AirflowSkipException: There are too few rows, with ``on_too_few_rows="skip"``.
     """
 
     template_fields: Sequence[str] = (

@@ -53,17 +53,21 @@ class AirbyteJobOperator(AirbyteJobWaiter):
     each job that the task waits for, also for one that was already running, but for none with
     ``wait_for_completion=False``.
 
-    Returns a dict, the same with and without deferral: ``job_id``, ``status``, ``job_type``,
-    ``connection_id``, ``rows_synced``, ``bytes_synced``, ``started_at``, ``ended_at``,
-    ``duration_seconds``, ``adopted`` and ``job_url``. Job id, connection id and link are in XCom
-    before the wait begins.
-
     :param wait_for_completion: Whether to wait for the end of the job. If not, the task succeeds
         once the job is created; an :class:`~.sensors.airbyte.AirbyteJobSensor` can wait for it.
     :param on_running: What to do when a job of the connection is already running: ``wait`` for it
         and then start our own, so that the data is at least as new as the task; ``attach`` to it
         and report its outcome, if it does what ours would; ``skip``; ``fail``.
+    :return: A dict, the same with and without deferral: ``job_id``, ``status``, ``job_type``,
+        ``connection_id``, ``rows_synced``, ``bytes_synced``, ``started_at``, ``ended_at``,
+        ``duration_seconds``, ``adopted`` and ``job_url``. Job id, connection id and link are in
+        XCom before the wait begins.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
+    :raises AirbyteJobFailedError: The job failed.
+    :raises AirbyteJobCancelledError: The job was cancelled, though not by this task.
+    :raises AirbyteJobTimeoutError: The job was still running when *timeout* was over.
+    :raises AirbyteJobError: A job is already running, with ``on_running="fail"``.
+    :raises AirflowSkipException: A job is already running, with ``on_running="skip"``.
     """
 
     operator_extra_links = (AirbyteJobLink(),)

@@ -42,16 +42,15 @@ class AirbyteApplyOperator(AirbyteResourceOperator):
     What can be checked before the first write is checked then. Tags, sources and destinations come
     before the connections that need them. Nothing is deleted.
 
-    Returns a dict: ``action`` (``created`` if all was, ``unchanged`` if all is, else ``updated``;
-    with *dry_run* ``would_create`` and ``would_update``), and ``resources``, a list with the result
-    of each resource as its own operator returns it, and its ``kind``.
-
     :param spec: What is declared: docs/pipeline-file.md. A dict, or the path of a file whose name
         ends in ``.yaml``, ``.yml`` or ``.json``: absolute, or relative to the DAG file or to the
         ``template_searchpath`` of the DAG. It is read first, and each text in it is then rendered
         on its own, so that no value can change its structure. It is not rendered before the task
         runs, so that no secret in it is stored or shown by Airflow. What another task returns is
         not rendered, unless it is a path. (templated)
+    :return: A dict: ``action`` (``created`` if all was, ``unchanged`` if all is, else ``updated``;
+        with *dry_run* ``would_create`` and ``would_update``), and ``resources``, a list with the
+        result of each resource as its own operator returns it, and its ``kind``.
     """
 
     template_fields: Sequence[str] = (*AirbyteResourceOperator.template_fields, "spec")
@@ -114,15 +113,14 @@ class AirbyteExportOperator(AirbyteWorkspaceOperator):
     To apply what was exported changes nothing. Each secret is a reference to an Airflow variable
     that need not exist: without it, Airbyte keeps the stored secret.
 
-    Returns a dict: ``workspace_id``; ``path``, the file that was written, or ``None``;
-    ``document``, the declaration itself if there is no file, else ``None``; and ``notes``, a
-    sentence for each thing that cannot be declared. The texts of the document are templates, which
-    are rendered from a file only: what one task returns is not a template to the next.
-
     :param workspace: Name of the workspace. (templated)
     :param workspace_id: UUID of the workspace, instead. (templated)
     :param path: Absolute path of a file to write, on the worker: JSON if its name ends in
         ``.json``, else YAML. Its folder must exist; a file that exists is replaced. (templated)
+    :return: A dict: ``workspace_id``; ``path``, the file that was written, or ``None``;
+        ``document``, the declaration itself if there is no file, else ``None``; and ``notes``, a
+        sentence for each thing that cannot be declared. The texts of the document are templates,
+        which are rendered from a file only: what one task returns is not a template to the next.
     """
 
     template_fields: Sequence[str] = (*AirbyteWorkspaceOperator.template_fields, "path")

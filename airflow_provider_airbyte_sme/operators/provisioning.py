@@ -131,15 +131,14 @@ class AirbyteCreateOperator(AirbyteResourceOperator):
     A subclass names in :attr:`declared` the parameters that describe the resource, and calls
     :meth:`_check_declaration` at the end of its constructor.
 
-    Returns a dict: ``action`` (``created``, ``updated`` or ``unchanged``; with *dry_run*
-    ``would_create``, ``would_update`` or ``unchanged``), ``<kind>_id``, ``name``, ``changes`` (a
-    list of ``{"field", "before", "after"}``; secrets are masked) and ``not_compared`` (the fields
-    that it has in Airbyte, and that are not declared). ``<kind>_id`` is an XCom of its own too, so
-    another task can have ``source_id=create.output["source_id"]``.
-
     :param name: Its name. Exactly one resource may have it. (templated)
     :param if_exists: What to do with a resource that exists: ``update`` it where it differs;
         ``reuse`` it as it is; ``fail``. (templated)
+    :return: A dict: ``action`` (``created``, ``updated`` or ``unchanged``; with *dry_run*
+        ``would_create``, ``would_update`` or ``unchanged``), ``<kind>_id``, ``name``, ``changes``
+        (a list of ``{"field", "before", "after"}``; secrets are masked) and ``not_compared`` (the
+        fields that it has in Airbyte, and that are not declared). ``<kind>_id`` is an XCom of its
+        own too, so another task can have ``source_id=create.output["source_id"]``.
     """
 
     template_fields: Sequence[str] = (
@@ -263,10 +262,9 @@ class AirbyteDeleteOperator(AirbyteResourceOperator):
     A subclass has a parameter for the id of the resource, and calls :meth:`_check_reference` at the
     end of its constructor.
 
-    Returns a dict: ``action`` (``deleted`` or ``absent``; with *dry_run* ``would_delete`` or
-    ``absent``), ``<kind>_id``, ``name``, ``changes`` and ``not_compared``, which are empty.
-
     :param name: Its name, instead of its id. Exactly one resource may have it. (templated)
+    :return: A dict: ``action`` (``deleted`` or ``absent``; with *dry_run* ``would_delete`` or
+        ``absent``), ``<kind>_id``, ``name``, ``changes`` and ``not_compared``, which are empty.
     """
 
     template_fields: Sequence[str] = (*AirbyteResourceOperator.template_fields, "name")

@@ -55,10 +55,10 @@ class AirbyteJobWaiter(AirbyteDurableJobOwner, AirbyteAlarmOperator):
 
     :param deferrable: Whether to wait in the triggerer instead of on a worker; by default Airflow's
         ``[operators] default_deferrable``.
-    :param poll_interval: Time between two reads of the job's status: a ``timedelta``, or seconds.
-        (templated)
+    :param poll_interval: Time between two reads of the job's status: a ``timedelta``, or seconds;
+        by default 10 seconds. (templated)
     :param timeout: Time to wait in total, for a job that is already running and for our own: a
-        ``timedelta``, or seconds. (templated)
+        ``timedelta``, or seconds; by default a day. (templated)
     :param cancel_on_timeout: Whether to cancel the job when *timeout* is over, as with
         *cancel_on_kill*.
     :raises AirbyteConfigError: An argument that is not a template is invalid.

@@ -56,10 +56,11 @@ class AirbyteJobSensor(AirbyteAlarmOperator, AirbyteSensor):
     """
     Wait until one job has succeeded, no matter who started it.
 
-    A job that fails or is cancelled fails the sensor. The result is the dict that
-    :class:`~.operators.airbyte.AirbyteTriggerSyncOperator` returns. Its other parameters are those
-    of :class:`.AirbyteSensor` and :class:`.AirbyteAlarmOperator`. With ``mode="reschedule"``, the
-    alarm needs Airflow 3.3, which remembers between two pokes that it was raised.
+    A job that fails or is cancelled fails the sensor. With ``mode="reschedule"``, the alarm of a
+    slow job needs Airflow 3.3, which remembers between two pokes that it was raised.
+
+    Its other parameters and its result are those of :class:`.AirbyteSensor` and
+    :class:`.AirbyteAlarmOperator`.
 
     :param airbyte_job_id: Job number, or the result of a task with a ``job_id``, or a list with one
         of these, or the text of any of these. (templated)
@@ -190,12 +191,13 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
     Wait until a sync of a connection has completed successfully since an instant.
 
     Whoever started the sync: Airbyte's own schedule, a person, or another DAG. A refresh counts
-    too, because it syncs all streams; a clear or reset does not. The result is that of
-    :class:`AirbyteJobSensor`, for the newest sync that succeeded. Its other parameters are those of
-    :class:`.AirbyteConnectionOperator` and :class:`.AirbyteSensor`. It has no alarm of a slow sync:
+    too, because it syncs all streams; a clear or reset does not. It has no alarm of a slow sync:
     it waits for no certain job, and as long as no sync runs, none is slow.
 
     Airbyte's clock decides when a sync completed.
+
+    Its other parameters are those of :class:`.AirbyteConnectionOperator` and
+    :class:`.AirbyteSensor`.
 
     :param completed_after: When it must have completed, at the earliest: a ``datetime``, or
         ISO-8601 text in any time zone; without one, Airflow's ``[core] default_timezone`` applies.
@@ -208,6 +210,9 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         *connection_id*, *completed_after* and *poll_interval*, without the DAG's own macros and
         filters; it cannot look up a name, read the output of a task, ask for earlier runs, or
         render *timeout*.
+    :return: The dict that :class:`AirbyteJobSensor` returns, for the newest sync that succeeded.
+    :raises AirbyteJobFailedError: A sync failed, with *fail_on_failed_sync*.
+    :raises AirbyteJobCancelledError: A sync was cancelled, with *fail_on_failed_sync*.
     """
 
     template_fields: Sequence[str] = tuple(

@@ -73,11 +73,16 @@ class AirbyteSensor(AirbyteDeliveryOperator, BaseSensorOperator):
         ``[operators] default_deferrable``. Not with *exponential_backoff*, *max_wait* or
         *silent_fail*, which concern pokes.
     :param poll_interval: Time between two reads: a ``timedelta``, or seconds; by default
-        *poke_interval* if that is given. (templated)
+        *poke_interval* if that is given, else 10 seconds. (templated)
     :param poke_interval: Time between two pokes, when not deferrable; by default *poll_interval*.
         (templated)
-    :param timeout: Time to wait in total: a ``timedelta``, or seconds. (templated)
+    :param timeout: Time to wait in total: a ``timedelta``, or seconds; by default a day.
+        (templated)
+    :return: The dict that :class:`~.operators.airbyte.AirbyteTriggerSyncOperator` returns.
     :raises AirbyteConfigError: An argument that is not a template is invalid.
+    :raises AirflowSensorTimeout: *timeout* is over.
+    :raises AirbyteJobFailedError: The job failed.
+    :raises AirbyteJobCancelledError: The job was cancelled.
     """
 
     template_fields: Sequence[str] = (

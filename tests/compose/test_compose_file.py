@@ -4,9 +4,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf
 
@@ -104,6 +106,17 @@ def test_links_to_jobs_lead_to_a_port_that_the_cluster_publishes(services):
     assert urlsplit(connection["host"]).hostname == "emulator"
     assert web_url.hostname == "localhost"
     assert published.startswith(f"127.0.0.1:{web_url.port}:")
+
+
+def test_the_database_of_dbt_is_not_named_as_its_schema(pytestconfig, services):
+    """DuckDB names a database as its file, and refuses `analytics.sync_audit` if both exist."""
+    profiles = pytestconfig.rootpath / "dags_examples" / "dbt" / "profiles.yml"
+    outputs = yaml.safe_load(profiles.read_text(encoding="utf-8"))["airbyte_demo"]["outputs"]
+
+    worker = services["worker"].environment
+
+    database = PurePosixPath(worker["DUCKDB_PATH"]).stem
+    assert database != outputs[worker["DBT_TARGET"]]["schema"]
 
 
 def test_airflow_services_differ_only_in_service_specific_settings(services):

@@ -1,4 +1,4 @@
-"""The DAG test that the README shows, as a user writes it, with only the fixture."""
+"""The DAG test that docs/how-to/test-your-dags.md shows, as a user writes it."""
 
 from __future__ import annotations
 

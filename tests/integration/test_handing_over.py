@@ -101,7 +101,7 @@ def test_every_usual_way_of_handing_over_a_job_id_finds_the_job(emulator, monkey
 
 
 def test_a_dag_of_the_official_provider_runs_with_another_prefix(emulator, monkeypatch, tmp_path):
-    """After what the README says to replace: the prefix and the parameters of its table."""
+    """After replacing the prefix and one parameter, as a user who moves over does by hand."""
     replaced = OFFICIAL_DAG.replace("airflow.providers.airbyte", "airflow_provider_airbyte_sme")
     replaced = replaced.replace("asynchronous=True", "wait_for_completion=False")
     (tmp_path / "official.py").write_text(replaced)

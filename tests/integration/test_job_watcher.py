@@ -801,7 +801,7 @@ class TestRequests:
         assert emulator.in_flight.peak == MAX_IN_FLIGHT == 2
         (message,) = logs.of("", "slower")
         assert message.startswith("Airbyte is slower than the poll interval")
-        assert f"Its {number} waits are polled less often" in message
+        assert f"All waits on it (now {number}) are polled less often" in message
 
     def test_a_list_that_fails_is_not_repeated_within_a_round(
         self, emulator, running_syncs, trigger_for, logs, monkeypatch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,18 +12,8 @@ import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_harness import LocalAirflow
+from scripts.browser import CHROMIUM_ARGUMENTS, CHROMIUM_COMMANDS, find_chromium
 from tests.ui.connections_page import ConnectionsPage
-
-CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -47,9 +36,8 @@ def playwright_api() -> Any:
 def chromium(playwright_api: Any) -> str:
     """Path of the browser; slow fixtures request it first, so that they do not start without it."""
     del playwright_api
-    for command in CHROMIUM_COMMANDS:
-        if path := shutil.which(command):
-            return path
+    if path := find_chromium():
+        return path
     skip_or_fail(f"no browser found; looked for {', '.join(CHROMIUM_COMMANDS)}")
 
 

@@ -1,16 +1,9 @@
-"""
-The facts that the code cites exist in docs/airbyte-api.md, and the operators are in the reference.
-"""
+"""The facts that the code cites exist in docs/airbyte-api.md."""
 
-import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from airflow_provider_airbyte_sme.operators import airbyte, resources
-from airflow_provider_airbyte_sme.operators.base import AirbyteOperator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NUMBER = r"\d+(?:\.\d+)*"
@@ -62,28 +55,3 @@ def test_a_number_is_given_once(facts):
 
 def test_a_missing_fact_is_found():
     assert missing_citations("see §3.4.2 and §99.1", {"3.4.2"}) == {"99.1"}
-
-
-def parameters_of(operator: type[AirbyteOperator]) -> Iterator[str]:
-    """Yield the parameters of an operator, without those of Airflow's operators."""
-    for each in operator.__mro__:
-        if issubclass(each, AirbyteOperator) and "__init__" in vars(each):
-            for parameter in inspect.signature(each.__init__).parameters.values():
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    yield parameter.name
-
-
-OPERATORS = [
-    each
-    for module in (resources, airbyte)
-    for name in module.__all__
-    if inspect.isclass(each := getattr(module, name)) and issubclass(each, AirbyteOperator)
-]
-
-
-@pytest.mark.parametrize("operator", OPERATORS)
-def test_an_operator_is_in_the_reference_with_all_its_parameters(operator):
-    reference = (REPOSITORY / "docs/resources.md").read_text(encoding="utf-8")
-    code = set(re.findall(r"`(\w+)", reference))
-
-    assert {*parameters_of(operator), operator.__name__} - code == set()

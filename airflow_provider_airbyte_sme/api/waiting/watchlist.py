@@ -327,9 +327,10 @@ class Watchlist:
         return [
             Told(
                 None,
-                f"Airbyte is slower than the poll interval: reading took {duration_text(took)}, "
-                f"and the shortest poll_interval is {interval:g} s. Its {len(self)} waits are "
-                f"polled less often, never with more than {MAX_IN_FLIGHT} requests at once.",
+                f"Airbyte is slower than the poll interval: a read, with its repetitions, took "
+                f"{duration_text(took)}, and the shortest poll_interval is {interval:g} s. All "
+                f"waits on it (now {len(self)}) are polled less often, never with more than "
+                f"{MAX_IN_FLIGHT} requests at once.",
                 is_warning=True,
             )
         ]

@@ -163,6 +163,18 @@ def test_a_refused_connection_means_that_nothing_was_sent(send):
     assert not isinstance(error.value, AirbyteRequestTimeoutError)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_reason_of_a_refused_connection_is_in_plain_words(send, scheme):
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(AirbyteTransportError) as error:
+        send(f"{scheme}://{LOOPBACK}:{port}")
+
+    assert f": {LOOPBACK}:{port}" in str(error.value) or "Connect call failed" in str(error.value)
+    assert "Connection(" not in str(error.value)
+
+
 def test_an_unknown_host_means_that_nothing_was_sent(send):
     with pytest.raises(AirbyteTransportError, match=r"Check Host .* and Port") as error:
         send("http://airbyte.invalid")
