@@ -194,6 +194,17 @@ def get_provider_info() -> dict[str, Any]:
             CONNECTION_TYPE: {
                 "description": "Settings of the provider for Airbyte Self-Managed Enterprise.",
                 "options": {
+                    "page": {
+                        "description": (
+                            "Whether Airflow's UI has the page Airbyte, which shows the "
+                            "connections of Airbyte, their syncs, and the tasks that wait for "
+                            "them. Needs Airflow 3.1 or newer."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
+                    },
                     "webhook": {
                         "description": (
                             "Whether the API server serves POST "

@@ -72,6 +72,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "assets*": (
         *("api*", "parameters", "datasets", "delivery", "hooks.lookups", "triggers*", "assets*"),
     ),
+    "plugins.page*": (
+        *("get_provider_info", "__init__", "api*", "connection", "hooks*", "operators.base"),
+        "plugins.page*",
+    ),
     "plugins*": ("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "plugins*"),
     # The command line.
     "cli.airflow_commands": (),

@@ -80,9 +80,8 @@ def test_airflow_2_says_that_it_cannot_serve_it(plugin, monkeypatch, caplog):
 
 def test_airflow_loads_it_by_its_entry_point():
     project = Path(__file__).parents[2] / "pyproject.toml"
-    (value,) = tomllib.loads(project.read_text())["project"]["entry-points"][
-        "airflow.plugins"
-    ].values()
+    entry_points = tomllib.loads(project.read_text())["project"]["entry-points"]
+    value = entry_points["airflow.plugins"]["airbyte_sme_webhook"]
     entry_point = EntryPoint("any", value, "airflow.plugins")
 
     assert entry_point.load() is AirbyteWebhookPlugin

@@ -143,18 +143,23 @@ class ResourceGroup(Generic[T]):
                 break
         return _Pass(items, pages)
 
-    async def _list_unordered(self: ResourceGroup[ID], query: Query, *segments: str) -> list[ID]:
+    async def _list_unordered(
+        self: ResourceGroup[ID], query: Query, *segments: str, is_checked: bool = True
+    ) -> list[ID]:
         """
         Read a list whose rows have no order, each row once: docs/airbyte-api.md §4.1.8.
 
         A row that moves to another page between two requests is seen twice or not at all. A list
         of several pages is therefore read until two passes in a row agree.
+
+        :param is_checked: Whether that matters; otherwise one pass is enough.
         """
         passes: list[dict[str, ID]] = []
         while len(passes) < MAX_PASSES:
             items, pages = await self._list_pages(query, *segments)
             passes.append({item.id: item for item in items})
-            if pages == 1 or (len(passes) > 1 and passes[-1].keys() == passes[-2].keys()):
+            is_certain = len(passes) > 1 and passes[-1].keys() == passes[-2].keys()
+            if pages == 1 or is_certain or not is_checked:
                 return [*passes[-1].values()]
         log.warning(
             "The list of %s changes faster than it can be read: no two of %d passes agree.",

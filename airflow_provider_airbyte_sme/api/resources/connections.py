@@ -47,6 +47,7 @@ class Connections(Resource[AirbyteConnection]):
         workspace_ids: Sequence[str] = (),
         tag_ids: Sequence[str] = (),
         include_deleted: bool = False,
+        is_for_display: bool = False,
     ) -> list[AirbyteConnection]:
         """
         Read all connections that the caller may see.
@@ -54,6 +55,8 @@ class Connections(Resource[AirbyteConnection]):
         :param workspace_ids: Only those of these workspaces.
         :param tag_ids: Only those with at least one of these tags.
         :param include_deleted: Whether to include deleted ones, whose status is ``deprecated``.
+        :param is_for_display: Whether a list of several pages is read once only. It may then lack
+            a connection that has just been changed, and costs half as many requests.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         return await self._list_unordered(
@@ -61,7 +64,8 @@ class Connections(Resource[AirbyteConnection]):
                 "workspaceIds": listed(workspace_ids),
                 "tagIds": listed(tag_ids),
                 "includeDeleted": flag(include_deleted),
-            }
+            },
+            is_checked=not is_for_display,
         )
 
     async def find_by_name(self, workspace_id: str, name: str) -> AirbyteConnection | None:

@@ -1,0 +1,176 @@
+"""
+What a user of Airflow may see on the page: Airflow's auth manager decides.
+
+It is asked about each Airflow connection, and about each DAG whose tasks are shown, in the way in
+which all versions since Airflow 3.1 can be asked.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings
+from airflow_provider_airbyte_sme.connection import settings_from_connection
+from airflow_provider_airbyte_sme.get_provider_info import CONNECTION_TYPE
+
+if TYPE_CHECKING:
+    from airflow.models.connection import Connection
+
+# It is looked up in the secrets backends, where a slash may lead to another folder.
+_CONN_ID = r"(?=.*\w)[\w.:#!()-]{1,250}"
+# Seconds for which a look-up in the secrets backends counts, and how many are kept.
+_MAX_LOOKUP_AGE = 60.0
+_MAX_LOOKUPS = 100
+
+
+class AirflowConnection(NamedTuple):
+    """
+    An Airflow connection that the user may read.
+
+    :param settings: ``None`` if it is not usable.
+    :param problem: Why it is not, as one line.
+    """
+
+    conn_id: str
+    settings: AirbyteSettings | None = None
+    problem: str = ""
+
+
+class AirflowConnections(NamedTuple):
+    """
+    The Airflow connections that the user may read, and the one that is looked at.
+
+    :param conn_ids: Those in Airflow's database, in the order of their ids.
+    :param selected: ``None`` if there is none, or if the user may not read the one that was asked
+        for: which of these it is, nobody learns.
+    """
+
+    conn_ids: tuple[str, ...]
+    selected: AirflowConnection | None
+
+
+def find_connections(user: Any, wanted: str) -> AirflowConnections:
+    """
+    Return the Airflow connections of our type that *user* may read.
+
+    :param wanted: Id of the one to look at; empty for the first one. It need not be in Airflow's
+        database: the secrets backends and the environment are asked for it too.
+    """
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        stored: Mapping[str, Connection] = {
+            each.conn_id: each
+            for each in session.scalars(
+                select(Connection)
+                .where(Connection.conn_type == CONNECTION_TYPE)
+                .order_by(Connection.conn_id)
+            )
+            if may_read_connection(user, each.conn_id, Connection.get_team_name(each.conn_id))
+        }
+        conn_id = wanted or next(iter(stored), "")
+        if conn_id in stored:
+            return AirflowConnections(tuple(stored), _read(conn_id, stored[conn_id]))
+    return AirflowConnections(tuple(stored), _find_elsewhere(user, conn_id))
+
+
+def _find_elsewhere(user: Any, conn_id: str) -> AirflowConnection | None:
+    """Look for an Airflow connection of our type in the secrets backends and the environment."""
+    if not re.fullmatch(_CONN_ID, conn_id, re.ASCII) or not may_read_connection(user, conn_id):
+        return None
+    return _lookups.get(conn_id)
+
+
+class _Lookups:
+    """What the secrets backends have said lately, so that a page that is open costs them little."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, AirflowConnection | None]] = {}
+
+    def get(self, conn_id: str) -> AirflowConnection | None:
+        now = time.monotonic()
+        with self._lock:
+            if conn_id in self._known and now - self._known[conn_id][0] < _MAX_LOOKUP_AGE:
+                return self._known[conn_id][1]
+        found = _look_up(conn_id)
+        with self._lock:
+            self._known[conn_id] = (now, found)
+            while len(self._known) > _MAX_LOOKUPS:
+                del self._known[next(iter(self._known))]
+        return found
+
+
+_lookups = _Lookups()
+
+
+def _look_up(conn_id: str) -> AirflowConnection | None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        # The user may not read it, or it is of another type.
+        if session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)):
+            return None
+    try:
+        connection = Connection.get_connection_from_secrets(conn_id)
+    # Airflow has many errors for one that is missing, or cannot be read or decrypted.
+    except Exception:
+        return None
+    if connection.conn_type != CONNECTION_TYPE:
+        return None
+    return _read(conn_id, connection)
+
+
+def _read(conn_id: str, connection: Connection) -> AirflowConnection:
+    try:
+        return AirflowConnection(conn_id, settings_from_connection(connection))
+    except AirbyteConfigError as error:
+        return AirflowConnection(conn_id, problem=str(error))
+    # A password that was encrypted with another key.
+    except Exception as error:
+        return AirflowConnection(
+            conn_id,
+            problem=f"Airflow cannot read this connection ({type(error).__name__}): enter its "
+            f"secrets again, or correct [core] fernet_key.",
+        )
+
+
+def may_read_connection(user: Any, conn_id: str, team_name: str | None = None) -> bool:
+    """Whether *user* may read an Airflow connection."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
+
+    details = ConnectionDetails(conn_id=conn_id, team_name=team_name)
+    return bool(
+        get_auth_manager().is_authorized_connection(method="GET", user=user, details=details)
+    )
+
+
+def readable_dags(user: Any, dag_ids: Iterable[str]) -> set[str]:
+    """Return those of some DAGs whose task instances *user* may read."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import (
+        DagAccessEntity,
+        DagDetails,
+    )
+    from airflow.models.dag import DagModel
+
+    manager = get_auth_manager()
+    return {
+        dag_id
+        for dag_id in set(dag_ids)
+        if manager.is_authorized_dag(
+            method="GET",
+            access_entity=DagAccessEntity.TASK_INSTANCE,
+            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
+            user=user,
+        )
+    }

@@ -1,0 +1,285 @@
+/* Keeps the page fresh without losing the place, and lets it follow the page around its frame. */
+"use strict";
+
+const parts = ["head", "choice", "body", "other"];
+const content = () => document.getElementById("content");
+const part = (root, name) => root.querySelector(`[data-part="${name}"]`);
+
+/** The window of Airflow around the frame; null if there is none, or it is another site's. */
+const frame = (() => {
+  try {
+    return window.parent !== window && window.parent.document ? window.parent : null;
+  } catch {
+    return null;
+  }
+})();
+
+/* ---- Light and dark, as Airflow ---- */
+
+function followTheme() {
+  const root = document.documentElement;
+  const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    const outer = frame?.document.documentElement;
+    const isDark = outer ? outer.classList.contains("dark") : storedTheme() ?? prefersDark.matches;
+    root.classList.toggle("dark", isDark);
+    for (const name of ["--bg", "--fg", "--font"]) {
+      root.style.removeProperty(name);
+    }
+    if (frame) {
+      const style = frame.getComputedStyle(frame.document.body);
+      const background = [frame.document.body, outer]
+        .map((element) => frame.getComputedStyle(element).backgroundColor)
+        .find((color) => !/^(transparent|rgba\(0, 0, 0, 0\))$/.test(color));
+      if (background) {
+        root.style.setProperty("--bg", background);
+        root.style.setProperty("--fg", style.color);
+      }
+      root.style.setProperty("--font", style.fontFamily);
+    }
+  };
+  apply();
+  prefersDark.addEventListener("change", apply);
+  window.addEventListener("storage", apply);
+  if (frame) {
+    new frame.MutationObserver(() => setTimeout(apply)).observe(frame.document.documentElement, {
+      attributeFilter: ["class"],
+    });
+  }
+}
+
+function storedTheme() {
+  try {
+    const theme = localStorage.getItem("theme");
+    return theme === "dark" ? true : theme === "light" ? false : null;
+  } catch {
+    return null;
+  }
+}
+
+/* ---- Reading the content again ---- */
+
+let timer = 0;
+let running = null;
+let lastLoad = Date.now();
+
+function schedule() {
+  clearTimeout(timer);
+  const pause = Number(content().dataset.poll);
+  if (pause > 0) {
+    timer = setTimeout(load, Math.max(0, lastLoad + pause - Date.now()));
+  }
+}
+
+async function load() {
+  clearTimeout(timer);
+  if (document.hidden) {
+    return; // visibilitychange comes back here
+  }
+  running?.abort();
+  const request = (running = new AbortController());
+  const timeout = setTimeout(() => request.abort(), 30000);
+  let problem = "";
+  try {
+    const response = await fetch(`content${location.search}`, {
+      signal: request.signal,
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+    });
+    if (response.ok) {
+      show(await response.text());
+    } else if (response.status === 401 || response.status === 403) {
+      problem = "You are signed out, or may not see this any more. Open the page again.";
+    } else {
+      problem = `Airflow has answered with HTTP ${response.status}. It is asked again.`;
+    }
+  } catch {
+    problem = "Airflow does not answer. It is asked again.";
+  } finally {
+    clearTimeout(timeout);
+  }
+  if (running !== request) {
+    return; // a newer one has taken over
+  }
+  running = null;
+  lastLoad = Date.now();
+  tell(problem);
+  schedule();
+}
+
+function show(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("content");
+  if (!fresh) {
+    return;
+  }
+  content().dataset.poll = fresh.dataset.poll;
+  const focused = document.activeElement;
+  for (const name of parts) {
+    const old = part(content(), name);
+    const next = part(fresh, name);
+    if (!old || !next || old.outerHTML === next.outerHTML) {
+      continue;
+    }
+    if (old.tagName === "FORM" && old.contains(focused)) {
+      continue; // somebody is typing
+    }
+    const key = old.contains(focused) ? describe(focused) : "";
+    old.replaceWith(document.importNode(next, true));
+    if (key) {
+      content().querySelector(key)?.focus({ preventScroll: true });
+    }
+  }
+  hideTooltip();
+}
+
+/** A selector of a link that is there again after the content was replaced. */
+function describe(element) {
+  const quoted = (text) => `"${CSS.escape(text)}"`;
+  if (element.dataset?.key) {
+    return `[data-key=${quoted(element.dataset.key)}]`;
+  }
+  return element.getAttribute?.("href") ? `a[href=${quoted(element.getAttribute("href"))}]` : "";
+}
+
+function tell(problem) {
+  let line = document.getElementById("problem");
+  if (!problem) {
+    line?.remove();
+    return;
+  }
+  if (!line) {
+    line = document.createElement("div");
+    line.id = "problem";
+    line.className = "alert";
+    line.setAttribute("role", "alert");
+    content().prepend(line);
+  }
+  line.textContent = problem;
+}
+
+function go(search) {
+  history.replaceState(null, "", search || location.pathname);
+  document.getElementById("body")?.setAttribute("aria-busy", "true");
+  load();
+}
+
+/* ---- Filters ---- */
+
+let typing = 0;
+
+function submit(form) {
+  const values = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) {
+    if (value) {
+      values.append(name, value);
+    }
+  }
+  go(values.size ? `?${values}` : "");
+}
+
+function listenToFilters() {
+  document.addEventListener("submit", (event) => {
+    event.preventDefault();
+    document.activeElement?.blur();
+    submit(event.target);
+  });
+  document.addEventListener("change", (event) => {
+    const form = event.target.form;
+    if (form && event.target.name === "conn_id") {
+      // The other filters belong to another Airbyte.
+      event.target.blur();
+      go(`?${new URLSearchParams({ conn_id: event.target.value })}`);
+    } else if (form && event.target.tagName === "SELECT") {
+      submit(form);
+    }
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.type === "search") {
+      clearTimeout(typing);
+      typing = setTimeout(() => submit(event.target.form), 250);
+    }
+  });
+}
+
+/* ---- Links ---- */
+
+/**
+ * Airflow's frame is sandboxed: it may neither open a window nor leave its own. The page around it
+ * may, so a link outside is followed there.
+ */
+function follow(link, inNewWindow) {
+  const outside = frame.document.createElement("a");
+  outside.href = link.href;
+  outside.target = inNewWindow ? "_blank" : "_self";
+  outside.rel = "noopener noreferrer";
+  frame.document.body.append(outside);
+  outside.click();
+  outside.remove();
+}
+
+function listenToLinks() {
+  const onClick = (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || event.defaultPrevented || event.button > 1) {
+      return;
+    }
+    const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey);
+    if (isPlain && "stay" in link.dataset) {
+      event.preventDefault();
+      const target = new URL(link.href);
+      const form = part(content(), "choice");
+      if (form?.contains(document.activeElement)) {
+        document.activeElement.blur();
+      }
+      go(target.search);
+    } else if (frame && (link.target || !isPlain)) {
+      event.preventDefault();
+      follow(link, link.target === "_blank" || !isPlain);
+    }
+  };
+  document.addEventListener("click", onClick);
+  document.addEventListener("auxclick", onClick);
+}
+
+/* ---- Tooltips of the bars: at once, where those of the browser take a second ---- */
+
+const tooltip = document.getElementById("tooltip");
+
+function hideTooltip() {
+  if (tooltip) {
+    tooltip.hidden = true;
+  }
+}
+
+function listenToBars() {
+  document.addEventListener("pointerover", (event) => {
+    const bar = event.target.closest?.(".bars .bar");
+    if (!bar) {
+      hideTooltip();
+      return;
+    }
+    const title = bar.querySelector("title");
+    if (title) {
+      bar.dataset.text = title.textContent;
+      title.remove(); // the browser would show a second one
+    }
+    tooltip.textContent = bar.dataset.text.replaceAll(" · ", "\n");
+    tooltip.hidden = false;
+    const box = bar.getBoundingClientRect();
+    const left = Math.min(box.left, window.innerWidth - tooltip.offsetWidth - 8);
+    const top = box.top - tooltip.offsetHeight - 8;
+    tooltip.style.left = `${Math.max(8, left)}px`;
+    tooltip.style.top = `${top < 8 ? box.bottom + 8 : top}px`;
+  });
+  window.addEventListener("scroll", hideTooltip, { passive: true });
+}
+
+followTheme();
+listenToFilters();
+listenToLinks();
+if (tooltip) {
+  listenToBars();
+}
+document.addEventListener("visibilitychange", schedule);
+schedule();

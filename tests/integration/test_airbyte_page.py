@@ -1,0 +1,779 @@
+"""The page of Airbyte in Airflow's UI, over sockets: who sees it, what it shows, what it costs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from importlib.metadata import EntryPoint, version
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from packaging.version import Version
+
+from airflow_provider_airbyte_sme.emulator import Emulator
+from scripts.airflow_api import poll
+from tests.integration.conftest import CONNECTION_NAME
+from tests.traces import traces
+from tests.waiting_tasks import add_waiting_task, forget_waiting_tasks
+from tests.webhooks import served
+
+pytestmark = [
+    pytest.mark.skipif(
+        Version(version("apache-airflow")) < Version("3.1"), reason="needs Airflow 3.1"
+    ),
+    # Airflow's database tools cause warnings from dependencies, which vary by version.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+AUTH_MANAGER = "tests.picky_auth_manager.PickyAuthManager"
+CONN_ID = "airbyte_prod"
+PATH = "/airbyte-sme/page/"
+# Where there is nothing to show, and between two numbers.
+DASH = "\u2013"
+
+
+class Response(NamedTuple):
+    status: int
+    body: str
+    headers: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """What people read, with one space between words."""
+        return _Text.of(self.body)
+
+    @property
+    def rows(self) -> list[str]:
+        """What people read of each Airbyte connection."""
+        bodies = re.findall(r"<tr>(.*?)</tr>", self.body, re.DOTALL)
+        return [_Text.of(each) for each in bodies if "<td" in each]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the Airbyte connections that are shown."""
+        return [
+            _Text.of(each)
+            for each in re.findall(r'<a [^>]*class="strong"[^>]*>.*?</a>', self.body, re.DOTALL)
+        ]
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+    @classmethod
+    def of(cls, html: str) -> str:
+        parser = cls()
+        parser.feed(html)
+        return " ".join(" ".join(parser.parts).split())
+
+
+Get = Callable[..., Response]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_database() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator(time="manual", rows=1_234_567)
+    with emulator.serve():
+        yield emulator
+
+
+@pytest.fixture
+def add_conn() -> Iterator[Callable[..., None]]:
+    """Add an Airflow connection to Airflow's database."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    added = []
+
+    def add(emulator: Emulator, conn_id: str = CONN_ID, **fields: Any) -> None:
+        parts = urlsplit(emulator.url)
+        values = {
+            "conn_type": "airbyte_sme",
+            "host": f"http://{parts.hostname}",
+            "port": parts.port,
+            "login": emulator.client_id,
+            "password": emulator.client_secret,
+            **fields,
+        }
+        added.append(conn_id)
+        with create_session() as session:
+            session.add(Connection(conn_id=conn_id, **values))
+
+    yield add
+    with create_session() as session:
+        session.execute(delete(Connection).where(Connection.conn_id.in_(added)))
+
+
+@pytest.fixture
+def waiting_tasks() -> Iterator[None]:
+    yield
+    forget_waiting_tasks()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Both plugins as Airflow's API server mounts them, behind an auth manager."""
+    from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
+    from fastapi import FastAPI
+
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", AUTH_MANAGER)
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only for this test, but long enough")
+    monkeypatch.setenv("AIRFLOW__AIRBYTE_SME__WEBHOOK", "True")
+    create_auth_manager()
+    application = FastAPI()
+    entry_points = tomllib.loads(PROJECT.read_text())["project"]["entry-points"]
+    for name, value in entry_points["airflow.plugins"].items():
+        plugin = EntryPoint(name, value, "airflow.plugins").load()
+        monkeypatch.setattr(plugin, "fastapi_apps", [])
+        plugin.on_load()
+        for each in plugin.fastapi_apps:
+            application.mount(each["url_prefix"], each["app"])
+    with served(application) as url:
+        yield url
+    purge_cached_app()
+
+
+@pytest.fixture
+def get(server: str) -> Get:
+    """Ask for a page as a user with a role; by default as one who may read connections."""
+
+    def request(path: str = "", *, role: str = "OP", method: str = "GET", **query: Any) -> Response:
+        parts = urlsplit(server)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+        headers = {"Cookie": f"_token={token_of(role)}"} if role else {}
+        try:
+            connection.request(method, f"{PATH}{path}?{urlencode(query)}", headers=headers)
+            response = connection.getresponse()
+            body = response.read().decode()
+        finally:
+            connection.close()
+        traces.note("a page", f"{body} {response.getheaders()}")
+        return Response(response.status, body, dict(response.getheaders()))
+
+    return request
+
+
+@pytest.fixture
+def complete(get: Get) -> Get:
+    """Ask until all that is shown has been read."""
+
+    def ask(**query: Any) -> Response:
+        def is_complete() -> Response | None:
+            response = get("content", **query)
+            return response if "ghost" not in response.body else None
+
+        return poll(is_complete, timeout=60, what="all to be read", interval=0.05)
+
+    return ask
+
+
+def token_of(role: str) -> str:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    user = SimpleAuthManagerUser(username=role.lower(), role=role)
+    token: str = get_auth_manager().generate_jwt(user)
+    return token
+
+
+def ended(emulator: Emulator, connection_id: str | None = None, **script: Any) -> int:
+    """Return a job that has just ended."""
+    emulator.script_job(connection_id, **{"duration": 90, **script})
+    job_id = emulator.start_sync(connection_id)
+    emulator.advance(100)
+    return job_id
+
+
+def routes(emulator: Emulator) -> dict[str, int]:
+    return dict(Counter(str(each.route) for each in emulator.requests))
+
+
+class TestWhoSeesIt:
+    @pytest.mark.parametrize("path", ["", "content"])
+    def test_nobody_without_signing_in(self, path, get, emulator, add_conn):
+        add_conn(emulator)
+
+        response = get(path, role="", conn_id=CONN_ID)
+
+        assert response.status == 401
+        assert "You are not signed in" in response.text
+        assert CONNECTION_NAME not in response.body
+        assert routes(emulator) == {}
+
+    @pytest.mark.parametrize("path", ["", "content"])
+    @pytest.mark.parametrize("role", ["VIEWER", "USER"])
+    def test_nobody_who_may_not_read_connections(self, role, path, get, emulator, add_conn):
+        add_conn(emulator)
+
+        response = get(path, role=role, conn_id=CONN_ID)
+
+        assert response.status == 403
+        assert "You may not see this page" in response.text
+        assert CONN_ID not in response.body
+        assert routes(emulator) == {}
+
+    @pytest.mark.parametrize("role", ["OP", "ADMIN"])
+    def test_who_may_read_connections(self, role, get, emulator, add_conn):
+        add_conn(emulator)
+
+        response = get(role=role)
+
+        assert (response.status, response.names) == (200, [CONNECTION_NAME])
+
+    @pytest.mark.parametrize("query", [{}, {"conn_id": "hidden_one"}])
+    def test_an_airflow_connection_that_the_user_may_not_read_is_not_there(
+        self, query, get, emulator, add_conn
+    ):
+        add_conn(emulator, "hidden_one")
+
+        response = get(**query)
+
+        assert response.status == 200
+        assert response.names == []
+        assert "No Airflow connection" in response.text
+        assert routes(emulator) == {}
+
+    def test_a_wrong_token_is_refused(self, server, emulator, add_conn):
+        add_conn(emulator)
+        parts = urlsplit(server)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+
+        connection.request("GET", PATH, headers={"Cookie": "_token=forged"})
+        response = connection.getresponse()
+
+        assert response.status == 403
+        assert CONNECTION_NAME not in response.read().decode()
+        connection.close()
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+    def test_it_can_only_be_read(self, method, get, emulator, add_conn):
+        add_conn(emulator)
+
+        assert get(method=method).status == 405
+
+    @pytest.mark.parametrize("path", ["", "content", "static/page.js", "nowhere"])
+    def test_a_browser_runs_nothing_that_is_not_a_file_of_it_and_no_other_site_frames_it(
+        self, path, get, emulator, add_conn
+    ):
+        add_conn(emulator)
+
+        headers = {name.lower(): value for name, value in get(path).headers.items()}
+
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "frame-ancestors 'self'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "set-cookie" not in headers
+
+    def test_no_cache_keeps_what_it_shows(self, get, emulator, add_conn):
+        add_conn(emulator)
+
+        assert get().headers["cache-control"] == "no-store"
+
+
+class TestWhatItShows:
+    def test_a_connection_with_its_status_schedule_and_last_sync(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        ended(emulator)
+
+        (row,) = complete().rows
+
+        assert row.startswith(f"{CONNECTION_NAME} Analytics Active Manual Succeeded")
+        assert " 1.23 M 1 min 30 s " in row
+
+    @pytest.mark.parametrize(
+        ("outcome", "text"), [("failed", "Failed"), ("cancelled", "Cancelled")]
+    )
+    def test_how_the_last_sync_ended(self, outcome, text, complete, emulator, add_conn):
+        add_conn(emulator)
+        ended(emulator, outcome=outcome, failure={"message": "no"} if text == "Failed" else None)
+
+        assert f"Manual {text}" in complete().rows[0]
+
+    def test_a_bar_for_each_of_the_last_20_syncs(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        jobs = [ended(emulator) for _ in range(22)]
+        ended(emulator, outcome="failed", failure={"message": "no"})
+
+        body = complete().body
+
+        assert body.count('class="bar good"') == 19
+        assert body.count('class="bar bad"') == 1
+        assert f"Job {jobs[-1]}: sync succeeded · " in body
+        assert " · 1 min 30 s · 1,234,567 rows</title>" in body
+        assert f"Job {jobs[2]}: " not in body
+        assert 'aria-label="The last 20 syncs: 19 succeeded, 1 failed"' in body
+
+    def test_what_runs_now_with_a_link_to_its_job(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        emulator.script_job(statuses=[("running", None)])
+        job_id = emulator.start_sync()
+
+        page = complete()
+
+        assert "Running for" in page.rows[0]
+        assert f"/timeline?jobId={job_id}&amp;openLogs=true" in page.body
+        assert f"/connections/{emulator.connection_id}" in page.body
+
+    def test_a_connection_that_has_never_synced(self, complete, emulator, add_conn):
+        add_conn(emulator)
+
+        assert complete().rows == [
+            f"{CONNECTION_NAME} Analytics Active Manual None yet {DASH} {DASH} No sync yet {DASH}"
+        ]
+
+    def test_an_airbyte_without_connections(self, complete, add_conn):
+        with (empty := Emulator(seed={"connections": []})).serve():
+            add_conn(empty)
+
+            assert "Airbyte has no connections" in complete().text
+
+    def test_names_are_text_whatever_is_in_them(self, complete, emulator, add_conn):
+        name = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+        add_conn(emulator)
+        emulator.add_workspace(name)
+        emulator.add_connection(name)
+        ended(emulator, list(emulator.connections)[-1])
+
+        page = complete(q="<script>")
+
+        assert page.names == [name]
+        assert "<script>alert" not in page.body
+        assert "<img" not in page.body
+
+    def test_what_is_searched_for_is_text_too(self, get, emulator, add_conn):
+        add_conn(emulator)
+
+        page = get(q='"><script>alert(1)</script>', tag='"><img>', show="<b>")
+
+        assert "No connection matches" in page.text
+        assert "<script>alert" not in page.body
+        assert "<img>" not in page.body
+
+    @pytest.mark.parametrize(
+        ("query", "names"),
+        [
+            ({"q": "ALPHA"}, ["Alpha"]),
+            ({"status": "inactive"}, ["Beta"]),
+            ({"show": "now"}, ["Alpha"]),
+            ({"show": "trouble"}, ["Gamma"]),
+            ({"show": "nonsense"}, ["Alpha", "Beta", "Gamma", CONNECTION_NAME]),
+        ],
+    )
+    def test_filters(self, query, names, complete, emulator, add_conn):
+        add_conn(emulator)
+        gamma = emulator.add_connection("Gamma")
+        ended(emulator, gamma, outcome="failed", failure={"message": "no"})
+        emulator.add_connection("Beta", status="inactive")
+        alpha = emulator.add_connection("Alpha")
+        emulator.script_job(alpha, statuses=[("running", None)])
+        emulator.start_sync(alpha)
+
+        assert complete(**query).names == names
+
+    def test_a_workspace_can_be_chosen(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        workspace = emulator.add_workspace("Finance")
+        source = emulator.add_source("Ledger", workspace_id=workspace)
+        destination = emulator.add_destination("Books", workspace_id=workspace)
+        emulator.add_connection("Ledger", source_id=source, destination_id=destination)
+
+        assert complete(workspace=workspace).names == ["Ledger"]
+
+    def test_pages_of_50(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        for number in range(60):
+            emulator.add_connection(f"Tenant {number:02}")
+
+        last = complete(page=99)
+
+        assert last.names == [f"Tenant {number}" for number in range(49, 60)]
+        assert f"51{DASH}61 of 61" in last.text
+
+    def test_the_airflow_connection_can_be_chosen(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        with (other := Emulator()).serve():
+            other.add_connection("Elsewhere")
+            add_conn(other, "airbyte_test")
+
+            assert "Elsewhere" in complete(conn_id="airbyte_test").names
+            assert "Elsewhere" not in complete().names
+
+    def test_one_of_another_type_is_not_shown(self, get, emulator, add_conn):
+        add_conn(emulator, conn_type="http")
+
+        assert get(conn_id=CONN_ID).names == []
+        assert routes(emulator) == {}
+
+    def test_one_in_the_environment_is_shown_if_it_is_named(
+        self, complete, get, emulator, monkeypatch
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_FROM_ENVIRONMENT", emulator.connection_uri)
+
+        assert "No Airflow connection to Airbyte" in get().text
+        assert complete(conn_id="from_environment").names == [CONNECTION_NAME]
+
+    def test_one_in_the_environment_that_the_user_may_not_read_is_not_shown(
+        self, get, emulator, monkeypatch
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_HIDDEN_ONE", emulator.connection_uri)
+
+        page = get(conn_id="hidden_one")
+
+        assert "No Airflow connection hidden_one to show" in page.text
+        assert routes(emulator) == {}
+
+    def test_one_of_another_type_in_the_environment_is_not_shown(self, get, emulator, monkeypatch):
+        uri = emulator.connection_uri.replace("airbyte-sme://", "http://", 1)
+        assert uri != emulator.connection_uri
+        monkeypatch.setenv("AIRFLOW_CONN_OF_ANOTHER_TYPE", uri)
+
+        page = get(conn_id="of_another_type")
+
+        assert "No Airflow connection of_another_type to show" in page.text
+        assert routes(emulator) == {}
+
+    @pytest.mark.parametrize("conn_id", ["../secret", "nowhere", "a/b", "%00"])
+    def test_one_that_does_not_exist(self, conn_id, get):
+        page = get(conn_id=conn_id)
+
+        assert page.status == 200
+        assert f"No Airflow connection {conn_id} to show" in page.text
+
+    @pytest.mark.parametrize("query", [{"page": 0}, {"page": "x"}, {"q": "x" * 251}])
+    def test_a_query_that_makes_no_sense_is_refused(self, query, get, emulator, add_conn):
+        add_conn(emulator)
+
+        assert get(**query).status == 422
+
+
+@pytest.mark.usefixtures("waiting_tasks")
+class TestTasks:
+    def test_a_deferred_task_that_waits_with_a_link_to_it(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        trigger = {
+            "airbyte_conn_id": CONN_ID,
+            "job_id": 7,
+            "connection_id": emulator.connection_id.upper(),
+            "deadline": 0,
+        }
+        add_waiting_task(
+            "sales", "sync", run_id="manual__2026-11-26T10:00:00+00:00", trigger=trigger
+        )
+
+        page = complete()
+
+        assert "sales.sync" in page.rows[0]
+        assert (
+            'href="../../dags/sales/runs/manual__2026-11-26T10%3A00%3A00%2B00%3A00/tasks/sync"'
+            in page.body
+        )
+
+    def test_a_mapped_task(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        trigger = {"connection_id": emulator.connection_id}
+        add_waiting_task("tenants", "gate", map_index=3, trigger=trigger)
+
+        page = complete()
+
+        assert "tenants.gate [3]" in page.rows[0]
+        assert "/tasks/gate/mapped/3" in page.body
+
+    def test_a_task_on_a_worker(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        xcoms = {"job_id": 7, "connection_id": emulator.connection_id}
+        add_waiting_task("sales", state="running", xcoms=xcoms)
+
+        assert "sales.sync" in complete().rows[0]
+
+    @pytest.mark.parametrize("state", ["success", "failed", "queued"])
+    def test_not_one_that_does_not_wait(self, state, complete, emulator, add_conn):
+        add_conn(emulator)
+        xcoms = {"job_id": 7, "connection_id": emulator.connection_id}
+        add_waiting_task("sales", state=state, xcoms=xcoms)
+
+        assert "sales" not in complete().body
+
+    def test_not_one_of_another_operator_that_has_such_xcoms(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        add_waiting_task("a", state="running", xcoms={"connection_id": "mine", "job_id": None})
+        add_waiting_task("b", state="running", xcoms={"job_id": {"not": "a number"}})
+
+        assert complete().rows[0].endswith(f"No sync yet {DASH}")
+
+    def test_not_one_of_a_dag_that_the_user_may_not_read(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        trigger = {"connection_id": emulator.connection_id}
+        add_waiting_task("hidden_dag", trigger=trigger)
+        add_waiting_task("shown_dag", trigger=trigger)
+
+        page = complete()
+
+        assert "shown_dag.sync" in page.rows[0]
+        assert "hidden_dag" not in page.body
+        assert re.search(r"Airflow tasks waiting 1\b", page.text)
+
+    def test_a_few_of_many(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        for index in range(5):
+            trigger = {"connection_id": emulator.connection_id}
+            add_waiting_task("tenants", map_index=index, trigger=trigger)
+
+        assert "tenants.sync [2] waits and 2 more tasks" in complete(show="tasks").rows[0]
+
+
+class TestWhatItCosts:
+    def test_a_small_airbyte_is_read_in_four_requests_and_then_not_again(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        for number in range(30):
+            emulator.add_connection(f"Tenant {number}")
+        for _ in range(3):
+            ended(emulator)
+
+        complete()
+        complete(q="tenant")
+        complete(page=2)
+
+        assert routes(emulator) == {
+            "POST /applications/token": 1,
+            "GET /connections": 1,
+            "GET /workspaces": 1,
+            "GET /jobs": 2,
+        }
+
+    def test_of_1000_connections_only_those_that_are_shown_have_their_syncs_read(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        for number in range(999):
+            emulator.add_connection(f"Tenant {number:03}")
+        for connection_id in list(emulator.connections)[:400]:
+            emulator.script_job(connection_id, duration=0)
+            emulator.start_sync(connection_id)
+        emulator.settle()
+
+        first = complete(page=1)
+        read = routes(emulator)
+        complete(page=2)
+
+        assert f"1{DASH}50 of 1,000" in first.text
+        # A short last page ends the list.
+        assert read["GET /connections"] == 11
+        # What runs, three pages of the newest, and one for each row.
+        assert read["GET /jobs"] == 1 + 3 + 50
+        assert routes(emulator)["GET /jobs"] == 1 + 3 + 100
+        asked = Counter(
+            each.query["connectionId"][0]
+            for each in emulator.requests
+            if "connectionId" in each.query
+        )
+        assert set(asked.values()) == {1}
+
+    def test_two_requests_at_most_are_in_flight_however_many_people_look(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        emulator.latency = 0.02
+        for number in range(120):
+            emulator.add_connection(f"Tenant {number:03}")
+        for _ in range(301):
+            emulator.script_job(duration=0)
+            emulator.start_sync()
+            emulator.settle()
+        emulator.clear_requests()
+
+        with ThreadPoolExecutor(12) as browsers:
+            list(browsers.map(lambda number: complete(page=number % 3 + 1), range(12)))
+
+        assert emulator.in_flight.peak == 2
+        read = routes(emulator)
+        assert (read["GET /connections"], read["GET /workspaces"]) == (2, 1)
+        # One connection has all the jobs that were listed.
+        assert read["GET /jobs"] == 1 + 3 + 120
+
+    def test_what_has_changed_costs_two_requests(self, complete, emulator, add_conn, monkeypatch):
+        from airflow_provider_airbyte_sme.plugins.page import reading
+
+        monkeypatch.setattr(reading, "REFRESH_INTERVAL", 0.0)
+        add_conn(emulator)
+        complete()
+        emulator.clear_requests()
+        emulator.script_job(statuses=[("running", None)])
+        job_id = emulator.start_sync()
+
+        page = complete()
+
+        assert "Running for" in page.rows[0]
+        assert routes(emulator) == {"GET /jobs": 2}
+        emulator.finish_job(job_id)
+        assert "Manual Succeeded" in complete().rows[0]
+
+    def test_after_more_changes_than_are_read_the_syncs_are_read_anew(
+        self, complete, emulator, add_conn, monkeypatch
+    ):
+        from airflow_provider_airbyte_sme.plugins.page import reading
+
+        monkeypatch.setattr(reading, "REFRESH_INTERVAL", 0.0)
+        monkeypatch.setattr(reading, "_MAX_PAGES", 1)
+        add_conn(emulator)
+        other = emulator.add_connection("Other")
+        ended(emulator, other)
+        complete()
+        emulator.advance(3600)
+        ended(emulator, other)
+        for _ in range(100):
+            ended(emulator)
+
+        page = complete(q="other")
+
+        assert page.body.count('class="bar good"') == 2
+
+    def test_a_hanging_airbyte_holds_up_neither_the_page_nor_other_requests(
+        self, get, emulator, add_conn
+    ):
+        add_conn(emulator)
+        emulator.hang_next("GET /connections", 8.0)
+        began = time.monotonic()
+        with ThreadPoolExecutor(1) as browser:
+            page = browser.submit(get)
+            poll(lambda: emulator.in_flight.now, timeout=60, what="the request", interval=0.01)
+            assert get("static/page.css").status == 200
+            assert not page.done()
+            loading = page.result()
+
+        assert time.monotonic() - began < 8
+        assert "Reading Airbyte…" in loading.text
+        assert 'data-poll="1000"' in loading.body
+
+
+class TestTrouble:
+    def test_an_outage_shows_the_last_known_data_and_the_error(
+        self, complete, emulator, add_conn, monkeypatch
+    ):
+        from airflow_provider_airbyte_sme.plugins.page import reading
+
+        monkeypatch.setattr(reading, "REFRESH_INTERVAL", 0.0)
+        add_conn(emulator)
+        ended(emulator)
+        complete()
+        emulator.fail_next("GET /jobs", 503, times=None)
+
+        page = complete()
+
+        assert "Airbyte cannot be read at the moment." in page.text
+        assert "503" in page.text
+        assert "What you see is from just now" in page.text
+        assert "Manual Succeeded" in page.rows[0]
+        emulator.clear_faults()
+        assert "cannot be read" not in complete().text
+
+    def test_an_outage_is_not_asked_about_by_each_browser(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        emulator.fail_next("GET /connections", 503, times=None)
+
+        for _ in range(5):
+            assert "Airbyte cannot be read." in complete().text
+
+        assert routes(emulator)["GET /connections"] == 1
+
+    def test_a_wrong_secret_is_told(self, complete, emulator, add_conn):
+        add_conn(emulator, password="wrong-secret-of-this-test")
+
+        text = complete().text
+
+        assert "Airbyte cannot be read." in text
+        assert "client id" in text.lower()
+
+    def test_a_broken_airflow_connection_is_told(self, complete, emulator, add_conn):
+        add_conn(emulator, extra=json.dumps({"request_timeout": "soon"}))
+
+        text = complete().text
+
+        assert f"Airflow connection {CONN_ID} cannot be used." in text
+        assert "request_timeout of the Airflow connection must be a number" in text
+
+    def test_a_connection_whose_syncs_cannot_be_read_does_not_hide_the_others(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        for _ in range(301):
+            ended(emulator)
+        others = [emulator.add_connection(f"Other {number}") for number in range(2)]
+        listed = []
+
+        def fail_after_the_lists() -> None:
+            listed.append(1)
+            # What runs, and three pages of the newest.
+            if len(listed) == 4:
+                emulator.fail_next("GET /jobs", 500)
+
+        emulator.call_next("GET /jobs", fail_after_the_lists, times=4, after=True)
+
+        page = complete()
+
+        assert len(page.rows) == 1 + len(others)
+        assert sum("with 500" in row for row in page.rows) == 1
+        assert "cannot be read" not in page.text
+
+    def test_an_error_of_the_page_itself_is_told_without_its_text(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        emulator.alter_next("GET /connections", lambda body: {"data": "nonsense"}, times=None)
+
+        assert "Airbyte cannot be read." in complete().text
+
+
+def test_threads_are_not_left_behind_by_readers_that_nobody_uses(emulator, monkeypatch):
+    from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls
+    from airflow_provider_airbyte_sme.plugins.page import reading
+
+    def settings(client_id: str) -> AirbyteSettings:
+        return AirbyteSettings(AirbyteUrls.parse(emulator.url), client_id, emulator.client_secret)
+
+    def threads() -> set[threading.Thread]:
+        return {each for each in threading.enumerate() if each.name.startswith("airbyte-page_")}
+
+    of_others = threads()
+    readers = reading.AirbyteReaders()
+    reader = readers.get(settings(emulator.client_id))
+    assert readers.get(settings(emulator.client_id)) is reader
+    (read,) = reader.refresh()
+    read.result()
+    assert threads() - of_others
+    monkeypatch.setattr(reading, "_MAX_IDLE", 0.0)
+
+    readers.get(settings("other")).close()
+
+    assert readers.get(settings(emulator.client_id)) is not reader
+    poll(lambda: not threads() - of_others, timeout=60, what="the threads to end")
