@@ -21,7 +21,7 @@ def main(user: str) -> None:
 
     :raises RuntimeError: Airflow does not accept something.
     """
-    entry_points = [each for each in distribution(DISTRIBUTION).entry_points]
+    entry_points = distribution(DISTRIBUTION).entry_points
     known = {group for groups in GROUPS.values() for group in groups}
     if unknown := {each.group for each in entry_points} - known:
         raise RuntimeError(f"nothing loads entry points of {', '.join(sorted(unknown))}")

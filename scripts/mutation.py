@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +28,6 @@ PROCESSES = "2"
 NOTICED = frozenset({"killed", "timeout", "segfault"})
 
 _RESULT = re.compile(r"^\s+(?P<name>\S+__mutmut_\d+): (?P<status>.+)$", re.MULTILINE)
-_CLASS = re.compile(r"^x\N{LATIN LETTER ALVEOLAR CLICK}?", re.MULTILINE)
 
 
 class Mutant(NamedTuple):
@@ -66,7 +65,10 @@ def main() -> int:
     # Hypothesis then draws the same examples each time, so that the same mutants survive.
     environment = {**os.environ, "CI": "1", "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(
-        [*mutmut(), "run", "--max-children", PROCESSES], cwd=REPOSITORY, env=environment, check=False
+        [*mutmut(), "run", "--max-children", PROCESSES],
+        cwd=REPOSITORY,
+        env=environment,
+        check=False,
     )
     if run.returncode:
         return run.returncode
@@ -145,9 +147,7 @@ def listed_mutants(text: str) -> dict[Mutant, tuple[str, int]]:
     }
 
 
-def compare(
-    survivors: Iterable[Mutant], listed: Mapping[Mutant, tuple[str, int]]
-) -> Comparison:
+def compare(survivors: Iterable[Mutant], listed: Mapping[Mutant, tuple[str, int]]) -> Comparison:
     """Return which survivors are not listed, and which listed mutants have not survived."""
     found = Counter(survivors)
     expected = Counter({mutant: times for mutant, (_, times) in listed.items()})

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 from packaging.requirements import Requirement
@@ -159,12 +159,10 @@ def version_problems(
     if declared != str(version):
         yield f"{declared!r} is not written as PEP 440 normalises it: write {version}"
     if release and release != declared:
-        yield f"the package has version {declared}, not {release}: set __version__ in {VERSION_FILE}"
-    if release and declared in set(tags) - set(here):
-        yield f"v{declared} is already the tag of another commit: choose a newer version"
+        yield f"the package has {declared}, not {release}: set __version__ in {VERSION_FILE}"
     newest = max(map(Version, set(tags) - set(here)), default=None)
-    if newest and (version < newest or (release and version == newest and declared not in tags)):
-        yield f"{declared} is older than the newest tag, v{newest}: choose a newer version"
+    if newest and (version < newest or (release and version == newest)):
+        yield f"{declared} is not newer than the newest tag, v{newest}: choose a newer version"
 
 
 def changelog_problems(changelog: str, release: str = "", *, today: date) -> Iterator[str]:
@@ -175,20 +173,14 @@ def changelog_problems(changelog: str, release: str = "", *, today: date) -> Ite
     :param release: The version to release; empty between two releases.
     :param today: No release is younger.
     """
-    sections = list(_SECTION.finditer(changelog))
-    texts = {
-        each["name"]: changelog[each.end() : following].strip()
-        for each, following in zip(
-            sections, [each.start() for each in sections[1:]] + [len(changelog)], strict=True
-        )
-    }
-    headings = re.findall(r"^## .*$", changelog, re.MULTILINE)
-    for heading in set(headings) - {each[0].rstrip() for each in sections} - {""}:
+    for heading in re.findall(r"^## .*$", changelog, re.MULTILINE):
         if not _SECTION.fullmatch(heading):
             yield f"{heading!r} is no heading of a release: write '## [1.2.3] - 2026-01-31'"
-    yield from _order_problems([each for each in texts if each != UNRELEASED])
-    for each in sections:
-        yield from _section_problems(each["name"], each["date"], texts[each["name"]], today)
+    sections = sections_of(changelog)
+    yield from _order_problems([each.name for each in sections if each.name != UNRELEASED])
+    for section in sections:
+        yield from _section_problems(section, today)
+    texts = {each.name: each.text for each in sections}
     if release and release not in texts:
         yield f"no entry for {release}: rename '## [{UNRELEASED}]' to '## [{release}] - {today}'"
     elif release and texts.get(UNRELEASED):
@@ -197,13 +189,38 @@ def changelog_problems(changelog: str, release: str = "", *, today: date) -> Ite
         yield f"no section: write '## [{UNRELEASED}]' and what a user can see"
 
 
-def _section_problems(name: str, written: str | None, text: str, today: date) -> Iterator[str]:
+class Section(NamedTuple):
+    """
+    What the changelog says about one release.
+
+    :param name: The version, or "Unreleased".
+    :param written: The date as it is written; empty if there is none.
+    :param text: The entries.
+    """
+
+    name: str
+    written: str
+    text: str
+
+
+def sections_of(changelog: str) -> list[Section]:
+    """Return the sections of the changelog in their order."""
+    found = list(_SECTION.finditer(changelog))
+    ends = [each.start() for each in found[1:]] + [len(changelog)]
+    return [
+        Section(each["name"], each["date"] or "", changelog[each.end() : end].strip())
+        for each, end in zip(found, ends, strict=False)
+    ]
+
+
+def _section_problems(section: Section, today: date) -> Iterator[str]:
+    name = section.name
     if name == UNRELEASED:
         return
-    if not text:
+    if not section.text:
         yield f"'## [{name}]' is empty: say what a user can see"
     try:
-        released = date.fromisoformat(written or "")
+        released = date.fromisoformat(section.written)
     except ValueError:
         yield f"'## [{name}]' has no date: write '## [{name}] - {today}'"
         return
@@ -310,7 +327,7 @@ def support_problems(
         for page, text in pages.items():
             for found in pattern.finditer(text):
                 if list(found.groups()) != values:
-                    yield f"{page} says {found[0]!r}, but the code {expected!r}: correct one of them"
+                    yield f"{page} says {found[0]!r}, the code {expected!r}: correct one of them"
     support = "\n".join(pages.get(page, "") for page in SUPPORT_PAGES)
     for needed in dict.fromkeys([*tested, lowest_airflow, *pythons]):
         if not re.search(rf"(?<![\d.]){re.escape(needed)}(?!\.?\d)", support):
@@ -493,14 +510,27 @@ def environment_without_checkout() -> dict[str, str]:
 
 def versions_of_tags(*command: str) -> list[str]:
     """Return the versions of the tags that ``git`` lists, newest first: ``v0.2.0`` is 0.2.0."""
+    return versions_in(output_of("git", *command).split())
+
+
+def versions_in(tags: Iterable[str]) -> list[str]:
+    """Return the versions of those *tags* that are of a release, newest first."""
     versions = []
-    for tag in output_of("git", *command).split():
-        if tag.startswith("v"):
-            try:
-                versions.append(str(Version(tag[1:])))
-            except InvalidVersion:
-                continue
-    return sorted(versions, key=Version, reverse=True)
+    for tag in tags:
+        try:
+            version = Version(tag.removeprefix("v"))
+        except InvalidVersion:
+            continue
+        if tag == f"v{version}":
+            versions.append(version)
+    return [str(each) for each in sorted(versions, reverse=True)]
+
+
+def previous_release() -> str | None:
+    """Return the tag of the newest release other than the present commit, if there is one."""
+    here = versions_of_tags("tag", "--points-at", "HEAD")
+    earlier = [each for each in versions_of_tags("tag") if each not in here]
+    return f"v{earlier[0]}" if earlier else None
 
 
 def output_of(*command: str) -> str:
