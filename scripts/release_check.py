@@ -19,6 +19,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,16 +120,15 @@ def all_checks(wanted: str, folder: Path, *, installs: bool) -> Iterator[Check]:
 
 def distribution_checks(folder: Path, *, installs: bool) -> Iterator[Check]:
     """Yield the checks of what is built into *folder*."""
-    tracked = set(
-        output_of("git", "ls-files", "--cached", "--others", "--exclude-standard").split()
-    )
+    listed = output_of("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    tracked = {path for path in listed.splitlines() if (REPOSITORY / path).is_file()}
     yield "build", lambda: build_problems(folder)
     yield "content of the wheel", lambda: wheel_problems(wheel_files(folder), tracked)
     yield "content of the sdist", lambda: sdist_problems(sdist_files(folder), tracked)
     yield "metadata for a package index", lambda: twine_problems(folder)
     if installs:
         for name in AIRFLOWS:
-            yield f"installed with {name}", lambda name=name: install_problems(folder, name)
+            yield f"installed with {name}", partial(install_problems, folder, name)
 
 
 # Version and changelog

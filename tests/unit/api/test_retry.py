@@ -385,6 +385,7 @@ CLOSED = {
 }
 NOT_CLOSED = {
     "refused": UNREACHABLE,
+    "400": error_for(opaque(400)),
     "truncated": TRUNCATED,
     "500": error_for(opaque(500)),
     "401": error_for(hateoas(401, "Unauthorized")),
