@@ -274,7 +274,9 @@ class TestStop:
     def test_no_post_begins_after_a_stop(self, creation):
         creation.stop()
 
-        with pytest.raises(AirbyteStoppedError, match="so it starts no job"):
+        with pytest.raises(
+            AirbyteStoppedError, match=r"^The task was killed, so it starts no job\.$"
+        ):
             creation.begin_post(BASELINE)
         assert creation.is_stopped
         assert creation.baseline is None
