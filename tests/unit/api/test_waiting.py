@@ -279,3 +279,11 @@ def test_a_timeout_in_an_outage_says_why_nothing_is_known():
         f"{job.describe()} is still running and the time to wait for it is over; it could not be "
         f"read any more: Connection reset by peer."
     )
+
+
+def test_a_timeout_is_one_sentence():
+    job = job_with(RUNNING)
+
+    assert str(Wait(BEGAN).timeout_error(job, "; no route to X.")) == (
+        f"{job.describe()} is still running and the time to wait for it is over; no route to X."
+    )

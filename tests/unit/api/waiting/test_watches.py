@@ -81,10 +81,10 @@ class TestSyncsInTheLog:
     def test_a_timeout_says_which_sync_failed_and_why_nothing_is_known(self, watch):
         watch.saw(sync(2, 150, "failed"), now=0.0)
 
-        assert str(watch.timeout_error("; it could not be read any more: Bad gateway.")) == (
+        assert str(watch.timeout_error("; it could not be read any more: no route to X.")) == (
             f"No sync of connection 'crm to lake' (c1) has completed successfully since "
             f"{SINCE.isoformat()} and the time to wait for it is over; the newest one, job 2, "
-            f"failed; it could not be read any more: Bad gateway."
+            f"failed; it could not be read any more: no route to X."
         )
 
 
