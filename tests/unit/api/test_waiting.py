@@ -287,3 +287,7 @@ def test_a_timeout_is_one_sentence():
     assert str(Wait(BEGAN).timeout_error(job, "; no route to X.")) == (
         f"{job.describe()} is still running and the time to wait for it is over; no route to X."
     )
+
+
+def test_an_outage_that_begins_when_the_time_is_over_has_no_budget():
+    assert Wait(BEGAN, timeout=60.0).outage(now=BEGAN + 61).budget == 0.0
