@@ -291,3 +291,9 @@ def test_a_timeout_is_one_sentence():
 
 def test_an_outage_that_begins_when_the_time_is_over_has_no_budget():
     assert Wait(BEGAN, timeout=60.0).outage(now=BEGAN + 61).budget == 0.0
+
+
+def test_a_millisecond_is_the_shortest_rest_of_time():
+    assert Outage(0.0, poll_interval=10.0, budget=0.001).next_read(LOST_RESPONSE, now=0.0) == 0.001
+    assert not Wait(0.0, timeout=0.001).is_over(now=0.0)
+    assert Wait(0.0, timeout=0.0009).is_over(now=0.0)
