@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -62,6 +63,8 @@ def main() -> int:
 
     :return: The exit code: 1 if the survivors are not those that are listed.
     """
+    # What mutmut knows of earlier runs stands although a test was changed since.
+    shutil.rmtree(REPOSITORY / "mutants", ignore_errors=True)
     # Hypothesis then draws the same examples each time, so that the same mutants survive.
     environment = {**os.environ, "CI": "1", "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(
@@ -188,7 +191,8 @@ def document(statuses: Mapping[str, str], listed: Mapping[Mutant, tuple[str, int
         "`make mutation` changes the rules of retries, waits and ownership, one change at a time,",
         "and runs the tests of `tests/unit/api` that execute what was changed. A change that no",
         "test notices is a surviving mutant. `make mutation` writes this page, and fails when a",
-        "mutant survives that is not listed in `tests/equivalent_mutants.toml`.",
+        "mutant survives that is not listed in `tests/equivalent_mutants.toml`. The table has the",
+        "modules that are changed.",
         "",
         "| module | mutants | noticed | survived |",
         "|---|--:|--:|--:|",
