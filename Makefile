@@ -5,6 +5,10 @@ TESTS ?= tests/unit tests/integration tests/emulator tests/packaging tests/docs
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
 BENCH_ARGS ?=
+COVERAGE_ARGS ?= --branch
+COVERAGE_CORE ?= ctrace
+# For `make release-check`: the version to release.
+VERSION ?=
 
 NEWEST := .venv/airflow-3.3
 LOWEST := .venv/airflow-2.11
@@ -19,6 +23,10 @@ ON_EVERY_CORE := --numprocesses=$(PROCESSES) --dist=worksteal
 
 # Without bytecode, each process compiles what it imports, and pytest rewrites each test file again.
 unexport PYTHONDONTWRITEBYTECODE
+
+# Where `make constraints` writes, and what it tells uv besides.
+CONSTRAINTS := constraints
+RESOLVE_ARGS := --upgrade
 
 GENERATED_REQUESTS := tests/emulator/test_generated_requests.py
 # It starts each measurement in a process of its own.
@@ -72,7 +80,7 @@ env: ## Write .env for docker compose, with new random secrets
 	@$(PYTHON) scripts/make_env.py
 
 .PHONY: test
-test: test-quick test-examples ## Run the tests; test-system, -soak, -cluster, -short-syncs, -lowest and -ui are apart
+test: test-quick test-examples ## Run the tests; test-system, -upgrade, -soak, -cluster, -short-syncs, -lowest, -data-aware, -migrate and -ui are apart
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
@@ -115,7 +123,7 @@ test-data-aware: $(COSMOS)/.installed $(FAKER)/.installed ## Run what uses asset
 	$(COSMOS)/bin/pytest tests/data_aware $(PYTEST_ARGS)
 
 .PHONY: test-ui
-test-ui: $(NEWEST)/.installed-ui ## Run the connection form in a browser; needs Chromium
+test-ui: $(NEWEST)/.installed-ui ## Run the connection form and the page "Airbyte" in a browser; needs Chromium
 	$(NEWEST)/bin/pytest tests/ui $(PYTEST_ARGS)
 
 .PHONY: test-migrate
@@ -145,9 +153,16 @@ bench-docs: $(OFFICIAL)/.installed ## Measure both, and write the figures to doc
 
 .PHONY: coverage
 coverage: $(NEWEST)/.installed ## Measure branch coverage: at least 100 % of api/, 95 % of everything
-	$(NEWEST)/bin/coverage run -m pytest tests/unit tests/integration tests/emulator $(PYTEST_ARGS)
+	$(NEWEST)/bin/coverage erase
+	COVERAGE_CORE=$(COVERAGE_CORE) $(NEWEST)/bin/coverage run $(COVERAGE_ARGS) -m pytest $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) --ignore=$(BENCHMARKS) -k "not test_property" \
+		tests/unit tests/integration tests/emulator $(PYTEST_ARGS)
+	$(NEWEST)/bin/coverage combine --quiet
 	$(NEWEST)/bin/coverage report --fail-under=95
 	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
+
+.PHONY: mutation
+mutation: $(NEWEST)/.installed ## Change the rules of retries, waits and ownership, and check that tests notice; writes docs/mutation.md
+	@nice -n 10 $(NEWEST)/bin/python -m scripts.mutation
 
 .PHONY: lint
 lint: $(NEWEST)/.installed ## Check style, format, spelling and files, as listed in .pre-commit-config.yaml
@@ -173,13 +188,25 @@ audit: $(NEWEST)/.installed $(LOWEST)/.installed $(AUDIT)/.installed ## Check th
 build: $(NEWEST)/.installed ## Build the sdist and the wheel into dist/
 	$(NEWEST)/bin/python -m build --no-isolation
 
+.PHONY: check-constraints
+check-constraints: ## Check that constraints/*.txt are what their sources resolve to, without upgrades
+	@rm -rf build/constraints && mkdir -p build/constraints && cp constraints/*.txt build/constraints
+	@$(MAKE) constraints CONSTRAINTS=build/constraints RESOLVE_ARGS=
+	@diff --unified constraints build/constraints --exclude='*.in' || { \
+		echo "constraints/*.txt do not fit pyproject.toml and constraints/*.in: run make constraints" >&2; exit 1; }
+
+.PHONY: release-check
+release-check: $(NEWEST)/.installed ## Check what a release needs; VERSION=0.2.0 checks that it can be released now
+	@failed=0; $(NEWEST)/bin/python -m scripts.release_check --version="$(VERSION)" || failed=1; \
+	$(MAKE) --keep-going docs check-constraints test-upgrade || failed=1; exit $$failed
+
 .PHONY: constraints
 constraints: ## Resolve and rewrite constraints/*.txt
 	$(call make_environment,$(NEWEST),airflow-3.3,$(PYTHON),99)
 	@resolve() { \
-		output="constraints/$$1.txt"; shift; echo "==> $$output"; \
+		output="$(CONSTRAINTS)/$$1.txt"; shift; echo "==> $$output"; \
 		UV_CUSTOM_COMPILE_COMMAND="make constraints" $(call uv,$(NEWEST)) pip compile --quiet --universal \
-			--python-version 3.11 --upgrade --output-file "$$output" "$$@"; \
+			--python-version 3.11 $(RESOLVE_ARGS) --output-file "$$output" "$$@"; \
 	}; \
 	resolve airflow-3.3 constraints/airflow-3.3.in pyproject.toml --group dev --group ui && \
 	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
@@ -193,7 +220,7 @@ environments: $(NEWEST)/.installed $(NEWEST)/.installed-ui $(LOWEST)/.installed 
 
 .PHONY: clean
 clean: ## Remove environments, builds, caches and files that runs left behind
-	rm -rf .venv .demo build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .demo build dist htmlcov .coverage .coverage.* mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(NEWEST)/.installed: pyproject.toml constraints/airflow-3.3.txt
 	$(call make_environment,$(NEWEST),airflow-3.3,$(PYTHON),99)

@@ -11,10 +11,13 @@ import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_harness import LocalAirflow
+from scripts.release_check import previous_release
 from tests.system.conftest import TEST_DAGS
 
-REPOSITORY = Path(__file__).parents[2]
-OLD_COMMIT = "41ca022"
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = "airflow_provider_airbyte_sme"
+# The older release, as long as none has a tag.
+FIRST_FROZEN_COMMIT = "41ca022"
 DAG_IDS = ("short_sync", "gate_of_a_worker", "gate_of_the_triggerer")
 # Seconds.
 MAX_WAIT = 180.0
@@ -29,14 +32,15 @@ class Installation:
         self.folder = folder / "installed"
         old = folder / "old"
         old.mkdir()
+        release = previous_release() or FIRST_FROZEN_COMMIT
         archive = subprocess.run(
-            ["git", "archive", OLD_COMMIT, "airflow_provider_airbyte_sme"],
+            ["git", "archive", release, PACKAGE],
             cwd=REPOSITORY,
             capture_output=True,
             check=False,
         )
         if archive.returncode:
-            pytest.skip(f"this checkout has no history with commit {OLD_COMMIT}")
+            pytest.skip(f"this checkout has no history with commit {release}")
         subprocess.run(["tar", "-x"], cwd=old, input=archive.stdout, check=True)
         self.folder.symlink_to(old)
 
@@ -51,14 +55,15 @@ class Installation:
         self.folder.symlink_to(REPOSITORY)
 
     def has_upgrade_of(self, airflow: LocalAirflow) -> bool:
-        """Whether a process of *airflow* that starts now imports what only the present one has."""
+        """Whether a process of *airflow* that starts now imports the present release."""
         found = subprocess.run(
-            [sys.executable, "-c", "import airflow_provider_airbyte_sme.operators.memory"],
+            [sys.executable, "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)"],
             env=airflow.environment,
             capture_output=True,
-            check=False,
+            check=True,
+            text=True,
         )
-        return found.returncode == 0
+        return Path(found.stdout.strip()).resolve().is_relative_to(REPOSITORY)
 
 
 @pytest.fixture

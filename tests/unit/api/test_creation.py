@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -47,6 +48,13 @@ def lost(posted):
 class TestInDoubt:
     """Only while a ``POST`` is out, or was lost, may there be a job that nobody knows of."""
 
+    def test_of_a_new_creation_nothing_is_known(self, creation):
+        assert (creation.may_appear, creation.is_stopped, creation.newest_jobs) == (
+            False,
+            False,
+            (),
+        )
+
     def test_nothing_is_in_doubt_before_a_post(self, creation):
         assert (creation.baseline, creation.created, creation.is_unresolved) == (None, None, False)
 
@@ -89,6 +97,13 @@ class TestResponse:
     def test_any_other_job_is_foreign_and_in_the_way(self, posted, job):
         assert posted.note_response(job) == CreatedJob(job, Ownership.FOREIGN, is_in_the_way=True)
 
+    def test_an_older_job_is_in_the_way_after_a_lost_post_too(self, lost):
+        lost.begin_post(BASELINE)
+
+        created = lost.note_response(OLDER)
+
+        assert created == CreatedJob(OLDER, Ownership.FOREIGN, is_in_the_way=True)
+
     def test_the_list_decides_about_a_job_between_two_posts(self, lost):
         lost.begin_post(OURS.job_id)
 
@@ -102,6 +117,15 @@ class TestListedJobs:
 
     def test_the_newest_of_several_candidates_is_foreign(self, lost):
         assert lost.note_listed_jobs([OURS, NEWER]) == CreatedJob(NEWER, Ownership.FOREIGN)
+
+    @pytest.mark.parametrize("status", ["running", "succeeded"])
+    def test_one_that_has_not_failed_is_waited_for_rather_than_a_newer_one(self, lost, status):
+        good, failed = replace(OURS, status=status), replace(NEWER, status="failed")
+
+        for jobs in ([good, failed], [failed, good]):
+            assert lost.note_listed_jobs(jobs) == CreatedJob(good, Ownership.FOREIGN)
+            lost.begin_post(BASELINE)
+            lost.note_loss()
 
     @pytest.mark.parametrize("jobs", [[], [OLDER], [CLEAR]], ids=["none", "older", "another type"])
     def test_without_a_candidate_the_doubt_remains(self, lost, jobs):
@@ -128,9 +152,117 @@ class TestRunningJobs:
         assert created == CreatedJob(CLEAR, Ownership.FOREIGN, is_in_the_way=True)
         assert creation.baseline is None
 
+    def test_of_several_the_newest_is_in_the_way(self, creation):
+        for jobs in ([CLEAR, NEWER], [NEWER, CLEAR]):
+            assert creation.note_running(jobs).job == NEWER
+
     def test_nothing_is_in_the_way_of_a_lost_post_that_is_still_in_doubt(self, lost):
         assert lost.note_running([replace(OLDER, status="failed")]) is None
         assert lost.baseline == BASELINE
+
+
+class TestResumption:
+    """The creation of a process that died after its ``POST`` may have gone out."""
+
+    LATEST = datetime(2026, 3, 25, 12, tzinfo=UTC)
+
+    @pytest.fixture
+    def resumed(self, creation):
+        creation.resume(BASELINE, self.LATEST)
+        return creation
+
+    def test_its_job_is_in_doubt(self, resumed):
+        assert (resumed.baseline, resumed.is_unresolved) == (BASELINE, True)
+
+    @pytest.mark.parametrize(
+        ("seconds", "ownership"),
+        [(-1, Ownership.FOUND), (0, Ownership.FOUND), (1, Ownership.FOREIGN)],
+    )
+    def test_a_job_that_is_younger_than_the_process_is_not_ours(self, resumed, seconds, ownership):
+        job = replace(OURS, started_at=self.LATEST + timedelta(seconds=seconds))
+
+        assert resumed.note_listed_jobs([job]) == CreatedJob(job, ownership)
+
+    def test_a_job_without_a_time_may_be_ours(self, resumed):
+        assert resumed.note_listed_jobs([OURS]) == CreatedJob(OURS, Ownership.FOUND)
+
+    def test_the_next_post_has_no_such_limit(self, resumed):
+        resumed.begin_post(BASELINE)
+        resumed.note_loss()
+        job = replace(OURS, started_at=self.LATEST + timedelta(days=1))
+
+        assert resumed.note_listed_jobs([job]) == CreatedJob(job, Ownership.FOUND)
+
+    def test_nothing_is_in_doubt_once_it_is_abandoned(self, resumed):
+        resumed.abandon()
+
+        assert (resumed.baseline, resumed.created) == (None, None)
+        assert resumed.is_unresolved is False
+
+    def test_the_job_of_another_creation_is_forgotten(self, creation):
+        creation.note_created(CreatedJob(OURS, Ownership.STARTED))
+
+        creation.abandon()
+
+        assert creation.created is None
+
+    def test_an_abandoned_creation_has_no_limit(self, resumed):
+        resumed.abandon()
+        resumed.begin_post(BASELINE)
+        resumed.note_loss()
+        job = replace(OURS, started_at=self.LATEST + timedelta(days=1))
+
+        assert resumed.note_listed_jobs([job]) == CreatedJob(job, Ownership.FOUND)
+
+
+class TestObserver:
+    """What a signal handler, or what outlasts the process, is told."""
+
+    @pytest.fixture
+    def told(self, creation):
+        told = []
+        creation.observer = lambda *news: told.append(news)
+        return told
+
+    def test_it_is_told_before_a_post_that_a_job_may_appear(self, creation, told):
+        creation.begin_post(BASELINE)
+
+        assert told == [(BASELINE, None)]
+
+    def test_it_is_told_the_baseline_of_the_first_lost_post(self, lost, told):
+        lost.begin_post(NEWER.job_id)
+
+        assert told == [(BASELINE, None)]
+
+    def test_it_is_told_of_a_rejection(self, posted, told):
+        posted.note_rejection()
+
+        assert told == [(None, None)]
+
+    def test_it_is_told_which_job_it_is(self, posted, told):
+        created = posted.note_response(OURS)
+
+        assert told == [(None, created)]
+
+    def test_it_is_not_told_of_a_search_in_vain(self, lost, told):
+        lost.note_absence()
+
+        assert told == []
+        assert (lost.baseline, lost.is_unresolved, lost.may_appear) == (None, False, True)
+
+    def test_it_is_told_nothing_after_a_stop(self, posted, told):
+        posted.stop()
+
+        posted.note_response(OURS)
+
+        assert told == []
+
+    def test_a_job_that_is_known_cannot_appear_any_more(self, lost):
+        lost.note_absence()
+
+        lost.note_created(CreatedJob(OURS, Ownership.FOUND))
+
+        assert lost.may_appear is False
 
 
 class TestStop:
@@ -142,7 +274,9 @@ class TestStop:
     def test_no_post_begins_after_a_stop(self, creation):
         creation.stop()
 
-        with pytest.raises(AirbyteStoppedError, match="so it starts no job"):
+        with pytest.raises(
+            AirbyteStoppedError, match=r"^The task was killed, so it starts no job\.$"
+        ):
             creation.begin_post(BASELINE)
         assert creation.is_stopped
         assert creation.baseline is None

@@ -69,6 +69,16 @@ def test_which_types_sync_all_streams(job_type, is_sync):
     assert ended_since(ended_job(job_type=job_type), INSTANT) is is_sync
 
 
+@pytest.mark.parametrize("status", ["succeeded", "failed"])
+def test_a_sync_whose_end_is_unknown_is_older_than_any_other(status):
+    known = ended_job(1, status=status)
+    unknown = ended_job(2, status=status, last_updated_at=None, duration=None)
+
+    for jobs in ((known, unknown), (unknown, known)):
+        syncs = SyncsSince().with_job(jobs[0]).with_job(jobs[1])
+        assert syncs.decisive(fail_on_failed_sync=True) == known
+
+
 class TestEndedSince:
     @pytest.mark.parametrize(
         ("instant", "expected"),

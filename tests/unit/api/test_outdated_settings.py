@@ -36,6 +36,7 @@ PERHAPS = {
     "configuration": AirbyteConfigError("This Airbyte has no token endpoint"),
 }
 SURELY_NOT = {
+    "400 of a gateway": api_error(READ, gateway(400)),
     "404 in HTML": api_error(READ, html_page(404)),
     "429": api_error(READ, hateoas(429, "Busy")),
     "500": api_error(READ, opaque(500)),

@@ -27,6 +27,7 @@ from airflow_provider_airbyte_sme.api.auth import as_credentials_error
 from airflow_provider_airbyte_sme.api.errors import AirbyteSettingsNotFoundError, api_error
 from airflow_provider_airbyte_sme.api.retry import (
     http_date,
+    is_about_one_resource,
     is_ambiguous,
     is_closed,
     is_outage,
@@ -385,6 +386,7 @@ CLOSED = {
 }
 NOT_CLOSED = {
     "refused": UNREACHABLE,
+    "400": error_for(opaque(400)),
     "truncated": TRUNCATED,
     "500": error_for(opaque(500)),
     "401": error_for(hateoas(401, "Unauthorized")),
@@ -409,3 +411,35 @@ def test_a_config_api_that_is_away_is_not_closed(error):
         for policy in policies
     }
     assert len(delays) == 1
+
+
+ABOUT_ONE_RESOURCE = {
+    "400": error_for(opaque(400)),
+    "403": airbyte_error(403),
+    "404": airbyte_error(404),
+    "409": airbyte_error(409),
+    "500": error_for(opaque(500)),
+    "truncated": TRUNCATED,
+}
+ABOUT_AIRBYTE = {
+    "401": airbyte_error(401),
+    "408": airbyte_error(408),
+    "429": airbyte_error(429),
+    "501": airbyte_error(501),
+    "503": airbyte_error(503),
+    "a gateway's 404": error_for(html_page(404)),
+    "a gateway's 500": error_for(html_page(500)),
+    "page": HTML_PAGE,
+    "refused": UNREACHABLE,
+    "empty credentials": CONFIG_ERROR,
+}
+
+
+@pytest.mark.parametrize("error", ABOUT_ONE_RESOURCE.values(), ids=ABOUT_ONE_RESOURCE)
+def test_one_resource_may_be_broken_while_airbyte_works(error):
+    assert is_about_one_resource(error) is True
+
+
+@pytest.mark.parametrize("error", ABOUT_AIRBYTE.values(), ids=ABOUT_AIRBYTE)
+def test_what_concerns_airbyte_is_about_no_single_resource(error):
+    assert is_about_one_resource(error) is False

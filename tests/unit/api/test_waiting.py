@@ -243,3 +243,57 @@ def test_no_pause_ends_after_the_deadline(poll_interval, timeout, fraction):
     assert pause is not None
     assert 0 < pause <= poll_interval
     assert now + pause <= timeout + 1e-6
+
+
+@pytest.mark.parametrize("error", OUTAGES.values(), ids=OUTAGES)
+def test_the_time_can_end_in_an_outage(error):
+    wait = Wait(BEGAN, timeout=60.0)
+
+    assert wait.is_over_after(error, now=BEGAN + 60)
+    assert not wait.is_over_after(error, now=BEGAN + 59)
+
+
+@pytest.mark.parametrize("error", PERMANENT_ERRORS.values(), ids=PERMANENT_ERRORS)
+def test_a_permanent_error_ends_a_wait_whose_time_is_over_too(error):
+    assert not Wait(BEGAN, timeout=60.0).is_over_after(error, now=BEGAN + 60)
+    Wait(BEGAN, timeout=60.0).raise_if_over(job_with(RUNNING), error, now=BEGAN + 60)
+
+
+def test_a_job_that_was_never_read_has_no_timeout():
+    Wait(BEGAN, timeout=60.0).raise_if_over(None, LOST_RESPONSE, now=BEGAN + 60)
+
+
+def test_an_outage_within_the_time_is_no_timeout():
+    Wait(BEGAN, timeout=60.0).raise_if_over(job_with(RUNNING), LOST_RESPONSE, now=BEGAN + 59)
+
+
+def test_a_timeout_in_an_outage_says_why_nothing_is_known():
+    job = job_with(RUNNING)
+
+    with pytest.raises(AirbyteJobTimeoutError) as raised:
+        Wait(BEGAN, timeout=60.0).raise_if_over(job, LOST_RESPONSE, now=BEGAN + 60)
+
+    assert raised.value.job is job
+    assert raised.value.__cause__ is LOST_RESPONSE
+    assert str(raised.value) == (
+        f"{job.describe()} is still running and the time to wait for it is over; it could not be "
+        f"read any more: Connection reset by peer."
+    )
+
+
+def test_a_timeout_is_one_sentence():
+    job = job_with(RUNNING)
+
+    assert str(Wait(BEGAN).timeout_error(job, "; no route to X.")) == (
+        f"{job.describe()} is still running and the time to wait for it is over; no route to X."
+    )
+
+
+def test_an_outage_that_begins_when_the_time_is_over_has_no_budget():
+    assert Wait(BEGAN, timeout=60.0).outage(now=BEGAN + 61).budget == 0.0
+
+
+def test_a_millisecond_is_the_shortest_rest_of_time():
+    assert Outage(0.0, poll_interval=10.0, budget=0.001).next_read(LOST_RESPONSE, now=0.0) == 0.001
+    assert not Wait(0.0, timeout=0.001).is_over(now=0.0)
+    assert Wait(0.0, timeout=0.0009).is_over(now=0.0)

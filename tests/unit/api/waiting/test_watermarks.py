@@ -55,6 +55,16 @@ class TestMoved:
 
         assert (watermark.since, watermark.newest_id) == (NOON, 9)
 
+    def test_it_moves_to_what_is_later_and_higher(self):
+        later = NOON + timedelta(hours=1)
+        watermark = Watermark(NOON, 9).moved([], later, 12)
+
+        assert (watermark.since, watermark.newest_id) == (later, 12)
+
+    @pytest.mark.parametrize(("before", "after"), [(None, NOON), (NOON, None)])
+    def test_a_connection_without_an_end_does_not_move_it_back(self, before, after):
+        assert Watermark(before).moved([], after, 1).since == NOON
+
     def test_ids_before_it_are_forgotten(self):
         watermark = Watermark(NOON, 7, frozenset({7})).moved([job(8, 90)], NOON, 8)
 
@@ -85,6 +95,21 @@ class TestStored:
     )
     def test_something_else_is_refused(self, value):
         with pytest.raises((ValueError, TypeError)):
+            Watermark.from_json(value)
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ([], r"\[\] is no watermark"),
+            ({"newest_id": 1}, r"\{'newest_id': 1\} is no watermark"),
+            (
+                {"since": "2026-03-25T12:00:00", "newest_id": 1, "reported": []},
+                "'2026-03-25T12:00:00' has no time zone",
+            ),
+        ],
+    )
+    def test_the_message_has_what_is_stored(self, value, message):
+        with pytest.raises(ValueError, match=f"^{message}$"):
             Watermark.from_json(value)
 
     def test_a_long_list_of_ids_is_cut_at_its_old_end(self):
