@@ -80,7 +80,7 @@ env: ## Write .env for docker compose, with new random secrets
 	@$(PYTHON) scripts/make_env.py
 
 .PHONY: test
-test: test-quick test-examples ## Run the tests; test-system, -upgrade, -soak, -cluster, -short-syncs, -lowest, -data-aware, -migrate and -ui are apart
+test: test-quick test-examples ## Run the tests; test-system, -upgrade, -soak, -cluster, -short-syncs, -lowest, -data-aware, -migrate, -tutorial and -ui are apart
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
@@ -95,8 +95,12 @@ test-soak: $(NEWEST)/.installed ## Run thousands of generated requests, small be
 # One at a time: each of them starts more processes than there are cores.
 .PHONY: test-examples
 test-examples: $(NEWEST)/.installed $(FAKER)/.installed ## Run example DAGs and sensors on a whole Airflow, and check docker-compose.yml
-	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py tests/system/test_tutorial.py \
+	$(NEWEST)/bin/pytest tests/system/test_connector_to_duckdb.py tests/system/test_example_dags.py \
 		tests/system/test_sync_gates.py tests/system/test_secrets.py tests/system/test_webhook.py tests/compose --ignore=tests/compose/test_cluster.py $(PYTEST_ARGS)
+
+.PHONY: test-tutorial
+test-tutorial: $(NEWEST)/.installed ## Follow docs/tutorial.md
+	$(NEWEST)/bin/pytest tests/system/test_tutorial.py $(PYTEST_ARGS)
 
 .PHONY: test-system
 test-system: $(NEWEST)/.installed ## Kill the processes of an Airflow cluster during waits, and end its tasks as a user; needs PostgreSQL and Redis
