@@ -61,6 +61,7 @@ from airflow_provider_airbyte_sme.migration.official import (
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 from airflow_provider_airbyte_sme.migration.results import (
     JOB_ID,
+    RESULT,
     Results,
     subscripted,
     with_job_id,
@@ -348,6 +349,8 @@ class _Rewriter(cst.CSTTransformer):
         if is_part_read or self._results.is_for_sensor(original):
             return updated
         is_output = self._results.is_output(original)
+        if is_output and self._results.is_mapped(original):
+            is_output = None
         if is_output is None:
             self._note(original, Reason.JOB_ID)
         return subscripted(updated, self._literal(original, JOB_ID)) if is_output else updated
@@ -376,11 +379,26 @@ class _Rewriter(cst.CSTTransformer):
         self, original_node: cst.Subscript, updated_node: cst.Subscript
     ) -> cst.BaseExpression:
         """Rewrite fields of the HTTP responses that the hook returned up to 4.0."""
+        if self._is_whole_result(original_node):
+            return updated_node.with_deep_changes(
+                updated_node.slice[0].slice, value=self._literal(original_node, JOB_ID)
+            )
         found = response_field(original_node)
         if found is None or Kind(Form.JOB, Thing.HOOK) not in self._module.kinds(found[0]):
             return updated_node
         updated = response_field(updated_node)
         return cst.Attribute(updated[0], cst.Name(found[1])) if updated else updated_node
+
+    def _is_whole_result(self, node: cst.Subscript) -> bool:
+        """Whether *node* is ``sync.output["return_value"]``, not passed on to a sensor."""
+        index = node.slice[0].slice
+        return (
+            isinstance(node.value, cst.Attribute)
+            and isinstance(index, cst.Index)
+            and text_of(index.value) == RESULT
+            and self._results.is_output(node.value) is True
+            and not self._results.is_for_sensor(node)
+        )
 
     def _member_of_hook(
         self, original: cst.Attribute, updated: cst.Attribute
@@ -451,6 +469,8 @@ class _Rewriter(cst.CSTTransformer):
         if isinstance(func, cst.Attribute):
             if Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(func.value):
                 return self._call_of_hook(original_node, updated_node)
+            if _reads_xcom(func) and self._results.has_operators:
+                self._note(original_node, Reason.JOB_ID)
             if func.attr.value == "xcom_pull":
                 return self._xcom_pull(original_node, updated_node)
         if dotted(func).rpartition(".")[2] == "XComArg":
@@ -603,9 +623,15 @@ class _Rewriter(cst.CSTTransformer):
 
     def _xcom_arg(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         is_result = bool(original.args) and self._results.is_operator(original.args[0].value)
-        if not is_result or len(original.args) > 1 or self._results.is_for_sensor(original):
+        if not is_result or self._results.is_for_sensor(original):
             return updated
-        return with_argument(updated, "key", self._literal(original, JOB_ID))
+        literal = self._literal(original, JOB_ID)
+        if len(original.args) == 1:
+            return with_argument(updated, "key", literal)
+        key = updated.args[1]
+        if text_of(key.value) != RESULT:
+            return updated
+        return updated.with_changes(args=[updated.args[0], key.with_changes(value=literal)])
 
     def _patch_object(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         if len(original.args) < 2 or not any(
@@ -660,12 +686,7 @@ class _Rewriter(cst.CSTTransformer):
         if PACKAGE in new:
             self._note(original_node, Reason.CLASS_ELSEWHERE)
             new = CLASS_PATH.sub(lambda match: new_text_path(match[0]), new)
-        if "xcom_pull(" in new and not _PULLS_WHOLE.search(new) and not self._is_for_sensor(string):
-            self._note(original_node, Reason.JOB_ID)
         return updated_node.with_changes(value=new)
-
-    def _is_for_sensor(self, string: cst.CSTNode) -> bool:
-        return self._results.is_for_sensor(string) or not self._results.has_operators
 
     def _text(self, node: cst.CSTNode, text: str) -> str:
         if any(path in text for path in CLASSES):
@@ -701,9 +722,6 @@ class _Rewriter(cst.CSTTransformer):
         return any(each in self._roles for each in self._module.ancestors(node))
 
 
-_PULLS_WHOLE = re.compile(r"xcom_pull\([^)]*\)")
-
-
 def _is_super_init(call: cst.Call) -> bool:
     match call.func:
         case cst.Attribute(
@@ -711,6 +729,12 @@ def _is_super_init(call: cst.Call) -> bool:
         ):
             return True
     return False
+
+
+def _reads_xcom(func: cst.Attribute) -> bool:
+    """Whether *func* is a method of Airflow's model, which may read the result of any task."""
+    is_model = dotted(func.value).rpartition(".")[2] in ("BaseXCom", "XCom")
+    return is_model and func.attr.value in ("get_all", "get_many", "get_one", "get_value")
 
 
 def _is_method(call: cst.Call, *names: str) -> bool:

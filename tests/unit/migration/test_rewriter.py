@@ -414,6 +414,10 @@ def test_mapped_tasks(before, after):
         ("b, c = a, 1\nf(b.output)", 'b, c = a, 1\nf(b.output["job_id"])'),
         ("ts = {'a': a}\nf(ts['a'].output)", "ts = {'a': a}\nf(ts['a'].output[\"job_id\"])"),
         ("f(a.output['rows'])", "f(a.output['rows'])"),
+        ("f(a.output['return_value'])", 'f(a.output["job_id"])'),
+        ("x = XComArg(a, key='return_value')", 'x = XComArg(a, key="job_id")'),
+        ("x = XComArg(a, 'return_value')", 'x = XComArg(a, "job_id")'),
+        ("x = \"{{ ti.xcom_pull('a',) }}\"", "x = \"{{ ti.xcom_pull('a', key='job_id') }}\""),
         ("f(other('x').output)", "f(other('x').output)"),
         ("s = Sensor(task_id='s', airbyte_conn_id='c', airbyte_job_id=a.output)", None),
         (
@@ -490,6 +494,80 @@ def test_uses_of_the_result(use, new_use):
     made = "a = Sync(task_id='a', airbyte_conn_id='c')\n"
 
     assert body(made + use + "\n") == made + (use if new_use is None else new_use) + "\n"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "f(ti.xcom_pull(task_ids='a', dag_id='other'))",
+        "f(ti.xcom_pull('a', 'other'))",
+        "f(ti.xcom_pull())",
+        "f(ti.xcom_pull(**options))",
+        "f(\"{{ ti.xcom_pull('a', dag_id='other') }}\")",
+        "f(\"{{ ti.xcom_pull('a', 'other') }}\")",
+        "f(\"{{ ti.xcom_pull('a' ~ x) }}\")",
+        "f(\"{{ ti.xcom_pull(task_ids='%s') }}\" % a.task_id)",
+        "f(\"{{{{ ti.xcom_pull('{}') }}}}\".format(a.task_id))",
+        'f("{{ ti.xcom_pull(task_ids=\'" + a.task_id + "\') }}")',
+        'f("{{ ti.xcom_pull(" "task_ids=\'a\') }}")',
+        "f(\"{{ ti.xcom_pull(task_ids=params.get('x')) }}\")",
+        "f(f\"{{{{ ti.xcom_pull('b') }}}} {{{{ ti.xcom_pull('{x}') }}}}\")",
+        "f(XCom.get_one(task_id='a', dag_id='d', run_id='r'))",
+        # Airflow does not map over one key of a result.
+        "f.expand(x=a.output)",
+        "f(a.output.map(g))",
+        "f(a.output.zip(b))",
+        "f(b.zip(a.output))",
+    ],
+)
+def test_a_result_that_may_be_that_of_a_sync_has_a_comment(use):
+    made = "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+
+    assert body(f"{made}{use}\n") == f"{made}# TODO the-job-id\n{use}\n"
+
+
+def test_a_name_for_several_ids_has_a_comment():
+    code = (
+        "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+        "n = 'a'\nn = 'b'\n{}x = ti.xcom_pull(task_ids=n)\n"
+    )
+
+    assert body(code.format("")) == code.format("# TODO the-job-id\n")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def two():\n    return BashOperator(task_id='a')\n",
+        "def two():\n    return BashOperator.partial(task_id='a').expand(x=y)\n",
+        "def two():\n    @task\n    def a(): ...\n",
+        "def two():\n    @task.branch(retries=1)\n    def a(): ...\n",
+    ],
+)
+def test_an_id_that_another_task_has_too_has_a_comment(other):
+    made = f"def one():\n    return Sync(task_id='a', airbyte_conn_id='c')\n{other}"
+    template = "x = \"{{ ti.xcom_pull('g.a') }}\"\n"
+    call = "y = ti.xcom_pull('a')\n"
+
+    assert body(f"{made}{template}{call}") == (
+        f"{made}# TODO the-job-id\n{template}# TODO the-job-id\n{call}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "new_template"),
+    [
+        ("{{ ti.xcom_pull('a') }}", None),
+        ("{{ti.xcom_pull(task_ids='a')}}", None),
+        ("{{ ti.xcom_pull('a') | int }}", "{{ ti.xcom_pull('a', key='job_id') | int }}"),
+        ("{{ ti.xcom_pull('a') + 0 }}", "{{ ti.xcom_pull('a', key='job_id') + 0 }}"),
+    ],
+)
+def test_a_template_that_computes_with_the_result_for_a_sensor(template, new_template):
+    made = "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+    call = 's = Sensor(task_id="s", airbyte_conn_id="c", airbyte_job_id="{}")\n'
+
+    assert body(made + call.format(template)) == made + call.format(new_template or template)
 
 
 def test_a_function_that_makes_a_task_is_followed():
