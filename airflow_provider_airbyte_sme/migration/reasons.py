@@ -46,6 +46,10 @@ class Reason(Enum):
         "check the parameters where this class is created",
     )
     HOOK_MEMBER = ("other-members-of-the-hook", "the hook has no such member")
+    MAY_BE_HOOK = (
+        "objects-that-may-be-the-hook",
+        "if this is Airbyte's hook, rewrite the call",
+    )
     REQUEST_TIMEOUT = (
         "request-timeout",
         "the hook has no timeout: set request_timeout of the Airflow connection",

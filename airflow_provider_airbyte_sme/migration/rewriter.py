@@ -49,10 +49,10 @@ from airflow_provider_airbyte_sme.migration.official import (
     HOOK_METHODS,
     HOOK_STATUSES,
     KNOWN,
-    OFFICIAL_ONLY_METHODS,
     OUR_PACKAGE,
     PACKAGE,
     RENAMED,
+    TELLING_METHODS,
     UNCHANGED_HOOK_MEMBERS,
     Thing,
     is_member,
@@ -337,10 +337,10 @@ class _Rewriter(cst.CSTTransformer):
             each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) for each in kinds
         ):
             return self._member_of_hook(original_node, updated_node)
-        if original_node.attr.value in OFFICIAL_ONLY_METHODS and not self._module.is_known(
+        if original_node.attr.value in TELLING_METHODS and not self._module.is_known(
             original_node.value
         ):
-            self._note(original_node, Reason.HOOK_MEMBER)
+            self._note(original_node, Reason.MAY_BE_HOOK)
         return self._output(original_node, updated_node)
 
     def _output(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
@@ -406,7 +406,8 @@ class _Rewriter(cst.CSTTransformer):
         name, above = original.attr.value, self._module.parent(original)
         if name in HOOK_STATUSES:
             return self._literal(original, name.lower())
-        is_called = isinstance(above, cst.Call) and above.func is original
+        is_object = Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(original.value)
+        is_called = is_object and isinstance(above, cst.Call) and above.func is original
         if name not in UNCHANGED_HOOK_MEMBERS and not (is_called and name in HOOK_METHODS):
             self._note(original, Reason.HOOK_MEMBER)
         return updated
@@ -471,6 +472,8 @@ class _Rewriter(cst.CSTTransformer):
                 return self._call_of_hook(original_node, updated_node)
             if _reads_xcom(func) and self._results.has_operators:
                 self._note(original_node, Reason.JOB_ID)
+            if func.attr.value == "execute" and self._results.is_operator(func.value):
+                self._note_executed(original_node)
             if func.attr.value == "xcom_pull":
                 return self._xcom_pull(original_node, updated_node)
         if dotted(func).rpartition(".")[2] == "XComArg":
@@ -620,6 +623,11 @@ class _Rewriter(cst.CSTTransformer):
         if pulled is None:
             self._note(original, Reason.JOB_ID)
         return with_job_id(updated, self._literal(original, JOB_ID)) if pulled else updated
+
+    def _note_executed(self, call: cst.Call) -> None:
+        """Leave it to a person to read the result of ``task.execute(context)``."""
+        if not isinstance(self._module.parent(call), cst.Expr):
+            self._note(call, Reason.JOB_ID)
 
     def _xcom_arg(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         is_result = bool(original.args) and self._results.is_operator(original.args[0].value)

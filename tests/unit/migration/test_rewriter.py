@@ -418,7 +418,14 @@ def test_mapped_tasks(before, after):
         ("x = XComArg(a, key='return_value')", 'x = XComArg(a, key="job_id")'),
         ("x = XComArg(a, 'return_value')", 'x = XComArg(a, "job_id")'),
         ("x = \"{{ ti.xcom_pull('a',) }}\"", "x = \"{{ ti.xcom_pull('a', key='job_id') }}\""),
-        ("f(other('x').output)", "f(other('x').output)"),
+        ("f(Other(x='x').output)", None),
+        ("f(other('x').output)", "# TODO the-job-id\nf(other('x').output)"),
+        (
+            "from common import make\nb = make('x')\nf(b.output)",
+            "from common import make\nb = make('x')\n# TODO the-job-id\nf(b.output)",
+        ),
+        ("x = a.execute({})", "# TODO the-job-id\nx = a.execute({})"),
+        ("a.execute({})", None),
         ("s = Sensor(task_id='s', airbyte_conn_id='c', airbyte_job_id=a.output)", None),
         (
             "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
@@ -627,8 +634,34 @@ def test_a_function_that_makes_a_task_is_followed():
         (
             "def f(hook):\n    return hook.get_job_status(1)\n",
             "def f(hook):\n"
-            "    # TODO other-members-of-the-hook\n"
+            "    # TODO objects-that-may-be-the-hook\n"
             "    return hook.get_job_status(1)\n",
+        ),
+        (
+            "def f(hook):\n    hook.wait_for_job(1)\n",
+            "def f(hook):\n    # TODO objects-that-may-be-the-hook\n    hook.wait_for_job(1)\n",
+        ),
+        ("BatchHook().wait_for_job(1)\n", "BatchHook().wait_for_job(1)\n"),
+        (
+            "AirbyteHook.wait_for_job(h, 1)\n",
+            "# TODO other-members-of-the-hook\nAirbyteHook.wait_for_job(h, 1)\n",
+        ),
+        (
+            "h.wait_for_job(1, wait_seconds=0)\n",
+            "# TODO wait_for_job\n"
+            "h.ensure_succeeded(h.wait_for_job(1, poll_interval=1, timeout=3600))\n",
+        ),
+        (
+            "def f(hook: AirbyteHook | None):\n    return hook.get_job_status(1)\n",
+            "def f(hook: AirbyteHook | None):\n    return hook.get_job(1).status\n",
+        ),
+        (
+            "def f(hook: Optional[AirbyteHook]):\n    return hook.get_job_status(1)\n",
+            "def f(hook: Optional[AirbyteHook]):\n    return hook.get_job(1).status\n",
+        ),
+        (
+            "i: AirbyteHook = find()\nx = i.get_job_status(1)\n",
+            "i: AirbyteHook = find()\nx = i.get_job(1).status\n",
         ),
         (
             "try:\n    h.cancel_job(1)\nexcept AirflowException:\n    pass\n",
@@ -648,17 +681,32 @@ def test_the_hook(before, after):
     assert body(made + before) == expected
 
 
-def test_a_hook_that_an_object_keeps_is_known():
-    code = """\
-    class Runner:
-        def __init__(self):
-            self.hook = AirbyteHook("c")
+@pytest.mark.parametrize(
+    ("members", "use"),
+    [
+        ("def __init__(self):\n        self.hook = AirbyteHook('c')", "self.hook"),
+        ("def __init__(self):\n        self.hook: AirbyteHook = find()", "self.hook"),
+        ("hook: AirbyteHook", "self.hook"),
+        ("hook = AirbyteHook('c')", "self.hook"),
+        ("@property\n    def hook(self):\n        return AirbyteHook('c')", "self.hook"),
+        ("@functools.cached_property\n    def h(self):\n        return AirbyteHook('c')", "self.h"),
+        ("def hook(self):\n        return AirbyteHook('c')", "self.hook()"),
+    ],
+)
+def test_a_hook_that_an_object_keeps_is_known(members, use):
+    code = f"class Runner:\n    {members}\n\n    def run(self):\n        return {use}."
 
-        def run(self):
-            return self.hook.get_job_status(1)
-    """
+    assert body(f"{code}get_job_status(1)\n") == f"{code}get_job(1).status\n"
 
-    assert "return self.hook.get_job(1).status\n" in body(code)
+
+def test_what_another_class_keeps_is_not_taken_for_the_hook():
+    code = (
+        "class One:\n    hook = AirbyteHook('c')\n"
+        "class Other:\n    hook = BatchHook()\n"
+        "    def run(self):\n        return self.hook.get_job(1)['x']\n"
+    )
+
+    assert body(code) == code
 
 
 @pytest.mark.parametrize(
