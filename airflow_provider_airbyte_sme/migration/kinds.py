@@ -95,19 +95,38 @@ class Module:
 
     def path(self, node: Value) -> str:
         """Return the dotted path of an imported name; empty if *node* is something else."""
+        paths = self._paths(node)
+        return next((each for each in paths if is_official(each)), paths[0] if paths else "")
+
+    def _paths(self, node: Value) -> list[str]:
+        """Return what imports may give a name, sorted."""
         if not isinstance(node, cst.CSTNode) or not dotted(node):
             # LibCST gives a call the name of its function.
-            return ""
+            return []
         found = self._names.get(node, ())
         if callable(found):
             found = found()
-        for each in found:
-            if each.source is meta.QualifiedNameSource.IMPORT:
-                return str(each.name)
+        imported = [each for each in found if each.source is meta.QualifiedNameSource.IMPORT]
         if isinstance(node, cst.Name) and not found and node.value in CLASS_NAMES:
             path = CLASS_NAMES[node.value]
-            return path if path.rpartition(".")[0] in self._stars else ""
-        return ""
+            return [path] if path.rpartition(".")[0] in self._stars else []
+        return sorted(str(each.name) for each in imported)
+
+    def may_be_other(self, func: Value, seen: frozenset[Value] = frozenset()) -> bool:
+        """Whether *func*, which may be an official class, may also be something else."""
+        seen |= {func}
+        match func:
+            case cst.IfExp():
+                return any(self._is_other(each, seen) for each in (func.body, func.orelse))
+            case cst.Name():
+                is_other = any(self._is_other(each, seen) for each in self.values(func))
+                return is_other or not all(path in CLASSES for path in self._paths(func))
+        return False
+
+    def _is_other(self, value: Value, seen: frozenset[Value]) -> bool:
+        if value in seen or (isinstance(value, cst.Name) and value.value == "None"):
+            return False
+        return not self.kinds(value) or self.may_be_other(value, seen)
 
     def _star_imports(self) -> Iterator[str]:
         for node in self.nodes:

@@ -45,6 +45,10 @@ class Reason(Enum):
         "classes-that-are-created-elsewhere",
         "check the parameters where this class is created",
     )
+    SEVERAL_CLASSES = (
+        "names-for-several-classes",
+        "this name may also be another class: check the parameters",
+    )
     HOOK_MEMBER = ("other-members-of-the-hook", "the hook has no such member")
     MAY_BE_HOOK = (
         "objects-that-may-be-the-hook",

@@ -443,13 +443,11 @@ class _Rewriter(cst.CSTTransformer):
         """Whether *func* is a class of this module that decides about its parameters itself."""
         if not isinstance(func, cst.Name):
             return False
+        classes = [each for each in self._module.values(func) if isinstance(each, cst.ClassDef)]
         return any(
-            isinstance(each, cst.ClassDef)
-            and any(
-                isinstance(part, cst.FunctionDef) and part.name.value == "__init__"
-                for part in each.body.body
-            )
-            for each in self._module.values(func)
+            any(_is_init(part) for part in each.body.body)
+            or any(self._has_own_init(base.value) for base in each.bases)
+            for each in classes
         )
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:  # noqa: N802
@@ -462,6 +460,8 @@ class _Rewriter(cst.CSTTransformer):
         if original_node in self._roles:
             return self._literal_call(original_node, updated_node)
         if Kind(Form.CLASS, Thing.HOOK) in kinds:
+            if self._module.may_be_other(func):
+                self._note(original_node, Reason.SEVERAL_CLASSES)
             updated, reasons = rewrite_constructor(updated_node)
             self._note_all(original_node, reasons)
             return updated
@@ -483,6 +483,8 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node
 
     def _task(self, original: cst.Call, updated: cst.Call, thing: Thing) -> cst.Call:
+        if self._module.may_be_other(original.func):
+            self._note(original, Reason.SEVERAL_CLASSES)
         rewrite = self._rewrite_for(original, thing)
         updated, reasons = rewrite_call(updated, rewrite)
         self._note_all(original, reasons)
@@ -743,6 +745,10 @@ def _reads_xcom(func: cst.Attribute) -> bool:
     """Whether *func* is a method of Airflow's model, which may read the result of any task."""
     is_model = dotted(func.value).rpartition(".")[2] in ("BaseXCom", "XCom")
     return is_model and func.attr.value in ("get_all", "get_many", "get_one", "get_value")
+
+
+def _is_init(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.FunctionDef) and node.name.value == "__init__"
 
 
 def _is_method(call: cst.Call, *names: str) -> bool:
