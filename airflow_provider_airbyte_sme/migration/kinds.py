@@ -283,6 +283,7 @@ class Module:
             value
             for assignment in scope[name.value]
             if isinstance(assignment, meta.Assignment)
+            and not isinstance(assignment, meta.ImportAssignment)
             for value in self._assigned(assignment.node)
         ]
 
@@ -378,6 +379,9 @@ class Module:
                 yield above.annotation or above
             case cst.Element():
                 yield from self._unpacked(above)
+            case cst.AugAssign():
+                yield above.target
+                yield cst.Param(cst.Name("unknown"))
 
     def _unpacked(self, element: cst.Element) -> Iterator[Value]:
         """Yield the value of an element of ``a, b = x, y``."""

@@ -22,6 +22,18 @@ class Reason(Enum):
         "check whether default_args have airbyte_conn_id; without one, it must be "
         "'airbyte_default' here",
     )
+    UNKNOWN_DEFAULT_ARGS = (
+        "default_args-from-elsewhere",
+        "if these default_args have asynchronous or wait_seconds, rename them there",
+    )
+    RENAMED_KEYS = (
+        "renamed-keys",
+        "asynchronous, wait_seconds or api_version of this mapping was renamed or removed",
+    )
+    ATTRIBUTES = (
+        "attributes-of-tasks",
+        "a task has wait_for_completion and poll_interval, not asynchronous and wait_seconds",
+    )
     OTHER_OPERATORS = (
         "default_args-reach-other-operators",
         "check that no other operator of the DAG takes these default_args",

@@ -143,11 +143,35 @@ class _Rewriter(cst.CSTTransformer):
 
     def _find_default_args(self) -> None:
         for value in self._defaults.all():
-            literals, _ = self._mappings.literals(value)
+            literals, complete = self._mappings.literals(value)
             self._roles.update(dict.fromkeys(literals))
+            self._note_other_uses(value, literals)
+            if not complete and self._makes_tasks:
+                self._note(value, Reason.UNKNOWN_DEFAULT_ARGS)
             for literal in literals:
                 if OFFICIAL_ONLY & (names_of(literal) or frozenset()) and self._has_other_tasks:
                     self._note(literal, Reason.OTHER_OPERATORS)
+
+    def _note_other_uses(self, value: cst.CSTNode, literals: list[cst.Dict | cst.Call]) -> None:
+        """Leave it to a person to read a mapping of which keys have other names now."""
+        if not isinstance(value, cst.Name) or not any(
+            OFFICIAL_ONLY & (names_of(each) or frozenset()) for each in literals
+        ):
+            return
+        for use in self._mappings.other_uses(value):
+            above = self._module.parent(use)
+            is_of_task = isinstance(above, cst.Call) and (
+                self._thing_of_arguments(above) or dotted(above.func) == "dict"
+            )
+            if not is_of_task:
+                self._note(use, Reason.RENAMED_KEYS)
+
+    @property
+    def _makes_tasks(self) -> bool:
+        return any(
+            isinstance(node, cst.Call) and self._thing_of_arguments(node)
+            for node in self._module.nodes
+        )
 
     @property
     def _has_other_tasks(self) -> bool:
@@ -172,6 +196,7 @@ class _Rewriter(cst.CSTTransformer):
     def _find_literals(self, value: cst.CSTNode, thing: Thing, call: cst.Call) -> None:
         literals, complete = self._mappings.literals(value)
         self._roles.update(dict.fromkeys(literals, thing))
+        self._note_other_uses(value, literals)
         # Of those of a subclass, the comment above it says enough.
         if not complete and not _is_super_init(call):
             self._note(call, Reason.KEYWORDS)
@@ -337,11 +362,21 @@ class _Rewriter(cst.CSTTransformer):
             each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) for each in kinds
         ):
             return self._member_of_hook(original_node, updated_node)
+        if original_node.attr.value in OFFICIAL_ONLY and self._may_be_task(original_node):
+            self._note(original_node, Reason.ATTRIBUTES)
         if original_node.attr.value in TELLING_METHODS and not self._module.is_known(
             original_node.value
         ):
             self._note(original_node, Reason.MAY_BE_HOOK)
         return self._output(original_node, updated_node)
+
+    def _may_be_task(self, node: cst.Attribute) -> bool:
+        """Whether ``asynchronous`` and the like may be read from a task, or set in one."""
+        if any(each.thing in _TASKS and not each.depth for each in self._module.kinds(node.value)):
+            return True
+        # Many things have a version, and of a subclass, the comment above it says enough.
+        is_general = node.attr.value == "api_version" or dotted(node.value) == "self"
+        return not is_general and not self._module.is_known(node.value)
 
     def _output(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
         above = self._module.parent(original)

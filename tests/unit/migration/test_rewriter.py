@@ -340,6 +340,82 @@ def test_arguments_in_a_dict(before, after):
     assert body(before + call) == after + call
 
 
+@pytest.mark.parametrize(
+    ("use", "has_comment"),
+    [
+        ("x = A['asynchronous']", True),
+        ("x = A[key]", True),
+        ("x = A.get('asynchronous')", True),
+        ("x = A.pop(key)", True),
+        ("Other(**A)", True),
+        ("make(A)", True),
+        ("x = A['retries']", False),
+        ("x = A.get('retries')", False),
+        ("x = dict(A, retries=1)", False),
+        ("x = A | {'retries': 1}", False),
+        ("Sync(task_id='u', airbyte_conn_id='c', **A)", False),
+    ],
+)
+def test_other_uses_of_a_mapping_whose_keys_are_renamed_have_a_comment(use, has_comment):
+    call = "Sync(task_id='t', airbyte_conn_id='c', connection_id=C, **A)\n"
+    comment = "# TODO renamed-keys\n" if has_comment else ""
+
+    assert body(f"A = {{'asynchronous': True, 'retries': 1}}\n{call}{use}\n") == (
+        f"A = {{'wait_for_completion': False, 'retries': 1}}\n{call}{comment}{use}\n"
+    )
+
+
+def test_a_mapping_that_is_extended_has_a_comment():
+    code = (
+        "A = {'retries': 1}\nA |= {'asynchronous': True}\n"
+        "Sync(task_id='t', airbyte_conn_id='c', connection_id=C, **A)\n"
+    )
+
+    assert "# TODO keyword-arguments\nSync(" in body(code)
+
+
+@pytest.mark.parametrize(
+    ("use", "has_comment"),
+    [
+        ("a.wait_seconds = 5", True),
+        ("x = a.asynchronous", True),
+        ("x = a.api_version", True),
+        ("a.retries = 5", False),
+        ("def policy(task):\n    x = task\n    {}task.wait_seconds = 5", True),
+        ("def read(pod):\n    x = pod\n    {}pod.api_version = 'v1'", False),
+        ("Other(x=1).wait_seconds = 5", False),
+    ],
+)
+def test_attributes_that_a_task_does_not_have_have_a_comment(use, has_comment):
+    code = "a = Sync(task_id='t', airbyte_conn_id='c')\n"
+    code += (use if "{}" in use else "{}" + use) + "\n"
+
+    comment = "# TODO attributes-of-tasks\n" + "    " * ("def" in use)
+    assert body(code.format("")) == code.format(comment if has_comment else "")
+
+
+@pytest.mark.parametrize(
+    ("defaults", "has_comment"),
+    [("imported", True), ("CHANGED", True), ("KNOWN", False), ("None", False)],
+)
+def test_default_args_that_are_not_known_have_a_comment(defaults, has_comment):
+    before = (
+        "from common import imported\nKNOWN = {'retries': 1}\n"
+        "CHANGED = {}\nCHANGED['asynchronous'] = True\n"
+    )
+    after = f"with DAG('e', default_args={defaults}):\n    Sync(task_id='t', airbyte_conn_id='c')\n"
+    comment = "# TODO default_args-from-elsewhere\n" if has_comment else ""
+
+    assert body(before + after) == before + comment + after
+
+
+def test_the_dag_of_a_function_from_elsewhere_may_have_default_args():
+    code = "from common import make_dag\nwith make_dag('e') as d:\n    {}Sync(task_id='t')\n"
+    comment = "# TODO airbyte_conn_id-and-default_args\n    "
+
+    assert body(code.format("")) == code.format(comment)
+
+
 def test_arguments_of_which_nothing_is_known_have_a_comment():
     assert body("def f(**options):\n    return Sync(task_id='t', **options)\n") == (
         "def f(**options):\n    # TODO keyword-arguments\n    return Sync(task_id='t', **options)\n"
