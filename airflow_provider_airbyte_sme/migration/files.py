@@ -96,12 +96,16 @@ def _files_in(folder: Path) -> Iterator[Path]:
             is_environment = (path / "pyvenv.cfg").exists()
             if path.name not in _SKIPPED and path.name[0] != "." and not is_environment:
                 yield from () if path.is_symlink() else _files_in(path)
-        elif path.suffix == ".py":
+        elif path.suffix == ".py" and path.exists():
+            # Editors lock files with links to nothing.
             yield path
 
 
 def migrate_file(path: Path) -> MigratedFile:
     """Return what becomes of a file. Nothing is written."""
+    # A notebook, or another JSON file, may be valid Python too.
+    if path.exists() and path.suffix != ".py":
+        return MigratedFile(path, error="is no .py file")
     try:
         before = path.read_bytes()
     except OSError as error:
