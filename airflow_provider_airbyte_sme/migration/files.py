@@ -54,6 +54,17 @@ class MigratedFile:
         end = b"\n\\ No newline at end of file\n"
         return b"".join(line if line.endswith(b"\n") else line + end for line in lines)
 
+    def written(self) -> MigratedFile:
+        """Write the file if it has changed; return what became of it."""
+        if self.error or not self.is_changed:
+            return self
+        try:
+            self.write()
+        except OSError as error:
+            reason = f"cannot be written: {error.strerror or error}"
+            return MigratedFile(self.path, error=reason)
+        return self
+
     def write(self) -> None:
         """
         Replace the file, with its permissions: whole, or not at all.

@@ -152,6 +152,20 @@ def test_a_path_that_does_not_exist_is_an_error(tmp_path, capsys):
     assert "missing.py cannot be read: No such file or directory" in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_named_and_the_others_change(dags, capsys):
+    # The name of the temporary file is too long.
+    long = dags / f"{'x' * 250}.py"
+    long.write_text(OFFICIAL)
+
+    assert migrate(dags, "--write") == 1
+
+    output = capsys.readouterr()
+    assert f"error: {long} cannot be written: File name too long\n" in output.err
+    assert output.err.endswith("changed 2 of 4 files, 0 comments to look at, 1 file not migrated\n")
+    assert long.read_text() == OFFICIAL
+    assert (dags / "one.py").read_text() == (dags / "inner/two.py").read_text() == OURS
+
+
 def test_a_notebook_is_refused(tmp_path, capsys):
     notebook = tmp_path / "dag.ipynb"
     text = '{"x": ["airflow.providers.airbyte.operators.airbyte.AirbyteTriggerSyncOperator"]}\n'
