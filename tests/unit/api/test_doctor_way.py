@@ -318,6 +318,13 @@ class TestProxies:
         assert "ALL_PROXY names a SOCKS proxy" in checks["proxy"].saw
         assert checks["proxy"].change.startswith("Set proxy of the Airflow connection to an HTTP")
 
+    def test_what_cannot_be_a_url_fails_and_hides_its_password(self, encrypted):
+        checks = examine(encrypted.url, proxy="http://robot:proxy-password@[proxy:3128")
+
+        assert failures(checks) == ["proxy"]
+        assert "is not the URL of an HTTP proxy" in checks["proxy"].saw
+        assert "proxy-password" not in str(checks)
+
     def test_http_through_a_proxy_needs_no_tunnel(self, served):
         with Proxy() as proxy:
             checks = examine_emulator(served, proxy=proxy.url)
