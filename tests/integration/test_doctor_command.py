@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from packaging.version import Version
 from airflow_provider_airbyte_sme import __version__
 from airflow_provider_airbyte_sme.cli.main import main
 from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.unit.api.servers import RawResponse, RawServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCTOR = (sys.executable, "-m", "airflow_provider_airbyte_sme", "doctor")
@@ -246,6 +248,24 @@ class TestAirflowCommand:
         assert done.returncode == 1
         assert done.stdout.startswith("[FAIL] airflow-connection ")
         assert "Traceback" not in done.stdout + done.stderr
+
+    def test_an_interrupted_command_leaves_no_traceback(self, home):
+        with RawServer(RawResponse(b"", then="hold")) as server:
+            uri = json.dumps({"conn_type": "airbyte_sme", "host": server.url})
+            with subprocess.Popen(
+                [*AIRFLOW, "airbyte-sme", "doctor", "--conn-id", "silent"],
+                env={**home, "AIRFLOW_CONN_SILENT": uri},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                assert server.received.wait(60)
+                process.send_signal(signal.SIGINT)
+                errors = process.stderr.read()
+
+        assert process.returncode == 1
+        assert errors.endswith("error: interrupted\n")
+        assert "Traceback" not in errors
 
 
 def unfolded(block: str) -> str:
