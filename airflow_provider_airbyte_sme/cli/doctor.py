@@ -17,6 +17,7 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.doctor import (
+    TIME_LIMIT,
     Check,
     Outcome,
     Subject,
@@ -189,7 +190,7 @@ def _examine_airbyte(
 
     steps = steps_for(connection_id)
     if settings is not None:
-        subject = Subject(settings, RequestsTransport, connection_id)
+        subject = Subject(settings, RequestsTransport, connection_id, time_limit=TIME_LIMIT)
         return run_blocking(run_checks(subject, steps, on_check))
     finding = skipped_after(before.name if before else "")
     checks = [check_of(step.name, finding) for step in steps]

@@ -27,6 +27,16 @@ def test_success_reports_url_version_and_workspaces(emulator, hook_for_emulator)
     )
 
 
+def test_thousands_of_workspaces_are_not_counted(emulator, hook_for_emulator):
+    for number in range(100):
+        emulator.add_workspace(f"More {number}")
+
+    success, message = hook_for_emulator(emulator).test_connection()
+
+    assert success
+    assert ": 100 or more workspaces. " in message
+
+
 def test_the_steps_are_health_token_workspaces_and_version(emulator, hook_for_emulator):
     hook_for_emulator(emulator).test_connection()
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_airbyte_sme.api.doctor.checks import (
+    SLOW_ADVICE,
     UNREACHABLE,
     Finding,
     failed,
@@ -34,6 +35,8 @@ MAX_SKEW = 60.0
 # Requests to measure, and the median in seconds from which on to warn.
 MEASURED_REQUESTS = 5
 MAX_LATENCY = 1.0
+# Workspaces to list at most: one page.
+MAX_WORKSPACES = 100
 _MAX_NAMED = 5
 _MAX_REDIRECTS = 5
 # Names that only machines in a cluster, or this one, can resolve.
@@ -91,7 +94,8 @@ async def check_token(subject: Subject) -> Finding:
 
 async def check_workspaces(subject: Subject) -> Finding:
     """List the workspaces that the application may see."""
-    workspaces = await subject.client.workspaces.list()
+    # There may be thousands, and a person is waiting.
+    workspaces = await subject.client.workspaces.list(limit=MAX_WORKSPACES)
     subject.workspaces = tuple(workspaces)
     if not workspaces:
         return warning(
@@ -100,6 +104,8 @@ async def check_workspaces(subject: Subject) -> Finding:
         )
     named = ", ".join(str(each) for each in workspaces[:_MAX_NAMED])
     others = len(workspaces) - _MAX_NAMED
+    if len(workspaces) == MAX_WORKSPACES:
+        return ok(f"{MAX_WORKSPACES} or more, such as {named}.")
     return ok(f"{len(workspaces)}: {named}{f' and {others} more' if others > 0 else ''}.")
 
 
@@ -158,9 +164,7 @@ async def check_latency(subject: Subject) -> Finding:
         f"{MEASURED_REQUESTS} requests for GET /health."
     )
     if median >= MAX_LATENCY:
-        return warning(
-            saw, "Look for the delay in Airbyte's server, its ingress, the proxy or the network."
-        )
+        return warning(saw, SLOW_ADVICE)
     return ok(saw)
 
 
@@ -213,7 +217,9 @@ def _not_for_browsers(url: str) -> str:
 
 
 def _is_elsewhere(told_url: str | None, web: str) -> bool:
-    return bool(told_url) and urlsplit(told_url).netloc != urlsplit(web).netloc
+    with suppress(ValueError):
+        return bool(told_url) and urlsplit(told_url).netloc != urlsplit(web).netloc
+    return True
 
 
 async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
@@ -224,7 +230,7 @@ async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
     :raises AirbyteError: There was no response.
     """
     settings = _without_secrets(subject.settings, url)
-    transport = subject.open_transport(settings)
+    transport = subject.transport(settings)
     try:
         return await _follow(transport, f"{url}/", settings.request_timeout)
     finally:
@@ -234,12 +240,22 @@ async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
 async def _follow(transport: Transport, url: str, timeout: float) -> tuple[str, HttpResponse]:
     response = await _get(transport, url, timeout)
     for _ in range(_MAX_REDIRECTS):
-        target = urljoin(url, response.headers.get("location", ""))
-        is_redirect = response.status in range(300, 400) and target != url
-        if not is_redirect or urlsplit(target).scheme not in ("http", "https"):
+        target = _target(url, response)
+        if not target:
             break
         url, response = target, await _get(transport, target, timeout)
     return urlsplit(url)._replace(query="", fragment="").geturl(), response
+
+
+def _target(url: str, response: HttpResponse) -> str:
+    """Return where a response of *url* redirects to; empty if it does not, or not to a page."""
+    if response.status not in range(300, 400):
+        return ""
+    with suppress(ValueError):
+        target = urljoin(url, response.headers.get("location", ""))
+        if target != url and urlsplit(target).scheme in ("http", "https"):
+            return target
+    return ""
 
 
 async def _get(transport: Transport, url: str, timeout: float) -> HttpResponse:

@@ -128,6 +128,15 @@ class TestAirbyte:
         assert f"'Analytics' ({emulator.workspace_id})" in workspaces.saw
         assert workspaces.saw.endswith(" and 2 more.")
 
+    def test_thousands_of_workspaces_are_not_all_read(self, emulator):
+        for number in range(100):
+            emulator.add_workspace(f"More {number}")
+
+        workspaces = examine_emulator(emulator)["workspaces"]
+
+        assert workspaces.saw.startswith("100 or more, such as '")
+        assert [each.route for each in emulator.requests].count("GET /workspaces") == 1
+
     def test_no_workspace_is_a_warning(self, emulator):
         application = emulator.add_application("organization_member")
 
@@ -273,8 +282,16 @@ class TestLinks:
             raw_response(b"<html>Sorry</html>", "503 Service Unavailable"),
             raw_response(b"", "302 Found", [("Location", NAMED_URL + "/")]),
             raw_response(b"", "302 Found", [("Location", "ftp://files.example.com/")]),
+            raw_response(b"", "302 Found", [("Location", "http://[login")]),
         ],
-        ids=["JSON", "404", "error page", "redirect to itself", "redirect to another scheme"],
+        ids=[
+            "JSON",
+            "404",
+            "error page",
+            "redirect to itself",
+            "redirect to another scheme",
+            "redirect to what is no URL",
+        ],
     )
     def test_what_is_no_page_is_a_warning(self, links_of, response):
         links, _ = links_of(response)
@@ -282,6 +299,13 @@ class TestLinks:
         assert links.outcome is Outcome.WARNING
         assert "no page of a UI" in links.saw
         assert "Check in a browser" in links.change
+
+    def test_an_address_that_airbyte_names_may_be_no_url(self, links_of):
+        odd = raw_response(b'{"airbyteUrl": "http://[airbyte"}')
+        links, _ = links_of(*[raw_response(b"{}")] * 2, odd, *[raw_response(b"{}")] * 5, PAGE)
+
+        assert links.outcome is Outcome.OK
+        assert links.saw.endswith("Airbyte itself names http://[airbyte.")
 
     def test_no_response_is_a_warning(self, links_of):
         closing = type(PAGE)(b"", then="close")
