@@ -52,6 +52,7 @@ from airflow_provider_airbyte_sme.api.doctor.way import (
     check_tls,
     check_tunnel,
     check_url,
+    port_of,
 )
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "failed_by",
     "ignore",
     "ok",
+    "port_of",
     "run_checks",
     "run_steps",
     "skipped",

@@ -69,8 +69,13 @@ class Place(NamedTuple):
 
 def place_of(url: str, what: str) -> Place:
     """Return where *url* leads to."""
+    return Place(urlsplit(url).hostname or "", port_of(url), what)
+
+
+def port_of(url: str) -> int:
+    """Return the port of *url*, also if its scheme says it."""
     parts = urlsplit(url)
-    return Place(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], what)
+    return parts.port or _DEFAULT_PORTS[parts.scheme]
 
 
 async def check_url(subject: Subject) -> Finding:

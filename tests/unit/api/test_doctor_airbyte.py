@@ -82,7 +82,7 @@ class TestAirbyte:
         checks = examine(emulator.url)
 
         assert checks["token"].outcome is Outcome.SKIPPED
-        assert failures(checks) == ["workspaces", "config-api"]
+        assert failures(checks) == ["workspaces"]
         assert "Enter those of an application" in checks["workspaces"].change
 
     def test_an_airbyte_without_sign_in_needs_no_token(self):
@@ -529,6 +529,16 @@ class TestConfigApi:
 
         assert config_api.outcome is Outcome.WARNING
         assert config_api.saw.startswith("The config API does not work. ")
+
+    def test_without_the_list_of_jobs_it_is_not_asked(self, synced):
+        synced.fail_next("GET /jobs", 403, times=None)
+
+        config_api = examine_emulator(synced)["config-api"]
+
+        assert config_api.outcome is Outcome.SKIPPED
+        assert config_api.saw.startswith(
+            "There is no job to ask it about. Airbyte responded to GET"
+        )
 
     def test_one_that_is_switched_off_is_not_asked(self, synced):
         checks = examine_emulator(synced, config_api=False)
