@@ -155,6 +155,12 @@ def test_a_check_is_one_line_without_secrets(checks_of):
     assert check.message == "A page with *** Look at https://***@example.com"
 
 
+def test_a_check_cannot_steer_the_terminal(checks_of):
+    (check,) = checks_of(step("a", ok("Named \x1b[2K\u202edeliaf\u2069\r[ ok ] all.")))
+
+    assert check.saw == "Named [2K deliaf [ ok ] all."
+
+
 def test_a_check_as_json_has_the_documented_fields():
     assert Check("dns", Outcome.FAILED, "No address.", "Correct it.").to_json() == {
         "name": "dns",
