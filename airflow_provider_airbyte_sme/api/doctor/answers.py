@@ -39,8 +39,11 @@ MAX_LATENCY = 1.0
 MAX_WORKSPACES = 100
 _MAX_NAMED = 5
 _MAX_REDIRECTS = 5
-# Names that only machines in a cluster, or this one, can resolve.
-_INTERNAL = re.compile(r"(?:^|\.)(?:localhost|local|internal|svc|cluster\.local|localdomain)$")
+# Names that only machines in a cluster, or this one, can resolve. Companies use .local and
+# .internal for names that their browsers can resolve.
+_INTERNAL = re.compile(
+    r"(?:^|\.)(?:localhost|localdomain|cluster\.local|docker\.internal)$|\.svc(?:\.|$)"
+)
 
 
 async def check_airbyte(subject: Subject) -> Finding:
@@ -208,7 +211,7 @@ def _not_for_browsers(url: str) -> str:
     if host == "localhost":
         return "which is this machine itself"
     if _INTERNAL.search(host):
-        return "a name inside a cluster or a private network"
+        return "a name inside a cluster or on one machine"
     if "." not in host:
         return "a name without a domain, which only machines nearby know"
     if re.search(r"/api(?:/|$)", parts.path):

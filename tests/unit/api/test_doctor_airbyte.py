@@ -263,6 +263,7 @@ class TestLinks:
             "http://127.0.0.1:8001",
             "http://airbyte-server.airbyte.svc.cluster.local:8001",
             "http://airbyte-server.airbyte.svc:8001",
+            "http://airbyte-server.airbyte.svc.cloud.example.com:8001",
             "http://host.docker.internal:8001",
             "http://airbyte-server",
         ],
@@ -273,6 +274,12 @@ class TestLinks:
         assert links.outcome is Outcome.WARNING
         assert links.saw.startswith(f"Links point to {url}, ")
         assert links.change.startswith("Set web_url of the Airflow connection")
+
+    @pytest.mark.parametrize("domain", ["corp.local", "example.internal"])
+    def test_a_name_of_a_company_passes(self, links_of, domain):
+        links, _ = links_of(web=f"http://airbyte.{domain}")
+
+        assert links.outcome is Outcome.OK
 
     @pytest.mark.parametrize(
         "response",
