@@ -116,7 +116,7 @@ async def check_version(subject: Subject) -> Finding:
     """Read version, edition and auth mode."""
     instance = subject.instance = await subject.client.system.get_instance()
     if instance == Instance():
-        return ok("Not reported: GET /api/v1/instance_configuration is not open.")
+        return ok("Not reported: GET /api/v1/instance_configuration has no usable response.")
     texts = (
         f"version {instance.version or 'not reported'}",
         f"edition {instance.edition or 'not reported'}",
