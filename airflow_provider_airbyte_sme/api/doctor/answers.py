@@ -21,9 +21,11 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     warning,
 )
 from airflow_provider_airbyte_sme.api.doctor.subject import Subject
+from airflow_provider_airbyte_sme.api.doctor.way import look_up, place_of, reason_of, timeout_of
 from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
 from airflow_provider_airbyte_sme.api.models import Instance
+from airflow_provider_airbyte_sme.api.network import proxy_for
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
 from airflow_provider_airbyte_sme.api.waiting import duration_text
 
@@ -181,8 +183,8 @@ async def check_links(subject: Subject) -> Finding:
         )
     try:
         page, response = await _open_page(subject, urls.web)
-    except AirbyteError as error:
-        saw = told(error)[0]
+    except (AirbyteError, OSError, UnicodeError) as error:
+        saw = told(error)[0] if isinstance(error, AirbyteError) else f"{reason_of(error)}."
         return warning(f"Links point to {urls.web}, which does not open from here: {saw}", _WEB)
     told_url = subject.instance.url
     other = f" Airbyte itself names {told_url}." if _is_elsewhere(told_url, urls.web) else ""
@@ -231,8 +233,13 @@ async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
 
     :return: The URL of the last page, without its query, and its response.
     :raises AirbyteError: There was no response.
+    :raises OSError: The host has no address, or none was found in time.
+    :raises UnicodeError: The host cannot be looked up.
     """
     settings = _without_secrets(subject.settings, url)
+    if proxy_for(settings) is None:
+        # A transport would wait for its name as long as the operating system does.
+        look_up(place_of(url, ""), timeout_of(subject))
     transport = subject.transport(settings)
     try:
         return await _follow(transport, f"{url}/", settings.request_timeout)

@@ -104,10 +104,10 @@ async def check_dns(subject: Subject) -> Finding:
     place = _first_place(subject)
     began = time.perf_counter()
     try:
-        subject.addresses = _look_up(place, _timeout(subject))
+        subject.addresses = look_up(place, timeout_of(subject))
     except (OSError, UnicodeError) as error:
         return failed(
-            f"{UNREACHABLE} No address of {place.what} {place.host}: {_reason(error)}.",
+            f"{UNREACHABLE} No address of {place.what} {place.host}: {reason_of(error)}.",
             _way_advice(subject),
         )
     took = time.perf_counter() - began
@@ -120,11 +120,12 @@ async def check_dns(subject: Subject) -> Finding:
     return ok(f"{saw}.")
 
 
-def _look_up(place: Place, timeout: float) -> tuple[Address, ...]:
+def look_up(place: Place, timeout: float) -> tuple[Address, ...]:
     """
     Return the addresses of a host, in the order in which the client tries them.
 
     :raises OSError: There is none, or not in time.
+    :raises UnicodeError: It cannot be looked up.
     """
     results: queue.SimpleQueue[tuple[Address, ...] | Exception] = queue.SimpleQueue()
 
@@ -140,7 +141,7 @@ def _look_up(place: Place, timeout: float) -> tuple[Address, ...]:
     try:
         result = results.get(timeout=timeout)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {timeout:.0f} s") from None
+        raise TimeoutError(f"no answer within {timeout:.3g} s") from None
     if isinstance(result, Exception):
         raise result
     return result
@@ -155,7 +156,7 @@ async def check_tcp(subject: Subject) -> Finding:
         try:
             _connected(subject, address).close()
         except OSError as error:
-            failures.append((address, _reason(error)))
+            failures.append((address, reason_of(error)))
         else:
             # Not to wait for the others again.
             subject.addresses = (address,)
@@ -201,7 +202,7 @@ async def check_tunnel(subject: Subject) -> Finding:
         return failed(f"{UNREACHABLE} TLS with the proxy failed: {error}.", tls_advice(str(error)))
     except (OSError, http.client.HTTPException) as error:
         return failed(
-            f"{UNREACHABLE} The proxy did not connect to {airbyte}: {_reason(error)}.",
+            f"{UNREACHABLE} The proxy did not connect to {airbyte}: {reason_of(error)}.",
             PROXY_ADVICE,
         )
 
@@ -222,7 +223,7 @@ async def check_tls(subject: Subject) -> Finding:
         return failed(f"{UNREACHABLE} TLS failed: {error}.", tls_advice(str(error)))
     except (OSError, http.client.HTTPException) as error:
         return failed(
-            f"{UNREACHABLE} The TLS handshake ended early: {_reason(error)}.",
+            f"{UNREACHABLE} The TLS handshake ended early: {reason_of(error)}.",
             tls_advice(""),
         )
     return _of_certificate(shaken, settings)
@@ -336,7 +337,7 @@ def _opened(subject: Subject) -> Iterator[_TimelyStream]:
     :raises OSError: There is none, or not in time; the proxy may have refused it.
     :raises http.client.HTTPException: The proxy does not speak HTTP.
     """
-    timeout = _timeout(subject)
+    timeout = timeout_of(subject)
     with closing(_TimelyStream(_connected(subject, subject.addresses[0]), timeout)) as stream:
         if subject.proxy is None:
             yield stream
@@ -351,7 +352,7 @@ def _opened(subject: Subject) -> Iterator[_TimelyStream]:
 def _connected(subject: Subject, address: Address) -> socket.socket:
     connection = socket.socket(address.family, socket.SOCK_STREAM)
     try:
-        connection.settimeout(_timeout(subject))
+        connection.settimeout(timeout_of(subject))
         connection.connect(address.place)
     except BaseException:
         connection.close()
@@ -359,7 +360,8 @@ def _connected(subject: Subject, address: Address) -> socket.socket:
     return connection
 
 
-def _timeout(subject: Subject) -> float:
+def timeout_of(subject: Subject) -> float:
+    """Return the seconds for one step on the way."""
     limits = (MAX_CONNECT_TIMEOUT, subject.settings.request_timeout, subject.seconds_left())
     # 0 would be no waiting at all, which fails with another text.
     return max(min(limits), 0.001)
@@ -421,7 +423,8 @@ def _way_advice(subject: Subject) -> str:
     return _PROXY_NAME_ADVICE if subject.proxy else UNREACHABLE_ADVICE
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what an exception of the standard library says."""
     text = error.strerror if isinstance(error, OSError) else ""
     return text or str(error) or type(error).__name__
 

@@ -174,10 +174,11 @@ class TestAddresses:
         over = threading.Event()
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait() and [])
 
-        checks = examine("https://airbyte.example.com", time_limit=0.2)
+        checks = examine("https://airbyte.example.com", request_timeout=0.3)
         over.set()
 
         assert failures(checks) == ["dns"]
+        assert "does not open from here: no answer within " in checks["links"].saw
         assert "No address of Airbyte's host airbyte.example.com: no answer" in checks["dns"].saw
 
 
