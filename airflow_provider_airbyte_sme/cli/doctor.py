@@ -90,8 +90,10 @@ def run(options: argparse.Namespace) -> int:
     return int(_count(checks)[Outcome.FAILED] > 0)
 
 
-def _print(text: str, output: TextIO) -> None:
+def _print(text: str, output: TextIO | None) -> None:
     """Print *text*, whatever the terminal can show, and as long as somebody reads it."""
+    if output is None:  # it was closed before the command began
+        return
     encoding = output.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=output, flush=True)

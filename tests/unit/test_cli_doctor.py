@@ -185,6 +185,12 @@ class TestStandardOutput:
 
         assert (process.wait(), errors) == (0, "")
 
+    def test_without_a_standard_output_there_is_still_an_exit_status(self, doctor, monkeypatch):
+        monkeypatch.setattr(sys, "stdout", None)
+
+        assert doctor() == 0
+        assert doctor(url=f"http://127.0.0.1:{free_port()}") == 1
+
 
 class TestArguments:
     def test_an_empty_connection_id_is_one_that_airflow_does_not_know(self, capsys):
