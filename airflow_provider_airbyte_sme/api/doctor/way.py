@@ -129,7 +129,7 @@ def look_up(place: Place, timeout: float) -> tuple[Address, ...]:
     """
     results: queue.SimpleQueue[tuple[Address, ...] | Exception] = queue.SimpleQueue()
 
-    def look_up() -> None:
+    def ask() -> None:
         try:
             found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
             results.put(tuple(Address(each[0], each[4]) for each in found))
@@ -137,7 +137,7 @@ def look_up(place: Place, timeout: float) -> tuple[Address, ...]:
             results.put(error)
 
     # The operating system asks one name server after the other, for each domain, for minutes.
-    threading.Thread(target=look_up, daemon=True).start()
+    threading.Thread(target=ask, daemon=True).start()
     try:
         result = results.get(timeout=timeout)
     except queue.Empty:
