@@ -24,7 +24,7 @@ class Found(NamedTuple):
     A connection of the official provider.
 
     :param place: Where it is: Airflow's database, or the name of an environment variable.
-    :param connection: Airflow's object, which has secrets.
+    :param connection: Airflow's object, which has secrets; ``None`` if it cannot be decrypted.
     """
 
     conn_id: str
@@ -93,11 +93,26 @@ def _in_database() -> Iterator[Found]:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    # Only the ids: Airflow decrypts what it loads, so a broken one would hide all others.
     with create_session() as session:
-        query = select(Connection).where(Connection.conn_type == _OFFICIAL_TYPE)
-        for connection in session.scalars(query).all():
-            session.expunge(connection)
-            yield Found(connection.conn_id, _DATABASE, connection)
+        ids = session.scalars(
+            select(Connection.conn_id).where(Connection.conn_type == _OFFICIAL_TYPE)
+        ).all()
+    for conn_id in ids:
+        yield Found(conn_id, _DATABASE, _load(conn_id))
+
+
+def _load(conn_id: str) -> Any:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    # What a wrong key of Airflow causes depends on its version.
+    with suppress(Exception), create_session() as session:
+        connection = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
+        session.expunge(connection)
+        return connection
+    return None
 
 
 def describe(found: Found) -> tuple[bool, list[str]]:
@@ -105,6 +120,11 @@ def describe(found: Found) -> tuple[bool, list[str]]:
     from airflow_provider_airbyte_sme.connection import settings_from_connection
 
     connection = found.connection
+    if connection is None:
+        return False, [
+            "cannot be read: Airflow does not decrypt it. Use the fernet_key that it was stored "
+            "with, or enter its secrets again."
+        ]
     try:
         settings = settings_from_connection(connection)
     except AirbyteConfigError as error:

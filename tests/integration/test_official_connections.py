@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -28,6 +29,10 @@ with create_session() as session:
     session.add(Connection(conn_id="stored", **{fields}))
     session.add(Connection(conn_id="other", conn_type="http", password="x"))
 """
+
+
+def fernet_key(number: int) -> str:
+    return base64.urlsafe_b64encode(bytes([number] * 32)).decode()
 
 
 @pytest.fixture
@@ -103,18 +108,25 @@ def test_connections_in_the_database_are_listed(tmp_path):
         "AIRFLOW_HOME": str(tmp_path),
         "PYTHONPATH": str(REPOSITORY),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__FERNET_KEY": fernet_key(1),
         "AIRFLOW_CONN_VARIABLE": json.dumps(FIELDS),
     }
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    def run(*arguments: str, **others: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=environment | others,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     list_them = ("-m", "airflow_provider_airbyte_sme", "migrate", "--connections")
     without_database = run(*list_them)
     code = "from airflow.utils.db import initdb\ninitdb()" + ADD.replace("{fields}", repr(FIELDS))
     assert run("-c", code).returncode == 0
     with_database = run(*list_them)
+    undecryptable = run(*list_them, AIRFLOW__CORE__FERNET_KEY=fernet_key(2))
 
     assert without_database.returncode == 1
     assert without_database.stdout.startswith("variable (in AIRFLOW_CONN_VARIABLE)\n")
@@ -124,3 +136,7 @@ def test_connections_in_the_database_are_listed(tmp_path):
     assert "type: can stay; Edit > Connection Type: Airbyte SME" in with_database.stdout
     assert "other" not in with_database.stdout
     assert SECRET not in with_database.stdout + with_database.stderr
+    assert undecryptable.returncode == 1
+    assert "stored (in Airflow's database)\n  cannot be read: " in undecryptable.stdout
+    assert "variable (in AIRFLOW_CONN_VARIABLE)\n  works unchanged" in undecryptable.stdout
+    assert "Traceback" not in undecryptable.stderr
