@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.docs import code_blocks
-from tests.docs.pages import DOCS, Block, blocks_of, pages
+from tests.docs.pages import DOCS, Block, blocks_of, name_of, pages
 
 ALL_BLOCKS = [
     block for path in pages() for block in blocks_of(path) if not block.language.startswith("{")
@@ -94,6 +94,18 @@ def test_python_that_is_not_quoted_runs(environment, tmp_path_factory):
     assert not found, "\n".join([*found, ADVICE])
 
 
+def test_python_is_quoted_from_the_file_that_its_page_names():
+    named = [block for block in PYTHON if block.origin is not None]
+    wrong = [
+        f"{block.place}: it is not in {name_of(block.origin)}"
+        for block in named
+        if not code_blocks.is_quoted_from(block.code, block.origin.read_text(encoding="utf-8"))
+    ]
+
+    assert len(named) > 10
+    assert not wrong, "\n".join(wrong)
+
+
 class TestQuotes:
     CODE = 'task_id="sync",\nconnection_id="{{ var.value.airbyte_connection_id }}",\n'
 
@@ -105,6 +117,27 @@ class TestQuotes:
         assert not code_blocks.is_quoted(
             self.CODE.replace("airbyte_connection_id", "nobody_has_it")
         )
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            CODE.removesuffix('",\n'),
+            CODE.removeprefix("task_"),
+            CODE.replace("\n", "\n\n", 1),
+            "print(nothing)\n",
+        ],
+    )
+    def test_parts_of_lines_and_what_is_wrong_on_purpose_are_not_quoted(self, code):
+        assert not code_blocks.is_quoted(code)
+
+    def test_the_file_that_a_sentence_names_is_known(self, tmp_path):
+        page = tmp_path / "page.md"
+        page.write_text(
+            "From [a](a.py):\n\n```python\n1\n```\n\n```python\n2\n```\n\n"
+            "See [b](b.py).\n\n```python\n3\n```\n"
+        )
+
+        assert [block.origin for block in blocks_of(page)] == [tmp_path / "a.py", None, None]
 
 
 class TestCommands:
@@ -143,7 +176,7 @@ class TestCommands:
         assert fault in code_blocks.fault_of(a_block("bash", code))
 
     def test_commands_are_told_apart(self):
-        code = "A=1 one 'two three' < in \\\n  four | five\n# six\nseven\n"
+        code = "A=1 one 'two three' < in \\\n  four | five\n# six\nsev\\\nen\n"
 
         assert list(code_blocks.commands_in(code)) == [
             ["one", "two three", "four"],
