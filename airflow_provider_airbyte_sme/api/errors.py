@@ -338,8 +338,9 @@ def one_line(text: str, max_length: int = MAX_EXCERPT_LENGTH) -> str:
     Fold *text* into one line of at most *max_length* characters.
 
     Control characters and halves of surrogate pairs are replaced: logs and databases reject them.
+    So are those that turn the direction of a text, because they let it look like another one.
     """
-    folded = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+    folded = re.sub(r"[\s\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+", " ", text).strip()
     folded = re.sub(r"[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", folded)
     if len(folded) <= max_length:
         return folded

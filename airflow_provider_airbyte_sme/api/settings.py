@@ -328,10 +328,9 @@ class AirbyteSettings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not appear in any message."""
-        parts = urlsplit(self.proxy)
-        proxy_password = unquote(parts.password) if parts.password else ""
+        password = _password(self.proxy)
         values = (
-            *(self.client_secret, self.webhook_secret, parts.password or "", proxy_password),
+            *(self.client_secret, self.webhook_secret, password, unquote(password)),
             *self.headers.values(),
         )
         return tuple(filter(None, values))
@@ -372,3 +371,9 @@ class AirbyteSettings:
     def authenticates(self) -> bool:
         """Whether there are credentials to exchange for a token."""
         return bool(self.client_id)
+
+
+def _password(url: str) -> str:
+    """Return the password in *url*, as it is written there, also if the rest cannot be a URL."""
+    authority = re.split(r"[/?#]", url.rpartition("://")[2], maxsplit=1)[0]
+    return authority.rpartition("@")[0].partition(":")[2]

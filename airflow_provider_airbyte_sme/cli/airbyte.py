@@ -52,7 +52,7 @@ def read_settings(options: argparse.Namespace) -> AirbyteSettings:
     :raises AirbyteConfigError: A field of the Airflow connection or an argument is invalid.
     :raises AirbyteSettingsNotFoundError: Airflow does not find the connection.
     """
-    if options.conn_id:
+    if options.conn_id is not None:
         # Late: only this needs Airflow.
         from airflow_provider_airbyte_sme.connection import settings_from_connection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -12,12 +12,13 @@ from itertools import groupby
 from typing import Any
 
 from airflow_provider_airbyte_sme import __version__
-from airflow_provider_airbyte_sme.api import AirbyteSettings
+from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteSettingsNotFoundError
 from airflow_provider_airbyte_sme.api.doctor import (
     Finding,
     Step,
     failed,
     ok,
+    port_of,
     skipped,
     warning,
 )
@@ -54,15 +55,78 @@ async def check_airflow_connection(side: AirflowSide) -> Finding:
     """Read and parse the Airflow connection."""
     from airflow_provider_airbyte_sme.connection import settings_from_connection
 
-    connection = read_connection(side.conn_id)
+    try:
+        connection = read_connection(side.conn_id)
+    except AirbyteSettingsNotFoundError:
+        if failures := _failures_of_sources(side.conn_id):
+            return _not_everywhere(side.conn_id, failures)
+        raise
     side.settings = settings_from_connection(connection)
-    variable = f"AIRFLOW_CONN_{side.conn_id.upper()}"
-    origin = f" from {variable}" if os.environ.get(variable) else ""
     port = f", Port {connection.port}" if connection.port else ""
-    return ok(
-        f"{side.conn_id!r}{origin} has the type {connection.conn_type}, Host "
+    saw = (
+        f"{side.conn_id!r}{_origin(side.conn_id)} has the type {connection.conn_type}, Host "
         f"{connection.host!r}{port}."
     )
+    public = side.settings.urls.public
+    if connection.port and connection.port != port_of(public):
+        return warning(
+            f"{saw} Port is not used, because Host names another: the public API is {public}.",
+            "Clear Port, or remove the port from Host.",
+        )
+    return ok(saw)
+
+
+def _origin(conn_id: str) -> str:
+    """Return the variable that the connection comes from, as text; empty if it may be another."""
+    from airflow.configuration import conf
+
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    # Airflow asks a secrets backend first.
+    has_backend = conf.get("secrets", "backend", fallback="")
+    return f" from {variable}" if os.environ.get(variable) and not has_backend else ""
+
+
+def _failures_of_sources(conn_id: str) -> dict[str, Exception]:
+    """
+    Return why secrets backends cannot be asked, by their names; one of them is the database.
+
+    Airflow hides it, and asks the next one.
+    """
+    from airflow.configuration import ensure_secrets_loaded
+
+    failures: dict[str, Exception] = {}
+    for source in ensure_secrets_loaded():
+        try:
+            source.get_connection(conn_id=conn_id)
+        # Each has exceptions of its own.
+        except Exception as error:
+            failures[type(source).__name__] = error
+    return failures
+
+
+def _not_everywhere(conn_id: str, failures: Mapping[str, Exception]) -> Finding:
+    reasons = "; ".join(
+        f"{name}: {type(error).__name__} {_first_line(error)}".strip()
+        for name, error in failures.items()
+    )
+    saw = f"Airflow did not find the connection {conn_id!r}, but could not look everywhere: "
+    if any(type(error).__name__ == "InvalidToken" for error in failures.values()):
+        change = (
+            "Set fernet_key of Airflow, in [core], to the key with which the connection was "
+            "encrypted."
+        )
+    elif "MetastoreBackend" in failures:
+        change = (
+            f"Let this machine use Airflow's database. Where it must not, as on a worker of "
+            f"Airflow 3, put the connection into AIRFLOW_CONN_{conn_id.upper()} for this command."
+        )
+    else:
+        change = "Correct backend and backend_kwargs of Airflow, in [secrets]."
+    return failed(f"{saw}{reasons}.", change)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 async def check_triggerer(_: AirflowSide) -> Finding:
@@ -73,8 +137,7 @@ async def check_triggerer(_: AirflowSide) -> Finding:
         return _of_triggerers()
     # Airflow 3 has no session in a task.
     except (SQLAlchemyError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        return skipped(f"Airflow's database cannot be read here: {reason}.")
+        return skipped(f"Airflow's database cannot be read here: {_first_line(error)}.")
 
 
 def _of_triggerers() -> Finding:

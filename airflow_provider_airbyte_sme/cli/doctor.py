@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from typing import TextIO
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteError,
@@ -15,11 +17,13 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.doctor import (
+    TIME_LIMIT,
     Check,
     Outcome,
     Subject,
     check_of,
     failed_by,
+    ignore,
     run_checks,
     run_steps,
     skipped_after,
@@ -76,24 +80,39 @@ def run(options: argparse.Namespace) -> int:
     check_airbyte(options)
     output = sys.stdout
 
-    def print_line(check: Check) -> None:
-        print(line_of(check), file=output, flush=True)
-
     is_json = options.output == "json"
     # Airflow writes its log to standard output.
     with redirect_stdout(sys.stderr):
-        checks = _examine(options, (lambda _: None) if is_json else print_line)
-    print(json.dumps(to_json(checks), indent=2) if is_json else _summary(checks))
+        checks = _examine(
+            options, ignore if is_json else (lambda check: _print(line_of(check), output))
+        )
+    _print(json.dumps(to_json(checks), indent=2) if is_json else _summary(checks), output)
     return int(_count(checks)[Outcome.FAILED] > 0)
+
+
+def _print(text: str, output: TextIO | None) -> None:
+    """Print *text*, whatever the terminal can show, and as long as somebody reads it."""
+    if output is None:  # it was closed before the command began
+        return
+    encoding = output.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=output, flush=True)
+    except BrokenPipeError:
+        # Such as "| head". The exit status still needs the other checks, and Python would
+        # complain when it flushes standard output at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
 
 
 def run_in_airflow(options: argparse.Namespace) -> None:
     """
     Do the same as a command of ``airflow``, which ignores what a command returns.
 
-    :raises SystemExit: A check failed.
+    :raises SystemExit: A check failed, or the user pressed Ctrl+C.
     """
-    status = run(argparse.Namespace(**{**vars(options), "url": None, "client_id": ""}))
+    try:
+        status = run(argparse.Namespace(**{**vars(options), "url": None, "client_id": ""}))
+    except KeyboardInterrupt:
+        raise SystemExit("error: interrupted") from None
     if status:
         raise SystemExit(status)
 
@@ -135,7 +154,7 @@ def _summary(checks: Sequence[Check]) -> str:
 
 
 def _examine(options: argparse.Namespace, on_check: OnCheck) -> list[Check]:
-    if not options.conn_id:
+    if options.conn_id is None:
         return _examine_url(options, on_check)
     side = AirflowSide(options.conn_id)
     (connection,) = run_blocking(
@@ -173,7 +192,7 @@ def _examine_airbyte(
 
     steps = steps_for(connection_id)
     if settings is not None:
-        subject = Subject(settings, RequestsTransport, connection_id)
+        subject = Subject(settings, RequestsTransport, connection_id, time_limit=TIME_LIMIT)
         return run_blocking(run_checks(subject, steps, on_check))
     finding = skipped_after(before.name if before else "")
     checks = [check_of(step.name, finding) for step in steps]

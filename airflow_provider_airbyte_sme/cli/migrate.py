@@ -60,12 +60,12 @@ def _migrate(paths: list[Path], *, write: bool) -> int:
     from airflow_provider_airbyte_sme.migration.files import find_files, migrate_file
 
     files = [migrate_file(path) for path in find_files(paths)]
+    if write:
+        files = [file.written() for file in files]
     for file in files:
         if file.error:
             print(f"error: {file.path} {file.error}", file=sys.stderr)
-        elif file.is_changed and write:
-            file.write()
-        elif file.is_changed:
+        elif file.is_changed and not write:
             sys.stdout.buffer.write(file.difference())
     sys.stdout.flush()
     _summarise(files, write=write)

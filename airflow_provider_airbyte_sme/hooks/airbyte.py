@@ -158,7 +158,9 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         """
         # Late: only the connection form needs it.
         from airflow_provider_airbyte_sme.api.doctor import (
+            MAX_WORKSPACES,
             TEST_STEPS,
+            TEST_TIME_LIMIT,
             Outcome,
             Subject,
             run_checks,
@@ -166,7 +168,7 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
 
         try:
-            subject = Subject(self.settings, RequestsTransport)
+            subject = Subject(self.settings, RequestsTransport, time_limit=TEST_TIME_LIMIT)
             subject.client  # noqa: B018  it reads the files that the settings name
         except (AirbyteConfigError, AirbyteSettingsNotFoundError) as error:
             return False, str(error)
@@ -176,7 +178,8 @@ class AirbyteHook(AirbyteOperations, BaseHook):
                 return False, check.message
         instance, count = subject.instance, len(subject.workspaces)
         name = " ".join(part for part in ("Airbyte", instance.edition, instance.version) if part)
-        found = "1 workspace" if count == 1 else f"{count or 'no'} workspaces"
+        more = " or more" if count == MAX_WORKSPACES else ""
+        found = "1 workspace" if count == 1 else f"{count or 'no'}{more} workspaces"
         connected = f"Connected to {name} at {self.settings.urls.web}: {found}."
         warnings = [check.message for check in checks if check.outcome is Outcome.WARNING]
         return True, " ".join([connected, *warnings])

@@ -51,7 +51,7 @@ def rewrite_argument(
         case "asynchronous":
             return Argument("wait_for_completion", opposite(value))
         case "wait_seconds":
-            return Argument("poll_interval", _above_zero(value))
+            return Argument("poll_interval", above_zero(value))
         case "api_version" | "api_type":
             return Argument("", value)
         case "timeout" if thing is Thing.OPERATOR and _is_nothing(value):
@@ -96,7 +96,7 @@ def opposite(value: cst.BaseExpression) -> cst.BaseExpression:
     return cst.UnaryOperation(cst.Not(), value)
 
 
-def _above_zero(value: cst.BaseExpression) -> cst.BaseExpression:
+def above_zero(value: cst.BaseExpression) -> cst.BaseExpression:
     """Return *value*; one second in place of none, which is not allowed here."""
     return cst.Integer("1") if _is_zero(value) else value
 

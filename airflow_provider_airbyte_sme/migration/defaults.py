@@ -6,11 +6,18 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from airflow_provider_airbyte_sme.migration.arguments import CONN_ID, keyword, names_in, text_of
+from airflow_provider_airbyte_sme.migration.arguments import (
+    CONN_ID,
+    OFFICIAL_ONLY,
+    keyword,
+    names_in,
+    text_of,
+)
 from airflow_provider_airbyte_sme.migration.kinds import Element, Module, dotted
 
 # What an unknown mapping may contain: everything.
 _ANY = None
+_OTHER_CONTEXTS = frozenset({"TaskGroup", "open", "suppress", "warns", "raises"})
 _CALLS_OF_DAGS = frozenset({"DAG", "dag"})
 
 
@@ -76,6 +83,24 @@ class Mappings:
                 return True
         return False
 
+    def other_uses(self, name: cst.Name) -> Iterator[cst.CSTNode]:
+        """Yield where a mapping of a variable is read, or is passed to a call, by itself."""
+        for reference in self._module.references(name):
+            above = self._module.parent(reference)
+            match above:
+                case cst.Subscript() if above.value is reference:
+                    index = above.slice[0].slice
+                    key = text_of(index.value) if isinstance(index, cst.Index) else None
+                    if key is None or key in OFFICIAL_ONLY:
+                        yield reference
+                case cst.Attribute(attr=cst.Name(value="get" | "pop")):
+                    call = self._module.parent(above)
+                    args = call.args if isinstance(call, cst.Call) else ()
+                    if not args or (text_of(args[0].value) or "") in (*OFFICIAL_ONLY, ""):
+                        yield reference
+                case cst.Arg() if not (above.keyword and above.keyword.value == "default_args"):
+                    yield above
+
     def names(self, node: cst.CSTNode) -> frozenset[str] | None:
         """Return the keys of a mapping; ``None`` if they are not all known."""
         literals, complete = self.literals(node)
@@ -119,7 +144,8 @@ class DefaultArgs:
     def all(self) -> Iterator[cst.BaseExpression]:
         """Yield each value of ``default_args``."""
         for call in self._calls:
-            if (value := keyword(call, "default_args")) is not None:
+            value = keyword(call, "default_args")
+            if value is not None and dotted(value) != "None":
                 yield value
 
     @property
@@ -137,8 +163,17 @@ class DefaultArgs:
             return None
         if any(map(_is_dag, around)):
             return False
+        if not all(map(_is_known_context, self._contexts(call))):
+            return None
         found = {self._has_connection(each) for each in self._dags}
         return found.pop() if len(found) == 1 else None
+
+    def _contexts(self, call: cst.Call) -> Iterator[cst.Call]:
+        """Yield what makes the context managers around *call*, one of which may be a DAG."""
+        for above in self._module.ancestors(call):
+            if isinstance(above, cst.With):
+                for item in above.items:
+                    yield from self._made_by(item.item)
 
     def _around(self, call: cst.Call) -> Iterator[cst.Call]:
         """Yield the calls that make the DAG and the task groups of *call*, as far as known."""
@@ -147,14 +182,11 @@ class DefaultArgs:
             for value in self._module.values(dag):
                 if isinstance(value, cst.Call):
                     yield value
+        yield from self._contexts(call)
         for above in self._module.ancestors(call):
-            match above:
-                case cst.With():
-                    for item in above.items:
-                        yield from self._made_by(item.item)
-                case cst.FunctionDef():
-                    for decorator in above.decorators:
-                        yield from self._made_by(decorator.decorator)
+            if isinstance(above, cst.FunctionDef):
+                for decorator in above.decorators:
+                    yield from self._made_by(decorator.decorator)
 
     def _made_by(self, node: cst.BaseExpression) -> Iterator[cst.Call]:
         if isinstance(node, cst.Call):
@@ -164,10 +196,15 @@ class DefaultArgs:
 
     def _has_connection(self, call: cst.Call) -> bool | None:
         value = keyword(call, "default_args")
-        if value is None:
+        if value is None or dotted(value) == "None":
             return None if any(arg.star == "**" for arg in call.args) else False
         names = self._mappings.names(value)
         return None if names is None else CONN_ID in names
+
+
+def _is_known_context(call: cst.Call) -> bool:
+    """Whether a context manager is no DAG of somebody else's function."""
+    return dotted(call.func).rpartition(".")[2] in _OTHER_CONTEXTS
 
 
 def _is_dag(call: cst.Call) -> bool:

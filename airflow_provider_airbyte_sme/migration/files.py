@@ -54,6 +54,17 @@ class MigratedFile:
         end = b"\n\\ No newline at end of file\n"
         return b"".join(line if line.endswith(b"\n") else line + end for line in lines)
 
+    def written(self) -> MigratedFile:
+        """Write the file if it has changed; return what became of it."""
+        if self.error or not self.is_changed:
+            return self
+        try:
+            self.write()
+        except OSError as error:
+            reason = f"cannot be written: {error.strerror or error}"
+            return MigratedFile(self.path, error=reason)
+        return self
+
     def write(self) -> None:
         """
         Replace the file, with its permissions: whole, or not at all.
@@ -96,12 +107,16 @@ def _files_in(folder: Path) -> Iterator[Path]:
             is_environment = (path / "pyvenv.cfg").exists()
             if path.name not in _SKIPPED and path.name[0] != "." and not is_environment:
                 yield from () if path.is_symlink() else _files_in(path)
-        elif path.suffix == ".py":
+        elif path.suffix == ".py" and path.exists():
+            # Editors lock files with links to nothing.
             yield path
 
 
 def migrate_file(path: Path) -> MigratedFile:
     """Return what becomes of a file. Nothing is written."""
+    # A notebook, or another JSON file, may be valid Python too.
+    if path.exists() and path.suffix != ".py":
+        return MigratedFile(path, error="is no .py file")
     try:
         before = path.read_bytes()
     except OSError as error:

@@ -6,6 +6,7 @@ import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.arguments import (
     CONN_ID,
+    above_zero,
     keyword,
     text_of,
     with_argument,
@@ -96,7 +97,8 @@ def _wait(call: cst.Call, hook: cst.BaseExpression) -> cst.Call:
 def _wait_argument(arg: cst.Arg) -> cst.Arg:
     match arg.keyword:
         case cst.Name(value="wait_seconds"):
-            return arg.with_changes(keyword=arg.keyword.with_changes(value="poll_interval"))
+            keyword = arg.keyword.with_changes(value="poll_interval")
+            return arg.with_changes(keyword=keyword, value=above_zero(arg.value))
         case cst.Name(value="timeout") if cst.Module([]).code_for_node(arg.value) in _NO_TIMEOUT:
             return arg.with_changes(value=cst.Name("None"))
     return arg

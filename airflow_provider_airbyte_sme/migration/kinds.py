@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 import libcst as cst
 from libcst import metadata as meta
@@ -92,19 +95,38 @@ class Module:
 
     def path(self, node: Value) -> str:
         """Return the dotted path of an imported name; empty if *node* is something else."""
+        paths = self._paths(node)
+        return next((each for each in paths if is_official(each)), paths[0] if paths else "")
+
+    def _paths(self, node: Value) -> list[str]:
+        """Return what imports may give a name, sorted."""
         if not isinstance(node, cst.CSTNode) or not dotted(node):
             # LibCST gives a call the name of its function.
-            return ""
+            return []
         found = self._names.get(node, ())
         if callable(found):
             found = found()
-        for each in found:
-            if each.source is meta.QualifiedNameSource.IMPORT:
-                return str(each.name)
+        imported = [each for each in found if each.source is meta.QualifiedNameSource.IMPORT]
         if isinstance(node, cst.Name) and not found and node.value in CLASS_NAMES:
             path = CLASS_NAMES[node.value]
-            return path if path.rpartition(".")[0] in self._stars else ""
-        return ""
+            return [path] if path.rpartition(".")[0] in self._stars else []
+        return sorted(str(each.name) for each in imported)
+
+    def may_be_other(self, func: Value, seen: frozenset[Value] = frozenset()) -> bool:
+        """Whether *func*, which may be an official class, may also be something else."""
+        seen |= {func}
+        match func:
+            case cst.IfExp():
+                return any(self._is_other(each, seen) for each in (func.body, func.orelse))
+            case cst.Name():
+                is_other = any(self._is_other(each, seen) for each in self.values(func))
+                return is_other or not all(path in CLASSES for path in self._paths(func))
+        return False
+
+    def _is_other(self, value: Value, seen: frozenset[Value]) -> bool:
+        if value in seen or (isinstance(value, cst.Name) and value.value == "None"):
+            return False
+        return not self.kinds(value) or self.may_be_other(value, seen)
 
     def _star_imports(self) -> Iterator[str]:
         for node in self.nodes:
@@ -172,15 +194,18 @@ class Module:
         return True
 
     def _is_known_function(self, func: cst.CSTNode, seen: frozenset[Value]) -> bool:
-        if self.path(func):
-            return True
+        if path := self.path(func):
+            return _is_known_path(path)
         match func:
-            case cst.Name():
+            case cst.Name() if values := self.values(func):
                 return all(
                     all(self.is_known(each, seen) for each in _returns(function))
-                    for function in self.values(func)
+                    for function in values
                     if isinstance(function, cst.FunctionDef)
                 )
+            case cst.Name():
+                # A star import may have brought it.
+                return hasattr(builtins, func.value) or _is_known_path(func.value)
             case cst.Attribute():
                 # A DAG has every task.
                 return func.attr.value != "get_task" and self.is_known(func.value, seen)
@@ -203,7 +228,8 @@ class Module:
         if made:
             return frozenset(made)
         if isinstance(func, cst.Attribute):
-            return frozenset(self._of_method(func, seen))
+            returned = [e for each in self._own_methods(func) for e in _returns(each)]
+            return frozenset(self._of_method(func, seen)) | self._of_all(returned, seen)
         if isinstance(func, cst.Name):
             returned = [
                 each
@@ -243,7 +269,8 @@ class Module:
     def _of_annotation(self, node: cst.Annotation) -> Kinds:
         return frozenset(
             replace(each, form=Form.OBJECT)
-            for each in self.kinds(node.annotation)
+            for part in _alternatives_of_annotation(node.annotation)
+            for each in self.kinds(part)
             if each.form is Form.CLASS
         )
 
@@ -256,6 +283,7 @@ class Module:
             value
             for assignment in scope[name.value]
             if isinstance(assignment, meta.Assignment)
+            and not isinstance(assignment, meta.ImportAssignment)
             for value in self._assigned(assignment.node)
         ]
 
@@ -337,9 +365,10 @@ class Module:
                 statement = self.parent(above)
                 if isinstance(statement, cst.Assign):
                     yield statement.value
-            case cst.AnnAssign() | cst.NamedExpr():
-                if above.value is not None:
-                    yield above.value
+            case cst.AnnAssign():
+                yield from self._annotated(above)
+            case cst.NamedExpr():
+                yield above.value
             case cst.For() | cst.CompFor():
                 yield Element(of=above.iter)
             case cst.AsName():
@@ -350,6 +379,9 @@ class Module:
                 yield above.annotation or above
             case cst.Element():
                 yield from self._unpacked(above)
+            case cst.AugAssign():
+                yield above.target
+                yield cst.Param(cst.Name("unknown"))
 
     def _unpacked(self, element: cst.Element) -> Iterator[Value]:
         """Yield the value of an element of ``a, b = x, y``."""
@@ -366,20 +398,70 @@ class Module:
         else:
             yield Element(of=values)
 
-    def _own_values(self, node: cst.Attribute) -> list[cst.CSTNode]:
-        """Return what the methods of a class assign to ``self.name``."""
-        if not isinstance(node.value, cst.Name) or node.value.value != "self":
-            return []
-        for above in self.ancestors(node):
-            if isinstance(above, cst.ClassDef):
-                return [
-                    assign.value
-                    for assign in self.nodes
-                    if isinstance(assign, cst.Assign)
-                    and any(node.deep_equals(each.target) for each in assign.targets)
-                    and above in self.ancestors(assign)
-                ]
-        return []
+    def _annotated(self, assign: cst.AnnAssign) -> Iterator[Value]:
+        if assign.value is not None:
+            yield assign.value
+        # Of most annotations, nothing is to be learned.
+        if self._of_annotation(assign.annotation):
+            yield assign.annotation
+
+    def _own_values(self, node: cst.Attribute) -> list[Value]:
+        """Return what a class has as ``self.name``."""
+        properties = [
+            value for each in self._own_methods(node, properties=True) for value in _returns(each)
+        ]
+        own = self._class_around(node) if dotted(node.value) == "self" else None
+        return properties + [
+            value
+            for around, assign in self._assigns_of_classes.get(node.attr.value, ())
+            if around is own
+            for value in self._values_of(assign)
+        ]
+
+    def _values_of(self, assign: cst.Assign | cst.AnnAssign) -> Iterator[Value]:
+        if isinstance(assign, cst.Assign):
+            yield assign.value
+        else:
+            yield from self._annotated(assign)
+
+    def _own_methods(
+        self, node: cst.Attribute, *, properties: bool = False
+    ) -> Iterator[cst.FunctionDef]:
+        """Yield the method, or the property, of its class that ``self.name`` is."""
+        own = self._class_around(node) if dotted(node.value) in ("self", "cls") else None
+        for each in own.body.body if own else ():
+            if isinstance(each, cst.FunctionDef) and each.name.value == node.attr.value:
+                names = {dotted(decorator.decorator) for decorator in each.decorators}
+                if properties == any(name.endswith("property") for name in names):
+                    yield each
+
+    def _class_around(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        return next((e for e in self.ancestors(node) if isinstance(e, cst.ClassDef)), None)
+
+    @cached_property
+    def _assigns_of_classes(
+        self,
+    ) -> dict[str, list[tuple[cst.ClassDef, cst.Assign | cst.AnnAssign]]]:
+        """The assignments to ``self.name``, and to names in the body of a class, by name."""
+        found = defaultdict(list)
+        for node in self.nodes:
+            if isinstance(node, cst.Assign | cst.AnnAssign) and (own := self._class_around(node)):
+                targets = (
+                    [each.target for each in node.targets]
+                    if isinstance(node, cst.Assign)
+                    else [node.target]
+                )
+                for target in targets:
+                    head, _, name = dotted(target).rpartition(".")
+                    if head == "self" or (not head and self._is_in_body(node, own)):
+                        found[name].append((own, node))
+        return found
+
+    def _is_in_body(self, node: cst.CSTNode, own: cst.ClassDef) -> bool:
+        return not any(
+            isinstance(each, cst.FunctionDef) and own in self.ancestors(each)
+            for each in self.ancestors(node)
+        )
 
 
 def dotted(node: Value | None) -> str:
@@ -421,12 +503,31 @@ def _is_docstring(module: Module, node: cst.CSTNode) -> bool:
     return isinstance(module.parent(node), cst.Expr)
 
 
+def _is_known_path(path: str) -> bool:
+    """Whether an imported callable makes no Airbyte task: a class, or a function of Airflow's."""
+    return path.startswith("airflow.") or path.rpartition(".")[2][:1].isupper()
+
+
 def _deeper(kinds: Kinds) -> Kinds:
     return frozenset(replace(each, depth=each.depth + 1) for each in kinds)
 
 
 def _shallower(kinds: Kinds) -> Kinds:
     return frozenset(replace(each, depth=each.depth - 1) for each in kinds if each.depth)
+
+
+def _alternatives_of_annotation(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Yield the parts of ``A | B``, ``Optional[A]`` and ``Union[A, B]``."""
+    match node:
+        case cst.BinaryOperation():
+            yield from _alternatives_of_annotation(node.left)
+            yield from _alternatives_of_annotation(node.right)
+        case cst.Subscript() if dotted(node.value).rpartition(".")[2] in ("Optional", "Union"):
+            for each in node.slice:
+                if isinstance(each.slice, cst.Index):
+                    yield from _alternatives_of_annotation(each.slice.value)
+        case _:
+            yield node
 
 
 def _returns(function: cst.FunctionDef) -> list[cst.CSTNode]:

@@ -69,6 +69,8 @@ HOOK_METHODS = {
 OFFICIAL_ONLY_METHODS = frozenset(
     {"submit_sync_connection", "submit_reset_connection", "get_job_details", "get_job_status"}
 )
+TELLING_METHODS = OFFICIAL_ONLY_METHODS | {"wait_for_job"}
+"""The methods after which an unknown object is likely to be the hook, and that are others here."""
 UNCHANGED_HOOK_MEMBERS = frozenset(
     {"airbyte_conn_id", "get_connection", "log", "test_connection", "get_job", "cancel_job"}
 )

@@ -22,6 +22,18 @@ class Reason(Enum):
         "check whether default_args have airbyte_conn_id; without one, it must be "
         "'airbyte_default' here",
     )
+    UNKNOWN_DEFAULT_ARGS = (
+        "default_args-from-elsewhere",
+        "if these default_args have asynchronous or wait_seconds, rename them there",
+    )
+    RENAMED_KEYS = (
+        "renamed-keys",
+        "asynchronous, wait_seconds or api_version of this mapping was renamed or removed",
+    )
+    ATTRIBUTES = (
+        "attributes-of-tasks",
+        "a task has wait_for_completion and poll_interval, not asynchronous and wait_seconds",
+    )
     OTHER_OPERATORS = (
         "default_args-reach-other-operators",
         "check that no other operator of the DAG takes these default_args",
@@ -45,7 +57,15 @@ class Reason(Enum):
         "classes-that-are-created-elsewhere",
         "check the parameters where this class is created",
     )
+    SEVERAL_CLASSES = (
+        "names-for-several-classes",
+        "this name may also be another class: check the parameters",
+    )
     HOOK_MEMBER = ("other-members-of-the-hook", "the hook has no such member")
+    MAY_BE_HOOK = (
+        "objects-that-may-be-the-hook",
+        "if this is Airbyte's hook, rewrite the call",
+    )
     REQUEST_TIMEOUT = (
         "request-timeout",
         "the hook has no timeout: set request_timeout of the Airflow connection",

@@ -8,15 +8,26 @@ from collections.abc import Callable, Iterator
 import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.arguments import keyword, text_of
-from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module, Value
+from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module, Value, dotted
 from airflow_provider_airbyte_sme.migration.official import Thing
 
 JOB_ID = "job_id"
-_RESULT = "return_value"
+RESULT = "return_value"
 
 # One call of xcom_pull in a template, and its parts.
 _PULL = re.compile(r"xcom_pull\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)")
-_TASK_ID = re.compile(r"^\s*(?:task_ids\s*=\s*)?(?P<quote>['\"])(?P<id>[^'\"]*)(?P=quote)")
+_TASK_ID = re.compile(
+    r"^\s*(?:task_ids\s*=\s*)?(?P<quote>['\"])(?P<id>[^'\"]*)(?P=quote)\s*(?:,|$)"
+)
+# The DAG, by its name or as the second argument.
+_DAG_ID = re.compile(r"\bdag_id\s*=|^[^,]*,\s*(?!\w+\s*=)\S")
+_CALL = "xcom_pull("
+# It is filled in later, by str.format or by %.
+_PLACEHOLDERS = frozenset("%{}")
+# The first of a template that has nothing but the result.
+_BARE_START = re.compile(r"\{\{+-?[\w.]*xcom_pull\(")
+# They do not take one key of a result.
+_MAPPING_METHODS = frozenset({"concat", "expand", "expand_kwargs", "map", "zip"})
 _KEY = re.compile(r"\bkey\s*=\s*(['\"])(?P<key>[^'\"]*)\1")
 
 
@@ -31,9 +42,13 @@ class Results:
         self._module = module
         self._task_ids: set[str] = set()
         self._has_other_ids = False
+        self._ids_of_others = {*_names_of_decorated(module)}
         for node in module.nodes:
-            if isinstance(node, cst.Call) and self._makes_operator(node):
-                self._note_task_id(keyword(node, "task_id"))
+            if isinstance(node, cst.Call):
+                if self._makes_operator(node):
+                    self._note_task_id(keyword(node, "task_id"))
+                elif _may_make_task(node) and (text := text_of(keyword(node, "task_id"))):
+                    self._ids_of_others.add(text)
 
     def _makes_operator(self, call: cst.Call) -> bool:
         made = (Kind(Form.OBJECT, Thing.OPERATOR), Kind(Form.PARTIAL, Thing.OPERATOR))
@@ -65,9 +80,16 @@ class Results:
         """Whether *node* is a task of the official operator."""
         return Kind(Form.OBJECT, Thing.OPERATOR) in self._module.kinds(node)
 
-    def is_task_id(self, text: str) -> bool:
-        """Whether *text* is the id of such a task, perhaps in a task group."""
-        return any(text == each or text.endswith(f".{each}") for each in self._task_ids)
+    def is_task_id(self, text: str) -> bool | None:
+        """
+        Whether *text* is the id of such a task, perhaps in a task group.
+
+        :return: ``None`` if that cannot be told, for example because another task has this id too.
+        """
+        if not _PLACEHOLDERS.isdisjoint(text) or not _is_one_of(text, self._task_ids):
+            may_be = self._has_other_ids or (self.has_operators and _PLACEHOLDERS & set(text))
+            return None if may_be else False
+        return None if _is_one_of(text, self._ids_of_others) else True
 
     def is_for_sensor(self, node: cst.CSTNode) -> bool:
         """Whether *node* is the ``airbyte_job_id`` of a sensor, which takes the whole result."""
@@ -78,7 +100,24 @@ class Results:
             return False
         call = self._module.parent(above)
         takes_result = any(each.thing is Thing.SENSOR for each in self._module.kinds(call))
-        return takes_result and above.keyword.value == "airbyte_job_id"
+        return takes_result and above.keyword.value == "airbyte_job_id" and self._is_whole(node)
+
+    def _is_whole(self, node: cst.CSTNode) -> bool:
+        """Whether *node* passes the result on as it is, if it is a template."""
+        if not isinstance(node, cst.BaseString):
+            return True
+        code = re.sub(r"\s", "", self._module.tree.code_for_node(node))
+        text = code.lstrip("fFrRuU").strip("'\"")
+        is_bare = _BARE_START.match(text) and re.search(r"\)-?\}+\}$", text)
+        return bool(is_bare) and "|" not in text and text.count(_CALL) == 1
+
+    def is_mapped(self, node: cst.CSTNode) -> bool:
+        """Whether *node* is mapped over, which Airflow allows for a whole result only."""
+        above = self._module.parent(node)
+        if isinstance(above, cst.Arg):
+            above = self._module.parent(above)
+            above = above.func if isinstance(above, cst.Call) else None
+        return isinstance(above, cst.Attribute) and above.attr.value in _MAPPING_METHODS
 
     def tasks_pulled(self, call: cst.Call) -> bool | None:
         """
@@ -86,21 +125,22 @@ class Results:
 
         :return: ``None`` if that cannot be told.
         """
+        unclear = None if self.has_operators else False
+        if any(arg.star for arg in call.args):
+            return unclear
         key = keyword(call, "key") or _positional(call, 2)
-        if key is not None and text_of(key) != _RESULT:
-            return False if text_of(key) is not None else self.has_operators and None
+        if key is not None and text_of(key) != RESULT:
+            return False if text_of(key) is not None else unclear
         tasks = keyword(call, "task_ids") or _positional(call, 0)
         if tasks is None:
-            return False
+            return unclear
         found = {self._is_id_of_operator(each) for each in _each(tasks)}
-        if len(found) == 1:
-            return found.pop()
-        return None
+        result = found.pop() if len(found) == 1 else None
+        return None if result and _is_of_dag(call) else result
 
     def _is_id_of_operator(self, node: cst.BaseExpression) -> bool | None:
         if (text := text_of(node)) is not None:
-            # Where ids are computed, any other text may be one of them.
-            return True if self.is_task_id(text) else None if self._has_other_ids else False
+            return self.is_task_id(text)
         if isinstance(node, cst.Attribute) and node.attr.value == "task_id":
             return self._is_operator_or_unknown(node.value)
         if isinstance(node, cst.Name):
@@ -108,7 +148,8 @@ class Results:
                 text_of(each) for each in self._module.values(node) if isinstance(each, cst.CSTNode)
             ]
             if texts and None not in texts:
-                return all(self.is_task_id(text or "") for text in texts)
+                found = {self.is_task_id(text or "") for text in texts}
+                return found.pop() if len(found) == 1 else None
         return None if self.has_operators else False
 
     def _is_operator_or_unknown(self, node: cst.BaseExpression) -> bool | None:
@@ -137,23 +178,56 @@ class Results:
 
         :return: The text, and whether it reads results of which that cannot be told.
         """
-        unclear = False
+        unclear = self.has_operators and text.count(_CALL) > len(_PULL.findall(text))
 
         def replace(match: re.Match[str]) -> str:
             nonlocal unclear
             arguments = match[1]
             task, key = _TASK_ID.match(arguments), _KEY.search(arguments)
-            if key and key["key"] != _RESULT:
+            if key and key["key"] != RESULT:
                 return match[0]
-            if task is None or not self.is_task_id(task["id"]):
-                unclear = unclear or (self._has_other_ids or (task is None and self.has_operators))
+            found = self.is_task_id(task["id"]) if task else self.has_operators and None
+            if found and _DAG_ID.search(arguments):
+                found = None
+            if not task or not found:
+                unclear = unclear or found is None
                 return match[0]
             if key:
-                return match[0].replace(key[0], key[0].replace(_RESULT, JOB_ID))
+                return match[0].replace(key[0], key[0].replace(RESULT, JOB_ID))
             quote = task["quote"]
-            return f"xcom_pull({arguments.rstrip()}, key={quote}{JOB_ID}{quote})"
+            return f"xcom_pull({arguments.rstrip().removesuffix(',')}, key={quote}{JOB_ID}{quote})"
 
         return _PULL.sub(replace, text), unclear
+
+
+def _is_one_of(text: str, ids: set[str]) -> bool:
+    return any(text == each or text.endswith(f".{each}") for each in ids)
+
+
+def _is_of_dag(call: cst.Call) -> bool:
+    """Whether a call of ``xcom_pull`` names a DAG."""
+    dag_id = keyword(call, "dag_id") or _positional(call, 1)
+    return dag_id is not None and dotted(dag_id) != "None"
+
+
+def _may_make_task(call: cst.Call) -> bool:
+    name = dotted(call.func).rpartition(".")[2]
+    is_method = isinstance(call.func, cst.Attribute) and call.func.attr.value in (
+        "override",
+        "partial",
+    )
+    return is_method or name[:1].isupper()
+
+
+def _names_of_decorated(module: Module) -> Iterator[str]:
+    """Yield the names of ``@task`` functions, which are the ids of their tasks."""
+    for node in module.nodes:
+        if isinstance(node, cst.FunctionDef):
+            for each in node.decorators:
+                made = each.decorator
+                name = dotted(made.func if isinstance(made, cst.Call) else made)
+                if name.partition(".")[0] == "task":
+                    yield node.name.value
 
 
 def with_job_id(call: cst.Call, value: cst.SimpleString) -> cst.Call:

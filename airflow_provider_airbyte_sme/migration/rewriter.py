@@ -49,10 +49,10 @@ from airflow_provider_airbyte_sme.migration.official import (
     HOOK_METHODS,
     HOOK_STATUSES,
     KNOWN,
-    OFFICIAL_ONLY_METHODS,
     OUR_PACKAGE,
     PACKAGE,
     RENAMED,
+    TELLING_METHODS,
     UNCHANGED_HOOK_MEMBERS,
     Thing,
     is_member,
@@ -61,6 +61,7 @@ from airflow_provider_airbyte_sme.migration.official import (
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 from airflow_provider_airbyte_sme.migration.results import (
     JOB_ID,
+    RESULT,
     Results,
     subscripted,
     with_job_id,
@@ -142,11 +143,35 @@ class _Rewriter(cst.CSTTransformer):
 
     def _find_default_args(self) -> None:
         for value in self._defaults.all():
-            literals, _ = self._mappings.literals(value)
+            literals, complete = self._mappings.literals(value)
             self._roles.update(dict.fromkeys(literals))
+            self._note_other_uses(value, literals)
+            if not complete and self._makes_tasks:
+                self._note(value, Reason.UNKNOWN_DEFAULT_ARGS)
             for literal in literals:
                 if OFFICIAL_ONLY & (names_of(literal) or frozenset()) and self._has_other_tasks:
                     self._note(literal, Reason.OTHER_OPERATORS)
+
+    def _note_other_uses(self, value: cst.CSTNode, literals: list[cst.Dict | cst.Call]) -> None:
+        """Leave it to a person to read a mapping of which keys have other names now."""
+        if not isinstance(value, cst.Name) or not any(
+            OFFICIAL_ONLY & (names_of(each) or frozenset()) for each in literals
+        ):
+            return
+        for use in self._mappings.other_uses(value):
+            above = self._module.parent(use)
+            is_of_task = isinstance(above, cst.Call) and (
+                self._thing_of_arguments(above) or dotted(above.func) == "dict"
+            )
+            if not is_of_task:
+                self._note(use, Reason.RENAMED_KEYS)
+
+    @property
+    def _makes_tasks(self) -> bool:
+        return any(
+            isinstance(node, cst.Call) and self._thing_of_arguments(node)
+            for node in self._module.nodes
+        )
 
     @property
     def _has_other_tasks(self) -> bool:
@@ -171,6 +196,7 @@ class _Rewriter(cst.CSTTransformer):
     def _find_literals(self, value: cst.CSTNode, thing: Thing, call: cst.Call) -> None:
         literals, complete = self._mappings.literals(value)
         self._roles.update(dict.fromkeys(literals, thing))
+        self._note_other_uses(value, literals)
         # Of those of a subclass, the comment above it says enough.
         if not complete and not _is_super_init(call):
             self._note(call, Reason.KEYWORDS)
@@ -336,11 +362,21 @@ class _Rewriter(cst.CSTTransformer):
             each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) for each in kinds
         ):
             return self._member_of_hook(original_node, updated_node)
-        if original_node.attr.value in OFFICIAL_ONLY_METHODS and not self._module.is_known(
+        if original_node.attr.value in OFFICIAL_ONLY and self._may_be_task(original_node):
+            self._note(original_node, Reason.ATTRIBUTES)
+        if original_node.attr.value in TELLING_METHODS and not self._module.is_known(
             original_node.value
         ):
-            self._note(original_node, Reason.HOOK_MEMBER)
+            self._note(original_node, Reason.MAY_BE_HOOK)
         return self._output(original_node, updated_node)
+
+    def _may_be_task(self, node: cst.Attribute) -> bool:
+        """Whether ``asynchronous`` and the like may be read from a task, or set in one."""
+        if any(each.thing in _TASKS and not each.depth for each in self._module.kinds(node.value)):
+            return True
+        # Many things have a version, and of a subclass, the comment above it says enough.
+        is_general = node.attr.value == "api_version" or dotted(node.value) == "self"
+        return not is_general and not self._module.is_known(node.value)
 
     def _output(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
         above = self._module.parent(original)
@@ -348,6 +384,8 @@ class _Rewriter(cst.CSTTransformer):
         if is_part_read or self._results.is_for_sensor(original):
             return updated
         is_output = self._results.is_output(original)
+        if is_output and self._results.is_mapped(original):
+            is_output = None
         if is_output is None:
             self._note(original, Reason.JOB_ID)
         return subscripted(updated, self._literal(original, JOB_ID)) if is_output else updated
@@ -376,11 +414,26 @@ class _Rewriter(cst.CSTTransformer):
         self, original_node: cst.Subscript, updated_node: cst.Subscript
     ) -> cst.BaseExpression:
         """Rewrite fields of the HTTP responses that the hook returned up to 4.0."""
+        if self._is_whole_result(original_node):
+            return updated_node.with_deep_changes(
+                updated_node.slice[0].slice, value=self._literal(original_node, JOB_ID)
+            )
         found = response_field(original_node)
         if found is None or Kind(Form.JOB, Thing.HOOK) not in self._module.kinds(found[0]):
             return updated_node
         updated = response_field(updated_node)
         return cst.Attribute(updated[0], cst.Name(found[1])) if updated else updated_node
+
+    def _is_whole_result(self, node: cst.Subscript) -> bool:
+        """Whether *node* is ``sync.output["return_value"]``, not passed on to a sensor."""
+        index = node.slice[0].slice
+        return (
+            isinstance(node.value, cst.Attribute)
+            and isinstance(index, cst.Index)
+            and text_of(index.value) == RESULT
+            and self._results.is_output(node.value) is True
+            and not self._results.is_for_sensor(node)
+        )
 
     def _member_of_hook(
         self, original: cst.Attribute, updated: cst.Attribute
@@ -388,7 +441,8 @@ class _Rewriter(cst.CSTTransformer):
         name, above = original.attr.value, self._module.parent(original)
         if name in HOOK_STATUSES:
             return self._literal(original, name.lower())
-        is_called = isinstance(above, cst.Call) and above.func is original
+        is_object = Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(original.value)
+        is_called = is_object and isinstance(above, cst.Call) and above.func is original
         if name not in UNCHANGED_HOOK_MEMBERS and not (is_called and name in HOOK_METHODS):
             self._note(original, Reason.HOOK_MEMBER)
         return updated
@@ -424,13 +478,11 @@ class _Rewriter(cst.CSTTransformer):
         """Whether *func* is a class of this module that decides about its parameters itself."""
         if not isinstance(func, cst.Name):
             return False
+        classes = [each for each in self._module.values(func) if isinstance(each, cst.ClassDef)]
         return any(
-            isinstance(each, cst.ClassDef)
-            and any(
-                isinstance(part, cst.FunctionDef) and part.name.value == "__init__"
-                for part in each.body.body
-            )
-            for each in self._module.values(func)
+            any(_is_init(part) for part in each.body.body)
+            or any(self._has_own_init(base.value) for base in each.bases)
+            for each in classes
         )
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:  # noqa: N802
@@ -443,6 +495,8 @@ class _Rewriter(cst.CSTTransformer):
         if original_node in self._roles:
             return self._literal_call(original_node, updated_node)
         if Kind(Form.CLASS, Thing.HOOK) in kinds:
+            if self._module.may_be_other(func):
+                self._note(original_node, Reason.SEVERAL_CLASSES)
             updated, reasons = rewrite_constructor(updated_node)
             self._note_all(original_node, reasons)
             return updated
@@ -451,6 +505,10 @@ class _Rewriter(cst.CSTTransformer):
         if isinstance(func, cst.Attribute):
             if Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(func.value):
                 return self._call_of_hook(original_node, updated_node)
+            if _reads_xcom(func) and self._results.has_operators:
+                self._note(original_node, Reason.JOB_ID)
+            if func.attr.value == "execute" and self._results.is_operator(func.value):
+                self._note_executed(original_node)
             if func.attr.value == "xcom_pull":
                 return self._xcom_pull(original_node, updated_node)
         if dotted(func).rpartition(".")[2] == "XComArg":
@@ -460,6 +518,8 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node
 
     def _task(self, original: cst.Call, updated: cst.Call, thing: Thing) -> cst.Call:
+        if self._module.may_be_other(original.func):
+            self._note(original, Reason.SEVERAL_CLASSES)
         rewrite = self._rewrite_for(original, thing)
         updated, reasons = rewrite_call(updated, rewrite)
         self._note_all(original, reasons)
@@ -601,11 +661,22 @@ class _Rewriter(cst.CSTTransformer):
             self._note(original, Reason.JOB_ID)
         return with_job_id(updated, self._literal(original, JOB_ID)) if pulled else updated
 
+    def _note_executed(self, call: cst.Call) -> None:
+        """Leave it to a person to read the result of ``task.execute(context)``."""
+        if not isinstance(self._module.parent(call), cst.Expr):
+            self._note(call, Reason.JOB_ID)
+
     def _xcom_arg(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         is_result = bool(original.args) and self._results.is_operator(original.args[0].value)
-        if not is_result or len(original.args) > 1 or self._results.is_for_sensor(original):
+        if not is_result or self._results.is_for_sensor(original):
             return updated
-        return with_argument(updated, "key", self._literal(original, JOB_ID))
+        literal = self._literal(original, JOB_ID)
+        if len(original.args) == 1:
+            return with_argument(updated, "key", literal)
+        key = updated.args[1]
+        if text_of(key.value) != RESULT:
+            return updated
+        return updated.with_changes(args=[updated.args[0], key.with_changes(value=literal)])
 
     def _patch_object(self, original: cst.Call, updated: cst.Call) -> cst.Call:
         if len(original.args) < 2 or not any(
@@ -660,12 +731,7 @@ class _Rewriter(cst.CSTTransformer):
         if PACKAGE in new:
             self._note(original_node, Reason.CLASS_ELSEWHERE)
             new = CLASS_PATH.sub(lambda match: new_text_path(match[0]), new)
-        if "xcom_pull(" in new and not _PULLS_WHOLE.search(new) and not self._is_for_sensor(string):
-            self._note(original_node, Reason.JOB_ID)
         return updated_node.with_changes(value=new)
-
-    def _is_for_sensor(self, string: cst.CSTNode) -> bool:
-        return self._results.is_for_sensor(string) or not self._results.has_operators
 
     def _text(self, node: cst.CSTNode, text: str) -> str:
         if any(path in text for path in CLASSES):
@@ -701,9 +767,6 @@ class _Rewriter(cst.CSTTransformer):
         return any(each in self._roles for each in self._module.ancestors(node))
 
 
-_PULLS_WHOLE = re.compile(r"xcom_pull\([^)]*\)")
-
-
 def _is_super_init(call: cst.Call) -> bool:
     match call.func:
         case cst.Attribute(
@@ -711,6 +774,16 @@ def _is_super_init(call: cst.Call) -> bool:
         ):
             return True
     return False
+
+
+def _reads_xcom(func: cst.Attribute) -> bool:
+    """Whether *func* is a method of Airflow's model, which may read the result of any task."""
+    is_model = dotted(func.value).rpartition(".")[2] in ("BaseXCom", "XCom")
+    return is_model and func.attr.value in ("get_all", "get_many", "get_one", "get_value")
+
+
+def _is_init(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.FunctionDef) and node.name.value == "__init__"
 
 
 def _is_method(call: cst.Call, *names: str) -> bool:

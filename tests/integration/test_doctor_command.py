@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from typing import Any
 
 import airflow
 import pytest
+from cryptography.fernet import Fernet
 from packaging.version import Version
 
 from airflow_provider_airbyte_sme import __version__
 from airflow_provider_airbyte_sme.cli.main import main
 from airflow_provider_airbyte_sme.emulator import Emulator
+from tests.unit.api.servers import RawResponse, RawServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCTOR = (sys.executable, "-m", "airflow_provider_airbyte_sme", "doctor")
@@ -107,6 +110,24 @@ class TestAirflowConnection:
 
         assert (status, failures(checks)) == (0, {})
         assert "has the type airbyte, " in checks["airflow-connection"]["saw"]
+
+    def test_a_port_that_host_overrules_is_a_warning(self, doctor, set_connection, emulator):
+        set_connection(host=emulator.url, port=8443)
+
+        _, checks = doctor()
+
+        check = checks["airflow-connection"]
+        assert check["outcome"] == "warning"
+        assert check["saw"].endswith(
+            f", Port 8443. Port is not used, because Host names another: the public API is "
+            f"{emulator.url}/api/public/v1."
+        )
+        assert check["change"] == "Clear Port, or remove the port from Host."
+
+    def test_a_port_that_is_used_is_no_warning(self, doctor, set_connection):
+        set_connection(host="https://airbyte.invalid", port=443)
+
+        assert doctor()[1]["airflow-connection"]["outcome"] == "ok"
 
 
 class TestVersions:
@@ -203,6 +224,40 @@ class TestDatabase:
         assert "on triggerer-0." in checks["triggerer"]["saw"]
         assert ("airflow triggerer" in checks["triggerer"]["change"]) == (outcome != "ok")
 
+    def test_another_fernet_key_is_told(self, home):
+        key = {"AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()}
+        fields = ("--conn-type", "airbyte_sme", "--conn-host", "x", "--conn-password", "s3cret")
+        add = (*AIRFLOW, "connections", "add", "encrypted", *fields)
+        subprocess.run(add, env={**home, **key}, check=True, capture_output=True)
+        other_key = {"AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()}
+
+        _, checks = run_json(*DOCTOR, "--conn-id", "encrypted", environment={**home, **other_key})
+
+        assert checks["airflow-connection"]["outcome"] == "failed"
+        assert "MetastoreBackend: InvalidToken." in checks["airflow-connection"]["saw"]
+        assert checks["airflow-connection"]["change"].startswith("Set fernet_key of Airflow")
+
+    def test_a_secrets_backend_that_fails_is_told(self, home, tmp_path):
+        (tmp_path / "broken_backend.py").write_text(
+            "from airflow.secrets import BaseSecretsBackend\n"
+            "class Broken(BaseSecretsBackend):\n"
+            "    def get_connection(self, conn_id, **kwargs):\n"
+            "        raise PermissionError('token=s3cret-value is not allowed')\n"
+        )
+        environment = {
+            **home,
+            "PYTHONPATH": f"{tmp_path}:{home.get('PYTHONPATH', '')}",
+            "AIRFLOW__SECRETS__BACKEND": "broken_backend.Broken",
+        }
+
+        _, checks = run_json(*DOCTOR, "--conn-id", "nobody_made_it", environment=environment)
+
+        assert checks["airflow-connection"]["saw"] == (
+            "Airflow did not find the connection 'nobody_made_it', but could not look everywhere: "
+            "Broken: PermissionError token=*** is not allowed."
+        )
+        assert "in [secrets]" in checks["airflow-connection"]["change"]
+
     def test_without_a_database_the_triggerer_is_skipped(self, home, tmp_path):
         missing = {
             **home,
@@ -213,6 +268,11 @@ class TestDatabase:
         status, checks = run_json(*DOCTOR, "--conn-id", "nobody_made_it", environment=missing)
 
         assert status == 1
+        assert (
+            "could not look everywhere: MetastoreBackend: OperationalError "
+            in (checks["airflow-connection"]["saw"])
+        )
+        assert "AIRFLOW_CONN_NOBODY_MADE_IT" in checks["airflow-connection"]["change"]
         assert checks["triggerer"]["outcome"] == "skipped"
         assert "Airflow's database cannot be read here: " in checks["triggerer"]["saw"]
 
@@ -246,6 +306,24 @@ class TestAirflowCommand:
         assert done.returncode == 1
         assert done.stdout.startswith("[FAIL] airflow-connection ")
         assert "Traceback" not in done.stdout + done.stderr
+
+    def test_an_interrupted_command_leaves_no_traceback(self, home):
+        with RawServer(RawResponse(b"", then="hold")) as server:
+            uri = json.dumps({"conn_type": "airbyte_sme", "host": server.url})
+            with subprocess.Popen(
+                [*AIRFLOW, "airbyte-sme", "doctor", "--conn-id", "silent"],
+                env={**home, "AIRFLOW_CONN_SILENT": uri},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                assert server.received.wait(60)
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate()
+
+        assert process.returncode == 1
+        assert errors.endswith("error: interrupted\n")
+        assert "Traceback" not in errors
 
 
 def unfolded(block: str) -> str:

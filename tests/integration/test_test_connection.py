@@ -13,7 +13,7 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.hooks.airbyte import blocking_client
 from tests.integration.conftest import SECRET
 from tests.unit.api.certificates import Certificates
-from tests.unit.api.servers import RawServer, raw_response
+from tests.unit.api.servers import RawResponse, RawServer, raw_response
 
 
 def test_success_reports_url_version_and_workspaces(emulator, hook_for_emulator):
@@ -25,6 +25,26 @@ def test_success_reports_url_version_and_workspaces(emulator, hook_for_emulator)
         f"not encrypted: whoever is on the way can read the client secret. Use https outside a "
         f"private network.",
     )
+
+
+def test_a_server_that_never_finishes_its_response_ends_the_test_in_time(hook_for, monkeypatch):
+    monkeypatch.setattr("airflow_provider_airbyte_sme.api.doctor.TEST_TIME_LIMIT", 0.5)
+    endless = RawResponse(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 9_000, pause=0.05)
+    with RawServer(endless) as server:
+        success, message = hook_for(host=server.url).test_connection()
+
+    assert not success
+    assert "the time for the whole call is over" in message
+
+
+def test_thousands_of_workspaces_are_not_counted(emulator, hook_for_emulator):
+    for number in range(100):
+        emulator.add_workspace(f"More {number}")
+
+    success, message = hook_for_emulator(emulator).test_connection()
+
+    assert success
+    assert ": 100 or more workspaces. " in message
 
 
 def test_the_steps_are_health_token_workspaces_and_version(emulator, hook_for_emulator):

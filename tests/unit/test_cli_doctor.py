@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -146,7 +148,56 @@ class TestJson:
         assert to_json(checks)["outcome"] == worst
 
 
+class TestStandardOutput:
+    @pytest.fixture
+    def in_a_process(self, emulator):
+        """Run the command in a process of its own."""
+
+        def run(*arguments, **environment):
+            command = [sys.executable, "-m", "airflow_provider_airbyte_sme", "doctor"]
+            command += ["--url", emulator.url, "--client-id", emulator.client_id]
+            secret = {"AIRBYTE_CLIENT_SECRET": emulator.client_secret}
+            with subprocess.Popen(
+                [*command, *arguments],
+                env={**os.environ, **secret, **environment},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+            ) as process:
+                yield process
+
+        return contextmanager(run)
+
+    def test_a_terminal_that_cannot_show_a_character_gets_its_code(self, emulator, in_a_process):
+        emulator.add_workspace("Bücher")
+
+        with in_a_process(PYTHONIOENCODING="ascii") as process:
+            output, errors = process.communicate()
+
+        assert (process.returncode, errors) == (0, "")
+        assert "'B\\xfccher'" in output
+
+    @pytest.mark.parametrize("arguments", [(), ("-o", "json")], ids=["text", "JSON"])
+    def test_a_reader_that_stops_early_changes_nothing(self, in_a_process, arguments):
+        with in_a_process(*arguments) as process:
+            process.stdout.close()
+            errors = process.stderr.read()
+
+        assert (process.wait(), errors) == (0, "")
+
+    def test_without_a_standard_output_there_is_still_an_exit_status(self, doctor, monkeypatch):
+        monkeypatch.setattr(sys, "stdout", None)
+
+        assert doctor() == 0
+        assert doctor(url=f"http://127.0.0.1:{free_port()}") == 1
+
+
 class TestArguments:
+    def test_an_empty_connection_id_is_one_that_airflow_does_not_know(self, capsys):
+        assert main(["doctor", "--conn-id", ""]) == 1
+
+        assert "[FAIL] airflow-connection Airflow did not find" in capsys.readouterr().out
+
     def test_a_wrong_url_is_a_failed_check(self, doctor, capsys):
         assert doctor("-o", "json", url="ftp://files.example.com") == 1
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from airflow_provider_airbyte_sme.api.doctor.answers import (
+    MAX_WORKSPACES,
     check_airbyte,
     check_clock,
     check_latency,
@@ -51,12 +52,16 @@ from airflow_provider_airbyte_sme.api.doctor.way import (
     check_tls,
     check_tunnel,
     check_url,
+    port_of,
 )
 
 __all__ = [
     "CONNECTION_STEPS",
+    "MAX_WORKSPACES",
     "STEPS",
     "TEST_STEPS",
+    "TEST_TIME_LIMIT",
+    "TIME_LIMIT",
     "Check",
     "Finding",
     "Outcome",
@@ -67,6 +72,7 @@ __all__ = [
     "failed_by",
     "ignore",
     "ok",
+    "port_of",
     "run_checks",
     "run_steps",
     "skipped",
@@ -74,6 +80,10 @@ __all__ = [
     "steps_for",
     "warning",
 ]
+
+# Seconds. A person waits for the Test button, and an ingress before Airflow often for 60 s only.
+TEST_TIME_LIMIT = 50.0
+TIME_LIMIT = 300.0
 
 TEST_STEPS: tuple[Step[Subject], ...] = (
     Step("url", check_url),
@@ -140,6 +150,12 @@ async def run_checks(
     :param on_check: Gets each check as soon as it is made.
     """
     try:
-        return await run_steps(steps, subject, secrets=subject.secrets, on_check=on_check)
+        return await run_steps(
+            steps,
+            subject,
+            secrets=subject.secrets,
+            seconds_left=subject.seconds_left,
+            on_check=on_check,
+        )
     finally:
         await subject.close()

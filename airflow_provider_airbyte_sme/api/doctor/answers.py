@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_airbyte_sme.api.doctor.checks import (
+    SLOW_ADVICE,
     UNREACHABLE,
     Finding,
     failed,
@@ -20,9 +21,11 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     warning,
 )
 from airflow_provider_airbyte_sme.api.doctor.subject import Subject
+from airflow_provider_airbyte_sme.api.doctor.way import look_up, place_of, reason_of, timeout_of
 from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
 from airflow_provider_airbyte_sme.api.models import Instance
+from airflow_provider_airbyte_sme.api.network import proxy_for
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings, AirbyteUrls
 from airflow_provider_airbyte_sme.api.waiting import duration_text
 
@@ -34,10 +37,15 @@ MAX_SKEW = 60.0
 # Requests to measure, and the median in seconds from which on to warn.
 MEASURED_REQUESTS = 5
 MAX_LATENCY = 1.0
+# Workspaces to list at most: one page.
+MAX_WORKSPACES = 100
 _MAX_NAMED = 5
 _MAX_REDIRECTS = 5
-# Names that only machines in a cluster, or this one, can resolve.
-_INTERNAL = re.compile(r"(?:^|\.)(?:localhost|local|internal|svc|cluster\.local|localdomain)$")
+# Names that only machines in a cluster, or this one, can resolve. Companies use .local and
+# .internal for names that their browsers can resolve.
+_INTERNAL = re.compile(
+    r"(?:^|\.)(?:localhost|localdomain|cluster\.local|docker\.internal)$|\.svc(?:\.|$)"
+)
 
 
 async def check_airbyte(subject: Subject) -> Finding:
@@ -91,7 +99,8 @@ async def check_token(subject: Subject) -> Finding:
 
 async def check_workspaces(subject: Subject) -> Finding:
     """List the workspaces that the application may see."""
-    workspaces = await subject.client.workspaces.list()
+    # There may be thousands, and a person is waiting.
+    workspaces = await subject.client.workspaces.list(limit=MAX_WORKSPACES)
     subject.workspaces = tuple(workspaces)
     if not workspaces:
         return warning(
@@ -100,6 +109,8 @@ async def check_workspaces(subject: Subject) -> Finding:
         )
     named = ", ".join(str(each) for each in workspaces[:_MAX_NAMED])
     others = len(workspaces) - _MAX_NAMED
+    if len(workspaces) == MAX_WORKSPACES:
+        return ok(f"{MAX_WORKSPACES} or more, such as {named}.")
     return ok(f"{len(workspaces)}: {named}{f' and {others} more' if others > 0 else ''}.")
 
 
@@ -107,7 +118,7 @@ async def check_version(subject: Subject) -> Finding:
     """Read version, edition and auth mode."""
     instance = subject.instance = await subject.client.system.get_instance()
     if instance == Instance():
-        return ok("Not reported: GET /api/v1/instance_configuration is not open.")
+        return ok("Not reported: GET /api/v1/instance_configuration has no usable response.")
     texts = (
         f"version {instance.version or 'not reported'}",
         f"edition {instance.edition or 'not reported'}",
@@ -158,9 +169,7 @@ async def check_latency(subject: Subject) -> Finding:
         f"{MEASURED_REQUESTS} requests for GET /health."
     )
     if median >= MAX_LATENCY:
-        return warning(
-            saw, "Look for the delay in Airbyte's server, its ingress, the proxy or the network."
-        )
+        return warning(saw, SLOW_ADVICE)
     return ok(saw)
 
 
@@ -174,8 +183,8 @@ async def check_links(subject: Subject) -> Finding:
         )
     try:
         page, response = await _open_page(subject, urls.web)
-    except AirbyteError as error:
-        saw = told(error)[0]
+    except (AirbyteError, OSError, UnicodeError) as error:
+        saw = told(error)[0] if isinstance(error, AirbyteError) else f"{reason_of(error)}."
         return warning(f"Links point to {urls.web}, which does not open from here: {saw}", _WEB)
     told_url = subject.instance.url
     other = f" Airbyte itself names {told_url}." if _is_elsewhere(told_url, urls.web) else ""
@@ -204,7 +213,7 @@ def _not_for_browsers(url: str) -> str:
     if host == "localhost":
         return "which is this machine itself"
     if _INTERNAL.search(host):
-        return "a name inside a cluster or a private network"
+        return "a name inside a cluster or on one machine"
     if "." not in host:
         return "a name without a domain, which only machines nearby know"
     if re.search(r"/api(?:/|$)", parts.path):
@@ -213,7 +222,9 @@ def _not_for_browsers(url: str) -> str:
 
 
 def _is_elsewhere(told_url: str | None, web: str) -> bool:
-    return bool(told_url) and urlsplit(told_url).netloc != urlsplit(web).netloc
+    with suppress(ValueError):
+        return bool(told_url) and urlsplit(told_url).netloc != urlsplit(web).netloc
+    return True
 
 
 async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
@@ -222,9 +233,14 @@ async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
 
     :return: The URL of the last page, without its query, and its response.
     :raises AirbyteError: There was no response.
+    :raises OSError: The host has no address, or none was found in time.
+    :raises UnicodeError: The host cannot be looked up.
     """
     settings = _without_secrets(subject.settings, url)
-    transport = subject.open_transport(settings)
+    if proxy_for(settings) is None:
+        # A transport would wait for its name as long as the operating system does.
+        look_up(place_of(url, ""), timeout_of(subject))
+    transport = subject.transport(settings)
     try:
         return await _follow(transport, f"{url}/", settings.request_timeout)
     finally:
@@ -234,12 +250,22 @@ async def _open_page(subject: Subject, url: str) -> tuple[str, HttpResponse]:
 async def _follow(transport: Transport, url: str, timeout: float) -> tuple[str, HttpResponse]:
     response = await _get(transport, url, timeout)
     for _ in range(_MAX_REDIRECTS):
-        target = urljoin(url, response.headers.get("location", ""))
-        is_redirect = response.status in range(300, 400) and target != url
-        if not is_redirect or urlsplit(target).scheme not in ("http", "https"):
+        target = _target(url, response)
+        if not target:
             break
         url, response = target, await _get(transport, target, timeout)
     return urlsplit(url)._replace(query="", fragment="").geturl(), response
+
+
+def _target(url: str, response: HttpResponse) -> str:
+    """Return where a response of *url* redirects to; empty if it does not, or not to a page."""
+    if response.status not in range(300, 400):
+        return ""
+    with suppress(ValueError):
+        target = urljoin(url, response.headers.get("location", ""))
+        if target != url and urlsplit(target).scheme in ("http", "https"):
+            return target
+    return ""
 
 
 async def _get(transport: Transport, url: str, timeout: float) -> HttpResponse:

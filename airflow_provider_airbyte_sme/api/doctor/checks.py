@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ UNREACHABLE = "Airbyte cannot be reached."
 
 # Characters of one text. What is longer is cut: a check is one line.
 _MAX_LENGTH = 1_000
+SLOW_ADVICE = "Look for the delay in Airbyte's server, its ingress, the proxy or the network."
 # Where the advice begins in a message that is one sentence.
 _ADVICE = re.compile(r": (?=(?:check|set|enter|correct|remove|move|create)\b)")
 
@@ -71,6 +73,12 @@ def skipped(saw: str) -> Finding:
 def skipped_after(name: str) -> Finding:
     """Return the finding of what needs the check *name*, which failed."""
     return skipped(f"Not checked, because {name} failed.")
+
+
+def _too_late(*, is_failed: bool) -> Finding:
+    """Return the finding of a step for which there is no time, after a failed one or not."""
+    saw = "Not checked, because the time for all checks is over."
+    return skipped(saw) if is_failed else failed(saw, SLOW_ADVICE)
 
 
 def failed_by(error: AirbyteError, beginning: str = "") -> Finding:
@@ -153,15 +161,18 @@ async def run_steps(
     subject: T,
     *,
     secrets: Callable[[], Sequence[str]],
+    seconds_left: Callable[[], float] = lambda: math.inf,
     on_check: Callable[[Check], None] = ignore,
 ) -> list[Check]:
     """
     Run steps in their order.
 
-    After a failed step, those that need it are skipped; the others still run. No step raises: also
-    an error that nobody expects becomes a failed check.
+    After a failed step, those that need it are skipped; the others still run. When the time is
+    over, none is run any more, and at least one has failed. No step raises: also an error that
+    nobody expects becomes a failed check.
 
     :param secrets: Returns what must not appear in a check.
+    :param seconds_left: Returns the seconds until the time for all steps is over.
     :param on_check: Gets each check as soon as it is made.
     """
     # Each step that did not come to its end, and the failed one that is the reason.
@@ -169,10 +180,12 @@ async def run_steps(
     checks = []
     for step in steps:
         reason = next((blocked[name] for name in step.needs if name in blocked), None)
-        if reason is None:
+        if reason is not None:
+            finding = skipped_after(reason)
+        elif seconds_left() > 0:
             finding = await _run(step, subject)
         else:
-            finding = skipped_after(reason)
+            finding = _too_late(is_failed=bool(blocked))
         if reason or finding.outcome is Outcome.FAILED:
             blocked[step.name] = reason or step.name
         checks.append(check_of(step.name, finding, secrets()))

@@ -182,7 +182,10 @@ async def check_config_api(subject: Subject) -> Finding:
         return skipped("Airbyte Cloud does not offer it: tasks do not say why a job failed.")
     if not settings.config_api:
         return skipped("config_api of the Airflow connection is false.")
-    job = await _any_job(subject)
+    try:
+        job = await _any_job(subject)
+    except AirbyteError as error:
+        return skipped(f"There is no job to ask it about. {told(error)[0]}")
     if job is None:
         return skipped("There is no job yet to ask it about.")
     try:

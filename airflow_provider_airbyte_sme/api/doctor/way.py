@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import io
+import queue
+import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from airflow_provider_airbyte_sme.api.doctor.checks import (
+    SLOW_ADVICE,
     UNREACHABLE,
     Finding,
     failed,
@@ -20,9 +25,10 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     skipped,
     warning,
 )
-from airflow_provider_airbyte_sme.api.doctor.subject import Subject
+from airflow_provider_airbyte_sme.api.doctor.subject import Address, Subject
 from airflow_provider_airbyte_sme.api.network import (
     MAX_CONNECT_TIMEOUT,
+    MAX_LINE,
     PROXY_ADVICE,
     UNREACHABLE_ADVICE,
     UNVERIFIED,
@@ -39,6 +45,9 @@ from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 MIN_DAYS_LEFT = 30
 _SECONDS_PER_DAY = 86_400
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# Seconds of a name look-up or of connecting from which on to warn: each connection takes as long.
+_SLOW = 1.0
+_SLOW_NAME_ADVICE = "Look for a name server in /etc/resolv.conf that does not respond."
 # Bytes of one read, at least as long as one TLS record.
 _RECORD = 17_000
 _PROXY_NAME_ADVICE = (
@@ -60,8 +69,13 @@ class Place(NamedTuple):
 
 def place_of(url: str, what: str) -> Place:
     """Return where *url* leads to."""
+    return Place(urlsplit(url).hostname or "", port_of(url), what)
+
+
+def port_of(url: str) -> int:
+    """Return the port of *url*, also if its scheme says it."""
     parts = urlsplit(url)
-    return Place(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], what)
+    return parts.port or _DEFAULT_PORTS[parts.scheme]
 
 
 async def check_url(subject: Subject) -> Finding:
@@ -88,32 +102,90 @@ async def check_proxy(subject: Subject) -> Finding:
 async def check_dns(subject: Subject) -> Finding:
     """Look the host up that a connection is made to."""
     place = _first_place(subject)
+    began = time.perf_counter()
     try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        subject.addresses = look_up(place, timeout_of(subject))
     except (OSError, UnicodeError) as error:
         return failed(
-            f"{UNREACHABLE} No address of {place.what} {place.host}: {_reason(error)}.",
+            f"{UNREACHABLE} No address of {place.what} {place.host}: {reason_of(error)}.",
             _way_advice(subject),
         )
-    addresses = dict.fromkeys(str(each[4][0]) for each in found)
-    if list(addresses) == [place.host]:
+    took = time.perf_counter() - began
+    addresses = [str(each) for each in subject.addresses]
+    if addresses == [place.host]:
         return ok(f"{place.host} is an address: nothing to look up.")
-    return ok(f"{place.host} is {', '.join(addresses)}.")
+    saw = f"{place.host} is {', '.join(dict.fromkeys(addresses))}"
+    if took >= _SLOW:
+        return warning(f"{saw}, which took {_milliseconds(took)}.", _SLOW_NAME_ADVICE)
+    return ok(f"{saw}.")
+
+
+def look_up(place: Place, timeout: float) -> tuple[Address, ...]:
+    """
+    Return the addresses of a host, in the order in which the client tries them.
+
+    :raises OSError: There is none, or not in time.
+    :raises UnicodeError: It cannot be looked up.
+    """
+    results: queue.SimpleQueue[tuple[Address, ...] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+            results.put(tuple(Address(each[0], each[4]) for each in found))
+        except (OSError, UnicodeError) as error:
+            results.put(error)
+
+    # The operating system asks one name server after the other, for each domain, for minutes.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        result = results.get(timeout=timeout)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {timeout:.3g} s") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 async def check_tcp(subject: Subject) -> Finding:
-    """Open a connection to Airbyte, or to the proxy."""
+    """Open a connection to Airbyte, or to the proxy, at the first address that responds."""
     place = _first_place(subject)
     began = time.perf_counter()
-    try:
-        with _connected(subject, place) as stream:
-            address = stream.getpeername()[0]
-    except OSError as error:
-        return failed(
-            f"{UNREACHABLE} No connection to {place.what} {place}: {_reason(error)}.",
-            _way_advice(subject),
-        )
-    return ok(f"Connected to {place.what} {place} ({address}) in {_elapsed(began)}.")
+    failures: list[tuple[Address, str]] = []
+    for address in subject.addresses:
+        try:
+            _connected(subject, address).close()
+        except OSError as error:
+            failures.append((address, reason_of(error)))
+        else:
+            # Not to wait for the others again.
+            subject.addresses = (address,)
+            return _of_connection(place, address, failures, time.perf_counter() - began)
+    reason = failures[0][1] if len(failures) == 1 else _list_of(failures)
+    return failed(
+        f"{UNREACHABLE} No connection to {place.what} {place}: {reason}.", _way_advice(subject)
+    )
+
+
+def _of_connection(
+    place: Place, address: Address, failures: list[tuple[Address, str]], took: float
+) -> Finding:
+    saw = f"Connected to {place.what} {place} ({address}) in {_milliseconds(took)}"
+    if failures:
+        saw = f"{saw}, after {_list_of(failures)}"
+    if took < _SLOW:
+        return ok(f"{saw}.")
+    if not failures:
+        return warning(f"{saw}.", SLOW_ADVICE)
+    return warning(
+        f"{saw}.",
+        "Each connection loses this time: remove the addresses that do not respond from DNS, or "
+        "open the way to them.",
+    )
+
+
+def _list_of(failures: list[tuple[Address, str]]) -> str:
+    return "; ".join(f"{address}: {reason}" for address, reason in failures)
 
 
 async def check_tunnel(subject: Subject) -> Finding:
@@ -130,7 +202,7 @@ async def check_tunnel(subject: Subject) -> Finding:
         return failed(f"{UNREACHABLE} TLS with the proxy failed: {error}.", tls_advice(str(error)))
     except (OSError, http.client.HTTPException) as error:
         return failed(
-            f"{UNREACHABLE} The proxy did not connect to {airbyte}: {_reason(error)}.",
+            f"{UNREACHABLE} The proxy did not connect to {airbyte}: {reason_of(error)}.",
             PROXY_ADVICE,
         )
 
@@ -151,7 +223,7 @@ async def check_tls(subject: Subject) -> Finding:
         return failed(f"{UNREACHABLE} TLS failed: {error}.", tls_advice(str(error)))
     except (OSError, http.client.HTTPException) as error:
         return failed(
-            f"{UNREACHABLE} The TLS handshake ended early: {_reason(error)}.",
+            f"{UNREACHABLE} The TLS handshake ended early: {reason_of(error)}.",
             tls_advice(""),
         )
     return _of_certificate(shaken, settings)
@@ -196,12 +268,12 @@ class Handshake(NamedTuple):
     certificate: Mapping[str, Any]
 
 
-def _handshake(stream: socket.socket, context: ssl.SSLContext, host: str) -> Handshake:
+def _handshake(stream: _TimelyStream, context: ssl.SSLContext, host: str) -> Handshake:
     """
     Make a TLS handshake over any stream, also over one that is encrypted itself.
 
     :raises ssl.SSLError: The certificate is not accepted, or the other side speaks no TLS.
-    :raises OSError: The connection broke.
+    :raises OSError: The connection broke, or it took too long.
     """
     received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(received, to_send, server_hostname=host)
@@ -209,53 +281,127 @@ def _handshake(stream: socket.socket, context: ssl.SSLContext, host: str) -> Han
         try:
             tls.do_handshake()
         except ssl.SSLWantReadError:
-            stream.sendall(to_send.read())
-            if not (data := stream.recv(_RECORD)):
+            stream.send(to_send.read())
+            if not (data := stream.receive()):
                 raise ConnectionError("the server closed the connection") from None
             received.write(data)
         except ssl.SSLError:
             # Tells the server why.
-            stream.sendall(to_send.read())
+            stream.send(to_send.read())
             raise
         else:
-            stream.sendall(to_send.read())
+            stream.send(to_send.read())
             return Handshake(tls.version() or "TLS", tls.getpeercert() or {})
 
 
+class _TimelyStream:
+    """
+    A socket that ends in time, however little arrives: the time-out of a socket is for one read.
+
+    :param timeout: Seconds from now on.
+    """
+
+    def __init__(self, connection: socket.socket, timeout: float) -> None:
+        self._connection = connection
+        self._deadline = time.monotonic() + timeout
+
+    def encrypted(self, context: ssl.SSLContext, host: str) -> _TimelyStream:
+        """Make a TLS handshake, which takes no longer than the time-out of the socket."""
+        self._set_timeout()
+        connection = context.wrap_socket(self._connection, server_hostname=host)
+        return _TimelyStream(connection, self._deadline - time.monotonic())
+
+    def send(self, data: bytes) -> None:
+        self._set_timeout()
+        self._connection.sendall(data)
+
+    def receive(self) -> bytes:
+        self._set_timeout()
+        return self._connection.recv(_RECORD)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _set_timeout(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._connection.settimeout(left)
+
+
 @contextmanager
-def _opened(subject: Subject) -> Iterator[socket.socket]:
+def _opened(subject: Subject) -> Iterator[_TimelyStream]:
     """
     Open a connection on which TLS with Airbyte can begin: through the proxy, if there is one.
 
-    :raises OSError: There is none; the proxy may have refused it.
+    :raises OSError: There is none, or not in time; the proxy may have refused it.
     :raises http.client.HTTPException: The proxy does not speak HTTP.
     """
-    place = _first_place(subject)
-    with _connected(subject, place) as stream:
+    timeout = timeout_of(subject)
+    with closing(_TimelyStream(_connected(subject, subject.addresses[0]), timeout)) as stream:
         if subject.proxy is None:
             yield stream
         elif urlsplit(subject.proxy.url).scheme == "http":
             yield _tunnelled(stream, subject.proxy, _airbyte(subject.settings))
         else:
             context = tls_context(subject.settings)
-            with context.wrap_socket(stream, server_hostname=place.host) as encrypted:
+            with closing(stream.encrypted(context, _first_place(subject).host)) as encrypted:
                 yield _tunnelled(encrypted, subject.proxy, _airbyte(subject.settings))
 
 
-def _connected(subject: Subject, place: Place) -> socket.socket:
-    timeout = min(MAX_CONNECT_TIMEOUT, subject.settings.request_timeout)
-    return socket.create_connection((place.host, place.port), timeout)
+def _connected(subject: Subject, address: Address) -> socket.socket:
+    connection = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_of(subject))
+        connection.connect(address.place)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _tunnelled(stream: socket.socket, proxy: Proxy, airbyte: Place) -> socket.socket:
+def timeout_of(subject: Subject) -> float:
+    """Return the seconds for one step on the way."""
+    limits = (MAX_CONNECT_TIMEOUT, subject.settings.request_timeout, subject.seconds_left())
+    # 0 would be no waiting at all, which fails with another text.
+    return max(min(limits), 0.001)
+
+
+def _tunnelled(stream: _TimelyStream, proxy: Proxy, airbyte: Place) -> _TimelyStream:
     lines = [f"CONNECT {airbyte} HTTP/1.1", f"Host: {airbyte}"]
     lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
-    stream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    response = http.client.HTTPResponse(stream, method="CONNECT")
-    response.begin()
+    stream.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    response = _response_of(_head(stream))
     if response.status != http.client.OK:
-        raise ConnectionError(f"it responded with {response.status} {response.reason}")
+        raise ConnectionError(f"it responded with {response.status} {response.reason}".strip())
     return stream
+
+
+def _head(stream: _TimelyStream) -> bytes:
+    """Return the first line and the headers of a response, if it has them."""
+    head = b""
+    while len(head) < MAX_LINE and not re.search(rb"\n\r?\n", head):
+        if not (data := stream.receive()):
+            break
+        head += data
+    return head
+
+
+def _response_of(head: bytes) -> http.client.HTTPResponse:
+    """
+    Parse the first line and the headers of a response to CONNECT.
+
+    :raises http.client.HTTPException: It is no HTTP.
+    """
+
+    class Received:
+        def makefile(self, _: str) -> io.BytesIO:
+            return io.BytesIO(head)
+
+    # It uses nothing else of a socket.
+    response = http.client.HTTPResponse(cast("socket.socket", Received()), method="CONNECT")
+    response.begin()
+    return response
 
 
 def _first_place(subject: Subject) -> Place:
@@ -277,10 +423,11 @@ def _way_advice(subject: Subject) -> str:
     return _PROXY_NAME_ADVICE if subject.proxy else UNREACHABLE_ADVICE
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what an exception of the standard library says."""
     text = error.strerror if isinstance(error, OSError) else ""
     return text or str(error) or type(error).__name__
 
 
-def _elapsed(began: float) -> str:
-    return f"{(time.perf_counter() - began) * 1000:.0f} ms"
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

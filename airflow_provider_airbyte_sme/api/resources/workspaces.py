@@ -23,18 +23,24 @@ class Workspaces(Resource[Workspace]):
     delete_timeout = CASCADE_TIMEOUT
 
     async def list(
-        self, *, workspace_ids: Sequence[str] = (), include_deleted: bool = False
+        self,
+        *,
+        workspace_ids: Sequence[str] = (),
+        include_deleted: bool = False,
+        limit: int | None = None,
     ) -> list[Workspace]:
         """
-        Read all workspaces that the caller may see.
+        Read the workspaces that the caller may see.
 
         :param workspace_ids: Only these; without any, all of the caller's that are not deleted.
         :param include_deleted: Whether to include deleted ones among *workspace_ids*.
+        :param limit: How many to read at most, whichever they are; ``None`` for all.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
-        return await self._list_unordered(
-            {"workspaceIds": listed(workspace_ids), "includeDeleted": flag(include_deleted)}
-        )
+        query = {"workspaceIds": listed(workspace_ids), "includeDeleted": flag(include_deleted)}
+        if limit is None:
+            return await self._list_unordered(query)
+        return (await self._list_pages(query, limit=limit)).items
 
     async def find_by_name(self, name: str) -> Workspace | None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls, run_blocking
@@ -16,10 +17,12 @@ from airflow_provider_airbyte_sme.api.requests_transport import RequestsTranspor
 from airflow_provider_airbyte_sme.emulator import Emulator
 
 
-def examine(url: str, *, connection_id: str = "", **fields: Any) -> dict[str, Check]:
+def examine(
+    url: str, *, connection_id: str = "", time_limit: float = math.inf, **fields: Any
+) -> dict[str, Check]:
     """Run all steps over sockets, with settings of the given fields."""
     settings = AirbyteSettings(AirbyteUrls.parse(url), **fields)
-    subject = Subject(settings, RequestsTransport, connection_id)
+    subject = Subject(settings, RequestsTransport, connection_id, time_limit=time_limit)
     return {
         check.name: check for check in run_blocking(run_checks(subject, steps_for(connection_id)))
     }

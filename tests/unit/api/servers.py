@@ -184,6 +184,16 @@ class HangUpServer(RawServer):
         connection.close()
 
 
+class DrippingServer(RawServer):
+    """Begins a TLS handshake, and sends a byte of it now and then."""
+
+    def _serve(self, connection: socket.socket) -> None:
+        # The head of the longest record, a ServerHello.
+        record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + bytes(16_000)
+        with connection, suppress(OSError):
+            self.write(connection, RawResponse(record, pause=0.05))
+
+
 class Proxy(RawServer):
     """
     A forward proxy: it forwards plain HTTP and tunnels CONNECT. It records what it was asked.

@@ -62,6 +62,7 @@ NOW = 1_790_000_000.0
         pytest.param({"exp": "tomorrow"}, 600, 600, id="exp is a string"),
         pytest.param({"exp": True}, 600, 600, id="exp is a boolean"),
         pytest.param({"exp": 10**400}, 600, 600, id="exp is too large for a float"),
+        pytest.param({"exp": float("inf")}, 600, 600, id="exp is infinite"),
         pytest.param({"exp": float("nan")}, 600, 600, id="exp is NaN"),
         pytest.param({}, "900", DEFAULT_LIFETIME, id="expires_in is a string"),
         pytest.param({}, -1, DEFAULT_LIFETIME, id="expires_in is negative"),

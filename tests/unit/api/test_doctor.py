@@ -116,6 +116,29 @@ def test_an_error_of_the_client_fails_its_step_and_tells_what_to_change(
     assert check == Check("a", Outcome.FAILED, saw, change)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (ok("Fine."), Outcome.FAILED),
+        (failed("No.", "Mend it."), Outcome.SKIPPED),
+    ],
+    ids=["the first success", "after a failure"],
+)
+def test_when_the_time_is_over_no_step_is_run_and_one_has_failed(checks_of, ran, first, second):
+    checks = checks_of(
+        step("a", first),
+        step("b", ok("Fine.")),
+        step("c", ok("Fine.")),
+        seconds_left=lambda: 1 - len(ran),
+    )
+
+    assert ran == ["a"]
+    assert [check.outcome for check in checks[1:]] == [second, Outcome.SKIPPED]
+    assert {check.saw for check in checks[1:]} == {
+        "Not checked, because the time for all checks is over."
+    }
+
+
 def test_an_error_that_nobody_expects_fails_only_its_step(checks_of):
     checks = checks_of(step("a", KeyError("no such field")), step("b", ok("Fine.")))
 
@@ -130,6 +153,12 @@ def test_a_check_is_one_line_without_secrets(checks_of):
     (check,) = checks_of(step("a", finding), secrets=("s3cret-value",))
 
     assert check.message == "A page with *** Look at https://***@example.com"
+
+
+def test_a_check_cannot_steer_the_terminal(checks_of):
+    (check,) = checks_of(step("a", ok("Named \x1b[2K\u202edeliaf\u2069\r[ ok ] all.")))
+
+    assert check.saw == "Named [2K deliaf [ ok ] all."
 
 
 def test_a_check_as_json_has_the_documented_fields():

@@ -82,7 +82,7 @@ class TestAirbyte:
         checks = examine(emulator.url)
 
         assert checks["token"].outcome is Outcome.SKIPPED
-        assert failures(checks) == ["workspaces", "config-api"]
+        assert failures(checks) == ["workspaces"]
         assert "Enter those of an application" in checks["workspaces"].change
 
     def test_an_airbyte_without_sign_in_needs_no_token(self):
@@ -127,6 +127,15 @@ class TestAirbyte:
         assert workspaces.saw.startswith("7: ")
         assert f"'Analytics' ({emulator.workspace_id})" in workspaces.saw
         assert workspaces.saw.endswith(" and 2 more.")
+
+    def test_thousands_of_workspaces_are_not_all_read(self, emulator):
+        for number in range(100):
+            emulator.add_workspace(f"More {number}")
+
+        workspaces = examine_emulator(emulator)["workspaces"]
+
+        assert workspaces.saw.startswith("100 or more, such as '")
+        assert [each.route for each in emulator.requests].count("GET /workspaces") == 1
 
     def test_no_workspace_is_a_warning(self, emulator):
         application = emulator.add_application("organization_member")
@@ -254,6 +263,7 @@ class TestLinks:
             "http://127.0.0.1:8001",
             "http://airbyte-server.airbyte.svc.cluster.local:8001",
             "http://airbyte-server.airbyte.svc:8001",
+            "http://airbyte-server.airbyte.svc.cloud.example.com:8001",
             "http://host.docker.internal:8001",
             "http://airbyte-server",
         ],
@@ -265,6 +275,12 @@ class TestLinks:
         assert links.saw.startswith(f"Links point to {url}, ")
         assert links.change.startswith("Set web_url of the Airflow connection")
 
+    @pytest.mark.parametrize("domain", ["corp.local", "example.internal"])
+    def test_a_name_of_a_company_passes(self, links_of, domain):
+        links, _ = links_of(web=f"http://airbyte.{domain}")
+
+        assert links.outcome is Outcome.OK
+
     @pytest.mark.parametrize(
         "response",
         [
@@ -273,8 +289,16 @@ class TestLinks:
             raw_response(b"<html>Sorry</html>", "503 Service Unavailable"),
             raw_response(b"", "302 Found", [("Location", NAMED_URL + "/")]),
             raw_response(b"", "302 Found", [("Location", "ftp://files.example.com/")]),
+            raw_response(b"", "302 Found", [("Location", "http://[login")]),
         ],
-        ids=["JSON", "404", "error page", "redirect to itself", "redirect to another scheme"],
+        ids=[
+            "JSON",
+            "404",
+            "error page",
+            "redirect to itself",
+            "redirect to another scheme",
+            "redirect to what is no URL",
+        ],
     )
     def test_what_is_no_page_is_a_warning(self, links_of, response):
         links, _ = links_of(response)
@@ -282,6 +306,13 @@ class TestLinks:
         assert links.outcome is Outcome.WARNING
         assert "no page of a UI" in links.saw
         assert "Check in a browser" in links.change
+
+    def test_an_address_that_airbyte_names_may_be_no_url(self, links_of):
+        odd = raw_response(b'{"airbyteUrl": "http://[airbyte"}')
+        links, _ = links_of(*[raw_response(b"{}")] * 2, odd, *[raw_response(b"{}")] * 5, PAGE)
+
+        assert links.outcome is Outcome.OK
+        assert links.saw.endswith("Airbyte itself names http://[airbyte.")
 
     def test_no_response_is_a_warning(self, links_of):
         closing = type(PAGE)(b"", then="close")
@@ -505,6 +536,16 @@ class TestConfigApi:
 
         assert config_api.outcome is Outcome.WARNING
         assert config_api.saw.startswith("The config API does not work. ")
+
+    def test_without_the_list_of_jobs_it_is_not_asked(self, synced):
+        synced.fail_next("GET /jobs", 403, times=None)
+
+        config_api = examine_emulator(synced)["config-api"]
+
+        assert config_api.outcome is Outcome.SKIPPED
+        assert config_api.saw.startswith(
+            "There is no job to ask it about. Airbyte responded to GET"
+        )
 
     def test_one_that_is_switched_off_is_not_asked(self, synced):
         checks = examine_emulator(synced, config_api=False)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,7 +15,15 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.processes import free_port
 from tests.unit.api.encrypted import EncryptedEmulator
 from tests.unit.api.examinations import examine, examine_emulator, failures, outcomes
-from tests.unit.api.servers import LOOPBACK, HangUpServer, Proxy, RawServer, raw_response
+from tests.unit.api.servers import (
+    LOOPBACK,
+    DrippingServer,
+    HangUpServer,
+    Proxy,
+    RawResponse,
+    RawServer,
+    raw_response,
+)
 
 AFTER_THE_WAY = ("airbyte", "token", "workspaces", "version", "clock", "latency", "config-api")
 
@@ -106,6 +117,99 @@ def test_a_refused_port_fails_tcp():
     )
     assert "Port" in checks["tcp"].change
     assert_skipped_after(checks, "tcp", ("tunnel", "tls", *AFTER_THE_WAY))
+
+
+class TestAddresses:
+    """A host with several addresses: the tests decide which, since DNS has none like these."""
+
+    @pytest.fixture
+    def addresses(self, monkeypatch):
+        def has(*hosts):
+            def look_up(_, port, *__, **___):
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in hosts]
+
+            monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+        return has
+
+    def test_one_that_refuses_is_told(self, served, addresses):
+        addresses("127.0.0.2", LOOPBACK)
+
+        checks = examine_emulator(served)
+
+        assert failures(checks) == []
+        assert checks["dns"].saw == f"{LOOPBACK} is 127.0.0.2, {LOOPBACK}."
+        assert checks["tcp"].outcome is Outcome.OK
+        assert f"({LOOPBACK}) in " in checks["tcp"].saw
+        assert checks["tcp"].saw.endswith(", after 127.0.0.2: Connection refused.")
+
+    def test_one_that_never_responds_is_a_warning(self, served, addresses):
+        port = urlsplit(served.url).port
+        addresses("127.0.0.2", LOOPBACK)
+        with socket.socket() as silent, socket.socket() as waiting:
+            silent.bind(("127.0.0.2", port))
+            # It takes one connection, and drops all further ones.
+            silent.listen(0)
+            waiting.connect(silent.getsockname())
+            # Longer than a slow connection takes.
+            checks = examine_emulator(served, request_timeout=1.1)
+
+        assert checks["tcp"].outcome is Outcome.WARNING
+        assert checks["tcp"].saw.endswith(", after 127.0.0.2: timed out.")
+        assert "from DNS" in checks["tcp"].change
+        assert checks["workspaces"].outcome is Outcome.OK
+
+    def test_each_is_told_if_none_responds(self, addresses):
+        port = free_port()
+        addresses("127.0.0.2", "127.0.0.3")
+
+        checks = examine(f"http://{LOOPBACK}:{port}")
+
+        assert failures(checks) == ["tcp"]
+        assert checks["tcp"].saw.endswith(
+            ": 127.0.0.2: Connection refused; 127.0.0.3: Connection refused."
+        )
+
+    def test_a_name_server_that_never_responds_fails(self, monkeypatch):
+        over = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait() and [])
+
+        checks = examine("https://airbyte.example.com", request_timeout=0.3)
+        over.set()
+
+        assert failures(checks) == ["dns"]
+        assert "does not open from here: no answer within " in checks["links"].saw
+        assert "No address of Airbyte's host airbyte.example.com: no answer" in checks["dns"].saw
+
+
+class TestSlowServers:
+    """They send a byte now and then, so that no read times out."""
+
+    def test_a_tls_handshake_that_never_ends_fails(self):
+        with DrippingServer() as server:
+            checks = examine(server.url.replace("http:", "https:"), request_timeout=0.5)
+
+        assert failures(checks) == ["tls"]
+        assert checks["tls"].saw.endswith("The TLS handshake ended early: timed out.")
+
+    def test_a_proxy_that_never_finishes_its_response_fails(self, encrypted):
+        endless = RawResponse(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9_000, pause=0.05)
+        with Proxy(connect=endless) as proxy:
+            checks = examine(encrypted.url, proxy=proxy.url, request_timeout=0.5)
+
+        assert failures(checks) == ["tunnel"]
+        assert checks["tunnel"].saw.endswith(": timed out.")
+
+    def test_all_checks_together_end_in_time(self):
+        with RawServer(
+            RawResponse(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 9_000, pause=0.05)
+        ) as server:
+            checks = examine(server.url, time_limit=0.5)
+
+        assert failures(checks) == ["airbyte"]
+        assert "the time for the whole call is over" in checks["airbyte"].saw
+        assert checks["links"].saw == "Not checked, because the time for all checks is over."
+        assert checks["links"].outcome is Outcome.SKIPPED
 
 
 class TestTls:
@@ -317,6 +421,13 @@ class TestProxies:
         assert failures(checks) == ["proxy"]
         assert "ALL_PROXY names a SOCKS proxy" in checks["proxy"].saw
         assert checks["proxy"].change.startswith("Set proxy of the Airflow connection to an HTTP")
+
+    def test_what_cannot_be_a_url_fails_and_hides_its_password(self, encrypted):
+        checks = examine(encrypted.url, proxy="http://robot:proxy-password@[proxy:3128")
+
+        assert failures(checks) == ["proxy"]
+        assert "is not the URL of an HTTP proxy" in checks["proxy"].saw
+        assert "proxy-password" not in str(checks)
 
     def test_http_through_a_proxy_needs_no_tunnel(self, served):
         with Proxy() as proxy:

@@ -152,6 +152,37 @@ def test_a_path_that_does_not_exist_is_an_error(tmp_path, capsys):
     assert "missing.py cannot be read: No such file or directory" in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_named_and_the_others_change(dags, capsys):
+    # The name of the temporary file is too long.
+    long = dags / f"{'x' * 250}.py"
+    long.write_text(OFFICIAL)
+
+    assert migrate(dags, "--write") == 1
+
+    output = capsys.readouterr()
+    assert f"error: {long} cannot be written: File name too long\n" in output.err
+    assert output.err.endswith("changed 2 of 4 files, 0 comments to look at, 1 file not migrated\n")
+    assert long.read_text() == OFFICIAL
+    assert (dags / "one.py").read_text() == (dags / "inner/two.py").read_text() == OURS
+
+
+def test_a_notebook_is_refused(tmp_path, capsys):
+    notebook = tmp_path / "dag.ipynb"
+    text = '{"x": ["airflow.providers.airbyte.operators.airbyte.AirbyteTriggerSyncOperator"]}\n'
+    notebook.write_text(text)
+
+    assert migrate(notebook, "--write") == 1
+    assert f"error: {notebook} is no .py file\n" in capsys.readouterr().err
+    assert notebook.read_text() == text
+
+
+def test_a_link_to_nothing_in_a_folder_is_left_out(dags, capsys):
+    (dags / ".#one.py").symlink_to("somebody@host")
+
+    assert migrate(dags) == 0
+    assert "would change 2 of 3 files" in capsys.readouterr().err
+
+
 def test_comments_are_counted_by_their_place_in_the_documentation(tmp_path, capsys):
     file = tmp_path / "dag.py"
     file.write_text(IMPORT.format("hook", "Hook") + "make(AirbyteHook)\nmake(AirbyteHook)\n")

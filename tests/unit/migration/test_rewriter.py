@@ -340,6 +340,82 @@ def test_arguments_in_a_dict(before, after):
     assert body(before + call) == after + call
 
 
+@pytest.mark.parametrize(
+    ("use", "has_comment"),
+    [
+        ("x = A['asynchronous']", True),
+        ("x = A[key]", True),
+        ("x = A.get('asynchronous')", True),
+        ("x = A.pop(key)", True),
+        ("Other(**A)", True),
+        ("make(A)", True),
+        ("x = A['retries']", False),
+        ("x = A.get('retries')", False),
+        ("x = dict(A, retries=1)", False),
+        ("x = A | {'retries': 1}", False),
+        ("Sync(task_id='u', airbyte_conn_id='c', **A)", False),
+    ],
+)
+def test_other_uses_of_a_mapping_whose_keys_are_renamed_have_a_comment(use, has_comment):
+    call = "Sync(task_id='t', airbyte_conn_id='c', connection_id=C, **A)\n"
+    comment = "# TODO renamed-keys\n" if has_comment else ""
+
+    assert body(f"A = {{'asynchronous': True, 'retries': 1}}\n{call}{use}\n") == (
+        f"A = {{'wait_for_completion': False, 'retries': 1}}\n{call}{comment}{use}\n"
+    )
+
+
+def test_a_mapping_that_is_extended_has_a_comment():
+    code = (
+        "A = {'retries': 1}\nA |= {'asynchronous': True}\n"
+        "Sync(task_id='t', airbyte_conn_id='c', connection_id=C, **A)\n"
+    )
+
+    assert "# TODO keyword-arguments\nSync(" in body(code)
+
+
+@pytest.mark.parametrize(
+    ("use", "has_comment"),
+    [
+        ("a.wait_seconds = 5", True),
+        ("x = a.asynchronous", True),
+        ("x = a.api_version", True),
+        ("a.retries = 5", False),
+        ("def policy(task):\n    x = task\n    {}task.wait_seconds = 5", True),
+        ("def read(pod):\n    x = pod\n    {}pod.api_version = 'v1'", False),
+        ("Other(x=1).wait_seconds = 5", False),
+    ],
+)
+def test_attributes_that_a_task_does_not_have_have_a_comment(use, has_comment):
+    code = "a = Sync(task_id='t', airbyte_conn_id='c')\n"
+    code += (use if "{}" in use else "{}" + use) + "\n"
+
+    comment = "# TODO attributes-of-tasks\n" + "    " * ("def" in use)
+    assert body(code.format("")) == code.format(comment if has_comment else "")
+
+
+@pytest.mark.parametrize(
+    ("defaults", "has_comment"),
+    [("imported", True), ("CHANGED", True), ("KNOWN", False), ("None", False)],
+)
+def test_default_args_that_are_not_known_have_a_comment(defaults, has_comment):
+    before = (
+        "from common import imported\nKNOWN = {'retries': 1}\n"
+        "CHANGED = {}\nCHANGED['asynchronous'] = True\n"
+    )
+    after = f"with DAG('e', default_args={defaults}):\n    Sync(task_id='t', airbyte_conn_id='c')\n"
+    comment = "# TODO default_args-from-elsewhere\n" if has_comment else ""
+
+    assert body(before + after) == before + comment + after
+
+
+def test_the_dag_of_a_function_from_elsewhere_may_have_default_args():
+    code = "from common import make_dag\nwith make_dag('e') as d:\n    {}Sync(task_id='t')\n"
+    comment = "# TODO airbyte_conn_id-and-default_args\n    "
+
+    assert body(code.format("")) == code.format(comment)
+
+
 def test_arguments_of_which_nothing_is_known_have_a_comment():
     assert body("def f(**options):\n    return Sync(task_id='t', **options)\n") == (
         "def f(**options):\n    # TODO keyword-arguments\n    return Sync(task_id='t', **options)\n"
@@ -414,7 +490,18 @@ def test_mapped_tasks(before, after):
         ("b, c = a, 1\nf(b.output)", 'b, c = a, 1\nf(b.output["job_id"])'),
         ("ts = {'a': a}\nf(ts['a'].output)", "ts = {'a': a}\nf(ts['a'].output[\"job_id\"])"),
         ("f(a.output['rows'])", "f(a.output['rows'])"),
-        ("f(other('x').output)", "f(other('x').output)"),
+        ("f(a.output['return_value'])", 'f(a.output["job_id"])'),
+        ("x = XComArg(a, key='return_value')", 'x = XComArg(a, key="job_id")'),
+        ("x = XComArg(a, 'return_value')", 'x = XComArg(a, "job_id")'),
+        ("x = \"{{ ti.xcom_pull('a',) }}\"", "x = \"{{ ti.xcom_pull('a', key='job_id') }}\""),
+        ("f(Other(x='x').output)", None),
+        ("f(other('x').output)", "# TODO the-job-id\nf(other('x').output)"),
+        (
+            "from common import make\nb = make('x')\nf(b.output)",
+            "from common import make\nb = make('x')\n# TODO the-job-id\nf(b.output)",
+        ),
+        ("x = a.execute({})", "# TODO the-job-id\nx = a.execute({})"),
+        ("a.execute({})", None),
         ("s = Sensor(task_id='s', airbyte_conn_id='c', airbyte_job_id=a.output)", None),
         (
             "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
@@ -492,6 +579,80 @@ def test_uses_of_the_result(use, new_use):
     assert body(made + use + "\n") == made + (use if new_use is None else new_use) + "\n"
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "f(ti.xcom_pull(task_ids='a', dag_id='other'))",
+        "f(ti.xcom_pull('a', 'other'))",
+        "f(ti.xcom_pull())",
+        "f(ti.xcom_pull(**options))",
+        "f(\"{{ ti.xcom_pull('a', dag_id='other') }}\")",
+        "f(\"{{ ti.xcom_pull('a', 'other') }}\")",
+        "f(\"{{ ti.xcom_pull('a' ~ x) }}\")",
+        "f(\"{{ ti.xcom_pull(task_ids='%s') }}\" % a.task_id)",
+        "f(\"{{{{ ti.xcom_pull('{}') }}}}\".format(a.task_id))",
+        'f("{{ ti.xcom_pull(task_ids=\'" + a.task_id + "\') }}")',
+        'f("{{ ti.xcom_pull(" "task_ids=\'a\') }}")',
+        "f(\"{{ ti.xcom_pull(task_ids=params.get('x')) }}\")",
+        "f(f\"{{{{ ti.xcom_pull('b') }}}} {{{{ ti.xcom_pull('{x}') }}}}\")",
+        "f(XCom.get_one(task_id='a', dag_id='d', run_id='r'))",
+        # Airflow does not map over one key of a result.
+        "f.expand(x=a.output)",
+        "f(a.output.map(g))",
+        "f(a.output.zip(b))",
+        "f(b.zip(a.output))",
+    ],
+)
+def test_a_result_that_may_be_that_of_a_sync_has_a_comment(use):
+    made = "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+
+    assert body(f"{made}{use}\n") == f"{made}# TODO the-job-id\n{use}\n"
+
+
+def test_a_name_for_several_ids_has_a_comment():
+    code = (
+        "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+        "n = 'a'\nn = 'b'\n{}x = ti.xcom_pull(task_ids=n)\n"
+    )
+
+    assert body(code.format("")) == code.format("# TODO the-job-id\n")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "def two():\n    return BashOperator(task_id='a')\n",
+        "def two():\n    return BashOperator.partial(task_id='a').expand(x=y)\n",
+        "def two():\n    @task\n    def a(): ...\n",
+        "def two():\n    @task.branch(retries=1)\n    def a(): ...\n",
+    ],
+)
+def test_an_id_that_another_task_has_too_has_a_comment(other):
+    made = f"def one():\n    return Sync(task_id='a', airbyte_conn_id='c')\n{other}"
+    template = "x = \"{{ ti.xcom_pull('g.a') }}\"\n"
+    call = "y = ti.xcom_pull('a')\n"
+
+    assert body(f"{made}{template}{call}") == (
+        f"{made}# TODO the-job-id\n{template}# TODO the-job-id\n{call}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "new_template"),
+    [
+        ("{{ ti.xcom_pull('a') }}", None),
+        ("{{ti.xcom_pull(task_ids='a')}}", None),
+        ("{{ ti.xcom_pull('a') | int }}", "{{ ti.xcom_pull('a', key='job_id') | int }}"),
+        ("{{ ti.xcom_pull('a') + 0 }}", "{{ ti.xcom_pull('a', key='job_id') + 0 }}"),
+    ],
+)
+def test_a_template_that_computes_with_the_result_for_a_sensor(template, new_template):
+    made = "a = Sync(task_id='a', airbyte_conn_id='c')\n"
+    call = 's = Sensor(task_id="s", airbyte_conn_id="c", airbyte_job_id="{}")\n'
+
+    assert body(made + call.format(template)) == made + call.format(new_template or template)
+
+
 def test_a_function_that_makes_a_task_is_followed():
     code = "def make(n):\n    return Sync(task_id=n, airbyte_conn_id='c')\nf(make('x').output)\n"
 
@@ -549,8 +710,34 @@ def test_a_function_that_makes_a_task_is_followed():
         (
             "def f(hook):\n    return hook.get_job_status(1)\n",
             "def f(hook):\n"
-            "    # TODO other-members-of-the-hook\n"
+            "    # TODO objects-that-may-be-the-hook\n"
             "    return hook.get_job_status(1)\n",
+        ),
+        (
+            "def f(hook):\n    hook.wait_for_job(1)\n",
+            "def f(hook):\n    # TODO objects-that-may-be-the-hook\n    hook.wait_for_job(1)\n",
+        ),
+        ("BatchHook().wait_for_job(1)\n", "BatchHook().wait_for_job(1)\n"),
+        (
+            "AirbyteHook.wait_for_job(h, 1)\n",
+            "# TODO other-members-of-the-hook\nAirbyteHook.wait_for_job(h, 1)\n",
+        ),
+        (
+            "h.wait_for_job(1, wait_seconds=0)\n",
+            "# TODO wait_for_job\n"
+            "h.ensure_succeeded(h.wait_for_job(1, poll_interval=1, timeout=3600))\n",
+        ),
+        (
+            "def f(hook: AirbyteHook | None):\n    return hook.get_job_status(1)\n",
+            "def f(hook: AirbyteHook | None):\n    return hook.get_job(1).status\n",
+        ),
+        (
+            "def f(hook: Optional[AirbyteHook]):\n    return hook.get_job_status(1)\n",
+            "def f(hook: Optional[AirbyteHook]):\n    return hook.get_job(1).status\n",
+        ),
+        (
+            "i: AirbyteHook = find()\nx = i.get_job_status(1)\n",
+            "i: AirbyteHook = find()\nx = i.get_job(1).status\n",
         ),
         (
             "try:\n    h.cancel_job(1)\nexcept AirflowException:\n    pass\n",
@@ -570,17 +757,32 @@ def test_the_hook(before, after):
     assert body(made + before) == expected
 
 
-def test_a_hook_that_an_object_keeps_is_known():
-    code = """\
-    class Runner:
-        def __init__(self):
-            self.hook = AirbyteHook("c")
+@pytest.mark.parametrize(
+    ("members", "use"),
+    [
+        ("def __init__(self):\n        self.hook = AirbyteHook('c')", "self.hook"),
+        ("def __init__(self):\n        self.hook: AirbyteHook = find()", "self.hook"),
+        ("hook: AirbyteHook", "self.hook"),
+        ("hook = AirbyteHook('c')", "self.hook"),
+        ("@property\n    def hook(self):\n        return AirbyteHook('c')", "self.hook"),
+        ("@functools.cached_property\n    def h(self):\n        return AirbyteHook('c')", "self.h"),
+        ("def hook(self):\n        return AirbyteHook('c')", "self.hook()"),
+    ],
+)
+def test_a_hook_that_an_object_keeps_is_known(members, use):
+    code = f"class Runner:\n    {members}\n\n    def run(self):\n        return {use}."
 
-        def run(self):
-            return self.hook.get_job_status(1)
-    """
+    assert body(f"{code}get_job_status(1)\n") == f"{code}get_job(1).status\n"
 
-    assert "return self.hook.get_job(1).status\n" in body(code)
+
+def test_what_another_class_keeps_is_not_taken_for_the_hook():
+    code = (
+        "class One:\n    hook = AirbyteHook('c')\n"
+        "class Other:\n    hook = BatchHook()\n"
+        "    def run(self):\n        return self.hook.get_job(1)['x']\n"
+    )
+
+    assert body(code) == code
 
 
 @pytest.mark.parametrize(
@@ -661,6 +863,41 @@ def test_a_subclass_with_the_official_parameters_is_called_with_ours():
 
     assert body(code).endswith(
         "Mine(task_id='m', airbyte_conn_id=\"airbyte_default\", poll_interval=1)\n"
+    )
+
+
+def test_a_class_that_inherits_its_parameters_is_called_as_before():
+    code = (
+        "class One(Sync):\n    def __init__(self, asynchronous=False, **kwargs):\n"
+        "        super().__init__(**kwargs)\n"
+        "class Two(One):\n    pass\nTwo(task_id='m', asynchronous=True)\n"
+    )
+
+    assert body(code).endswith("Two(task_id='m', asynchronous=True)\n")
+
+
+OFFICIAL = (
+    "from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperator as Op"
+)
+OURS = OFFICIAL.replace("airflow.providers.airbyte", "airflow_provider_airbyte_sme")
+
+
+@pytest.mark.parametrize(
+    ("imports", "has_comment"),
+    [
+        (f"try:\n    {OFFICIAL}\nexcept ImportError:\n    Op = None\n", False),
+        (f"try:\n    {OURS}\nexcept ImportError:\n    {OFFICIAL}\n", True),
+        (f"try:\n    {OFFICIAL}\nexcept ImportError:\n    from mine import Op\n", True),
+        (f"if x:\n    {OFFICIAL}\nelse:\n    class Op: ...\n", True),
+        (f"{OFFICIAL}\nfrom mine import Other\nOp = Op if x else Other\n", True),
+    ],
+)
+def test_a_name_for_several_classes_has_a_comment(imports, has_comment):
+    new = rewritten(f"{imports}Op(task_id='t', airbyte_conn_id='c', asynchronous=True)\n")
+
+    comment = "# TODO names-for-several-classes\n" if has_comment else "\n"
+    assert new.endswith(
+        f"{comment}Op(task_id='t', airbyte_conn_id='c', wait_for_completion=False)\n"
     )
 
 
