@@ -109,11 +109,11 @@ def test_python_that_is_not_quoted_runs(environment, tmp_path_factory):
 
 
 def test_python_is_quoted_from_the_file_that_its_page_names():
-    named = [block for block in PYTHON if block.origin is not None]
+    named = [(block, block.origin) for block in PYTHON if block.origin is not None]
     wrong = [
-        f"{block.place}: it is not in {name_of(block.origin)}"
-        for block in named
-        if not code_blocks.is_quoted_from(block.code, block.origin.read_text(encoding="utf-8"))
+        f"{block.place}: it is not in {name_of(origin)}"
+        for block, origin in named
+        if not code_blocks.is_quoted_from(block.code, origin.read_text(encoding="utf-8"))
     ]
 
     assert len(named) > 10
