@@ -123,6 +123,9 @@ def distribution_checks(folder: Path, *, installs: bool) -> Iterator[Check]:
     listed = output_of("git", "ls-files", "--cached", "--others", "--exclude-standard")
     tracked = {path for path in listed.splitlines() if (REPOSITORY / path).is_file()}
     yield "build", lambda: build_problems(folder)
+    # Whoever runs the checks has run that one before the next is asked for.
+    if not ({*folder.glob("*.whl")} and {*folder.glob("*.tar.gz")}):
+        return
     yield "content of the wheel", lambda: wheel_problems(wheel_files(folder), tracked)
     yield "content of the sdist", lambda: sdist_problems(sdist_files(folder), tracked)
     yield "metadata for a package index", lambda: twine_problems(folder)
@@ -366,12 +369,18 @@ def build_problems(folder: Path) -> Iterator[str]:
             command, cwd=REPOSITORY, check=False, capture_output=True, text=True
         )
         if process.returncode:
-            last = (process.stderr or process.stdout).strip().splitlines()[-1:]
-            yield f"the build fails, see `make build`: {' '.join(last)}"
+            yield f"the build fails, see `make build`: {_reason(process.stdout + process.stderr)}"
             return
     for path in again.iterdir():
         if path.read_bytes() != (folder / path.name).read_bytes():
             yield f"{path.name} differs between two builds: find what depends on time or order"
+
+
+def _reason(output: str) -> str:
+    """Return the line of an output that says why a program failed: its last exception."""
+    lines = output.strip().splitlines() or [""]
+    exceptions = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception)\b", line)]
+    return (exceptions or lines)[-1]
 
 
 def wheel_files(folder: Path) -> dict[str, bytes]:

@@ -12,23 +12,31 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from airflow.cli.cli_parser import get_parser
+from airflow.cli.commands.config_command import CONFIGS_CHANGES
+from airflow.configuration import conf
+from airflow.models.connection import Connection
+from packaging.requirements import InvalidRequirement, Requirement
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError
 from airflow_provider_airbyte_sme.cli.main import make_parser
+from airflow_provider_airbyte_sme.connection import settings_from_connection
 from airflow_provider_airbyte_sme.emulator.cli import make_parser as make_emulator_parser
+from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS, CONNECTION_TYPE
 from airflow_provider_airbyte_sme.provisioning.parsing import parse_pipeline
-from tests.docs.pages import DOCS, REPOSITORY, Block
+from tests.docs.pages import REPOSITORY, Block
 from tests.docs.run_blocks import FAULTS
 
 PACKAGE = "airflow_provider_airbyte_sme"
+HERE = Path(__file__).parent
 _PARSERS: Mapping[str, Callable[[], ArgumentParser]] = {
     PACKAGE: make_parser,
     f"{PACKAGE}.emulator": make_emulator_parser,
@@ -37,6 +45,7 @@ _PARSERS: Mapping[str, Callable[[], ArgumentParser]] = {
 _RUN_BY_TESTS = ("dags_examples", "tests", PACKAGE)
 _PIPELINE_KEYS = {"sources", "destinations", "connections", "tags"}
 _DAG = re.compile(r"\bDAG\(|@dag\b")
+_OWN_MODULES = (PACKAGE, "docs", "scripts", "tests")
 _SEPARATORS = "();|&\n"
 _REDIRECTIONS = "<>&"
 _HERE_DOCUMENT = re.compile(
@@ -45,6 +54,14 @@ _HERE_DOCUMENT = re.compile(
 )
 _COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
 _ASSIGNMENT = re.compile(r"\w+=")
+_CONNECTION_VARIABLE = re.compile(r"AIRFLOW_CONN_\w+=(?P<value>.*)", re.DOTALL)
+_OPTION = re.compile(r"\[(?P<section>\w+)\] (?P<option>\w+)")
+_OPTION_VARIABLE = re.compile(r"AIRFLOW__(?P<section>[A-Z0-9_]+?)__(?P<option>[A-Z0-9_]+)")
+# Of providers that are not installed where these tests run.
+_UNKNOWN_SECTIONS = {"openlineage"}
+# What a command in a sentence may lack, which a script may not.
+_INCOMPLETE = ("arguments are required", "is required", "expected one argument")
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SECONDS = 60
 
 
@@ -54,22 +71,24 @@ def _files_that_tests_run() -> tuple[str, ...]:
         path.read_text(encoding="utf-8")
         for folder in _RUN_BY_TESTS
         for path in (REPOSITORY / folder).rglob("*")
-        if path.suffix in (".py", ".sql", ".yaml", ".yml") and not path.is_relative_to(DOCS)
+        # The tests of the documentation have code that is wrong on purpose.
+        if path.suffix in (".py", ".sql", ".yaml", ".yml") and path.parent != HERE
     )
 
 
 def is_quoted(code: str) -> bool:
     """Whether the lines are in a file that tests run, at whatever indentation."""
+    return any(is_quoted_from(code, text) for text in _files_that_tests_run())
+
+
+def is_quoted_from(code: str, text: str) -> bool:
+    """Whether *text* has these lines, whole and in their order, at whatever indentation."""
     lines = textwrap.dedent(code).strip("\n")
-    return any(lines in text or _is_indented_in(lines, text) for text in _files_that_tests_run())
-
-
-def _is_indented_in(lines: str, text: str) -> bool:
     first = lines.partition("\n")[0]
     indents = {
-        found[1] for found in re.finditer(rf"^([ ]+){re.escape(first)}$", text, re.MULTILINE)
+        found[1] for found in re.finditer(rf"^([ ]*){re.escape(first)}$", text, re.MULTILINE)
     }
-    return any(textwrap.indent(lines, indent) in text for indent in indents)
+    return any(f"\n{textwrap.indent(lines, indent)}\n" in f"\n{text}\n" for indent in indents)
 
 
 def is_dag_file(code: str) -> bool:
@@ -138,6 +157,38 @@ def fault_of(block: Block) -> str:
     return ""
 
 
+def fault_of_span(code: str) -> str:
+    """Return why code within a sentence names a command or an option that does not exist."""
+    if option := _OPTION.match(code):
+        return fault_of_option(option["section"], option["option"])
+    if not re.match(r"(?:make|airflow|pip|python3? -m) ", code):
+        return ""
+    try:
+        for command in commands_in(code):
+            _check_command(command)
+    except WrongCommandError as error:
+        return "" if any(each in str(error) for each in _INCOMPLETE) else str(error)
+    return ""
+
+
+def faults_of_variables(text: str) -> list[str]:
+    """Return which variables such as ``AIRFLOW__CORE__DAGS_FOLDER`` are of no option."""
+    return [
+        fault
+        for found in _OPTION_VARIABLE.finditer(text)
+        if (fault := fault_of_option(found["section"].lower(), found["option"].lower()))
+    ]
+
+
+def fault_of_option(section: str, option: str) -> str:
+    """Return that Airflow and this provider have no such option; empty if they have, or had."""
+    earlier = {(each.config.section, each.config.option) for each in CONFIGS_CHANGES}
+    known = conf.configuration_description.get(section, {}).get("options", {})
+    if option in known or (section, option) in earlier or section in _UNKNOWN_SECTIONS:
+        return ""
+    return f"there is no option [{section}] {option}"
+
+
 class WrongCommandError(Exception):
     """A command that does not exist, or has arguments that it does not take."""
 
@@ -152,7 +203,28 @@ _WRONG = (
 
 
 def _check_json(code: str) -> None:
-    json.loads(code)
+    _check_document(json.loads(code))
+
+
+def _check_document(document: Any) -> None:
+    """Check what is known of documents: pipeline files and Airflow connections of our type."""
+    if not isinstance(document, dict):
+        return
+    if "workspace" in document and _PIPELINE_KEYS & {*document}:
+        parse_pipeline(document)
+    if document.get("conn_type") == CONNECTION_TYPE:
+        _check_connection(Connection.from_json(json.dumps(document), conn_id="a"))
+    for value in (document.get("stringData") or {}).values():
+        _check_document(yaml.safe_load(value))
+
+
+def _check_connection(connection: Connection) -> None:
+    if connection.conn_type != CONNECTION_TYPE:
+        return
+    settings_from_connection(connection)
+    extra = json.loads(connection.extra or "{}")
+    if unknown := extra.keys() - CONN_FIELDS:
+        raise WrongCommandError(f"extra has no field {', '.join(sorted(unknown))}")
 
 
 def _check_toml(code: str) -> None:
@@ -165,8 +237,7 @@ def _check_ini(code: str) -> None:
 
 def _check_yaml(code: str) -> None:
     for document in yaml.safe_load_all(code):
-        if isinstance(document, dict) and "workspace" in document and _PIPELINE_KEYS & {*document}:
-            parse_pipeline(document)
+        _check_document(document)
 
 
 def _check_nothing(code: str) -> None:
@@ -177,23 +248,42 @@ def _check_bash(code: str) -> None:
     done = subprocess.run(["bash", "-n"], input=code, capture_output=True, text=True, check=False)
     if done.returncode:
         raise WrongCommandError(done.stderr.strip())
+    for word in _words(code):
+        _check_assignment(word)
     for command in commands_in(code):
         _check_command(command)
 
 
+def _check_assignment(word: str) -> None:
+    """Check the value of a variable with an Airflow connection, unless a command makes it."""
+    found = _CONNECTION_VARIABLE.fullmatch(word)
+    if found is None or "$" in found["value"]:
+        return
+    value = found["value"]
+    if value.startswith("{"):
+        _check_connection(Connection.from_json(value, conn_id="a"))
+    else:
+        _check_connection(Connection(conn_id="a", uri=value))
+
+
 def commands_in(code: str) -> Iterator[list[str]]:
     """Yield the commands of a script with their arguments, without variables and redirections."""
-    code = _HERE_DOCUMENT.sub(r"\g<rest>", code)
-    code = _COMMENT.sub("", code).replace("\\\n", " ")
-    lexer = shlex.shlex(code, posix=True, punctuation_chars="();<>|&\n")
-    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
     command: list[str] = []
-    for word in [*lexer, ";"]:
+    for word in [*_words(code), ";"]:
         if word and not word.strip(_SEPARATORS):
             yield from _as_command(command)
             command = []
         else:
             command.append(word)
+
+
+def _words(code: str) -> list[str]:
+    """Return the words of a script, and what separates them."""
+    code = _HERE_DOCUMENT.sub(r"\g<rest>", code)
+    code = _COMMENT.sub("", code).replace("\\\n", "")
+    lexer = shlex.shlex(code, posix=True, punctuation_chars="();<>|&\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
+    return list(lexer)
 
 
 def _as_command(words: list[str]) -> Iterator[list[str]]:
@@ -218,12 +308,44 @@ def _check_command(command: list[str]) -> None:
         case ["make", *arguments]:
             _check_make(arguments)
         case ["airflow", *arguments]:
-            _check_arguments(get_parser(), arguments)
+            _check_added_connection(_check_arguments(get_parser(), arguments))
+        case ["pip", "install", *arguments]:
+            _check_requirements(arguments)
         case ["python" | "python3", "-m", module, *arguments] if module in _PARSERS:
             _check_arguments(_PARSERS[module](), arguments)
-        case ["python" | "python3", "-m", module, *_] if module.startswith(("tests", PACKAGE)):
+        case ["python" | "python3", "-m", module, *_] if module.startswith(_OWN_MODULES):
             if not (REPOSITORY / module.replace(".", "/")).with_suffix(".py").exists():
                 raise WrongCommandError(f"there is no module {module}")
+
+
+def _check_added_connection(arguments: Namespace | None) -> None:
+    """Check the connection that ``airflow connections add`` makes."""
+    added = vars(arguments) if arguments else {}
+    if added.get("conn_json"):
+        _check_connection(Connection.from_json(added["conn_json"], conn_id="a"))
+    elif added.get("conn_uri"):
+        _check_connection(Connection(conn_id="a", uri=added["conn_uri"]))
+    elif added.get("conn_type"):
+        fields = ("type", "host", "login", "password", "schema", "port")
+        named = {name: added[f"conn_{name}"] for name in fields}
+        conn_type = named.pop("type")
+        _check_connection(
+            Connection(conn_id="a", conn_type=conn_type, extra=added["conn_extra"], **named)
+        )
+
+
+def _check_requirements(arguments: list[str]) -> None:
+    """Check the extras of this package."""
+    for argument in arguments:
+        try:
+            wanted = Requirement(argument)
+        except InvalidRequirement:
+            continue
+        known = (
+            PROJECT["optional-dependencies"] if wanted.name == PROJECT["name"] else wanted.extras
+        )
+        if unknown := wanted.extras - {*known}:
+            raise WrongCommandError(f"{wanted.name} has no extra {', '.join(sorted(unknown))}")
 
 
 def _check_make(arguments: list[str]) -> None:
@@ -235,16 +357,17 @@ def _check_make(arguments: list[str]) -> None:
             raise WrongCommandError(f"the Makefile has no target {target}")
 
 
-def _check_arguments(parser: ArgumentParser, arguments: list[str]) -> None:
+def _check_arguments(parser: ArgumentParser, arguments: list[str]) -> Namespace | None:
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(said):
-            parser.parse_args(arguments)
+            return parser.parse_args(arguments)
     except SystemExit as stop:
         # --help and --version succeed.
         if stop.code:
             reason = said.getvalue().strip().splitlines()[-1:]
             raise WrongCommandError(f"{shlex.join(arguments)}: {' '.join(reason)}") from None
+        return None
 
 
 _CHECKS: Mapping[str, Callable[[str], None]] = {

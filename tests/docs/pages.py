@@ -26,6 +26,9 @@ _IN_THE_REPOSITORY = re.compile(
 )
 _HTML_LINK = re.compile(r"""<(?P<tag>\w+)[^>]*?\s(?:href|src|srcset)=["'](?P<target>[^"']+)""")
 _HTML_ALT = re.compile(r"""\salt=["'](?P<alt>[^"']*)""")
+# What is left of a link whose definition is missing.
+_WITHOUT_DEFINITION = re.compile(r"\[[^\[\]]+\]\[[^\[\]]*\]")
+_PYTHON_FILE = re.compile(r"\.py$")
 # As the code host makes an anchor of a heading.
 _NOT_IN_AN_ANCHOR = re.compile(r"[^\w\- ]")
 
@@ -36,12 +39,14 @@ class Block(NamedTuple):
 
     :param language: The first word after the fence; ``{name}`` is a directive of MyST.
     :param line: The line of its fence.
+    :param origin: The Python file that the sentence before it links to; ``None`` if it does not.
     """
 
     path: Path
     line: int
     language: str
     code: str
+    origin: Path | None = None
 
     @property
     def place(self) -> str:
@@ -101,10 +106,46 @@ def _tokens(path: Path) -> list[Token]:
 
 def blocks_of(path: Path) -> Iterator[Block]:
     """Yield the blocks of code of a page. One by indentation has no language."""
+    origin: Path | None = None
     for token in _tokens(path):
         if token.type in ("fence", "code_block"):
             language = (token.info.split() or [""])[0]
-            yield Block(path, _line(token), language, token.content)
+            yield Block(path, _line(token), language, token.content, origin)
+            origin = None
+        elif token.type == "inline":
+            origin = _last_python_file(path, token)
+
+
+def _last_python_file(path: Path, inline: Token) -> Path | None:
+    """Return the file that the last link of a paragraph leads to, if that introduces code."""
+    targets = [
+        str(child.attrGet("href")) for child in inline.children or [] if child.type == "link_open"
+    ]
+    if inline.content.endswith(":") and targets and _PYTHON_FILE.search(targets[-1]):
+        return Link(path, 1, targets[-1]).file
+    return None
+
+
+def code_spans_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the code within the sentences of a page, with the line of its paragraph."""
+    line = 1
+    for token in _tokens(path):
+        line = _line(token, line)
+        for child in token.children or []:
+            if child.type == "code_inline":
+                yield line, child.content
+
+
+def links_without_definition(path: Path) -> list[str]:
+    """Return what looks like ``[text][name]`` and is no link, because nothing defines the name."""
+    return [
+        f"{name_of(path)}:{_line(token)}: {found}"
+        for token in _tokens(path)
+        if token.type == "inline"
+        for found in _WITHOUT_DEFINITION.findall(
+            "".join(child.content for child in token.children or [] if child.type == "text")
+        )
+    ]
 
 
 def links_of(path: Path) -> Iterator[Link]:

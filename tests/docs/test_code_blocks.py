@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.docs import code_blocks
-from tests.docs.pages import DOCS, Block, blocks_of, pages
+from tests.docs.pages import DOCS, Block, blocks_of, code_spans_of, name_of, pages
 
 ALL_BLOCKS = [
     block for path in pages() for block in blocks_of(path) if not block.language.startswith("{")
@@ -24,6 +24,9 @@ ADVICE = (
     "Copy the lines from a file in dags_examples/ or tests/, or write a whole file with its "
     "imports, which runs by itself."
 )
+
+
+URI = "airbyte-sme://https://ID:SECRET@airbyte.example.com/?config_api=false"
 
 
 def place_of(block: Block) -> str:
@@ -52,6 +55,17 @@ def test_a_block_is_what_its_language_says(block):
     fault = code_blocks.fault_of(block)
 
     assert not fault, f"{block.place}: {fault}"
+
+
+@pytest.mark.parametrize("path", pages(), ids=name_of)
+def test_commands_and_options_in_sentences_exist(path):
+    faults = [
+        f"{name_of(path)}:{line}: {fault}"
+        for line, code in code_spans_of(path)
+        if (fault := code_blocks.fault_of_span(code))
+    ]
+
+    assert faults + code_blocks.faults_of_variables(path.read_text(encoding="utf-8")) == []
 
 
 def test_airflow_parses_the_dag_files(tmp_path):
@@ -94,6 +108,18 @@ def test_python_that_is_not_quoted_runs(environment, tmp_path_factory):
     assert not found, "\n".join([*found, ADVICE])
 
 
+def test_python_is_quoted_from_the_file_that_its_page_names():
+    named = [(block, block.origin) for block in PYTHON if block.origin is not None]
+    wrong = [
+        f"{block.place}: it is not in {name_of(origin)}"
+        for block, origin in named
+        if not code_blocks.is_quoted_from(block.code, origin.read_text(encoding="utf-8"))
+    ]
+
+    assert len(named) > 10
+    assert not wrong, "\n".join(wrong)
+
+
 class TestQuotes:
     CODE = 'task_id="sync",\nconnection_id="{{ var.value.airbyte_connection_id }}",\n'
 
@@ -106,6 +132,27 @@ class TestQuotes:
             self.CODE.replace("airbyte_connection_id", "nobody_has_it")
         )
 
+    @pytest.mark.parametrize(
+        "code",
+        [
+            CODE.removesuffix('",\n'),
+            CODE.removeprefix("task_"),
+            CODE.replace("\n", "\n\n", 1),
+            "print(nothing)\n",
+        ],
+    )
+    def test_parts_of_lines_and_what_is_wrong_on_purpose_are_not_quoted(self, code):
+        assert not code_blocks.is_quoted(code)
+
+    def test_the_file_that_a_sentence_names_is_known(self, tmp_path):
+        page = tmp_path / "page.md"
+        page.write_text(
+            "From [a](a.py):\n\n```python\n1\n```\n\n```python\n2\n```\n\n"
+            "See [b](b.py).\n\n```python\n3\n```\n"
+        )
+
+        assert [block.origin for block in blocks_of(page)] == [tmp_path / "a.py", None, None]
+
 
 class TestCommands:
     @pytest.mark.parametrize(
@@ -114,12 +161,17 @@ class TestCommands:
             "make demo  # a real Airflow\n",
             "AIRBYTE_EXAMPLES=3 make test-soak TESTS=tests/unit && make lint types",
             "airflow connections add airbyte_sme_default --conn-type airbyte_sme \\\n"
-            "    --conn-extra '{\n  \"a\": 1\n}'",
+            "    --conn-host https://a --conn-extra '{\n  \"request_timeout\": 1\n}'",
             "airflow dags list | grep sync > /tmp/dags",
             "python -m airflow_provider_airbyte_sme export --conn-id a --workspace Sales",
             "python -m airflow_provider_airbyte_sme.emulator --port 8000",
             "cat <<'END' > a.yaml\nmake nothing\nEND\n",
-            "pip install 'airflow-provider-airbyte-sme[migrate]'",
+            "pip install 'airflow-provider-airbyte-sme[migrate]' 'dbt-core[any]<2' -e .",
+            "airflow connections add a --conn-type http --conn-extra '{\"any\": 1}'",
+            f"airflow connections add a --conn-uri '{URI}&request_timeout=60'",
+            'AIRFLOW_CONN_A=\'{"conn_type": "airbyte_sme", "host": "https://a"}\' make demo',
+            'export AIRFLOW_CONN_A="$(cat connection.json)"',
+            "python -m scripts.release_check --skip-install",
         ],
     )
     def test_a_command_that_exists_is_accepted(self, code):
@@ -135,6 +187,16 @@ class TestCommands:
             ("A=1 python -m airflow_provider_airbyte_sme export --url x", "required"),
             ("python -m airflow_provider_airbyte_sme.emulator --nothing", "unrecognized"),
             ("python -m tests.nothing", "no module tests.nothing"),
+            ("python -m scripts.nothing", "no module scripts.nothing"),
+            ("pip install 'airflow-provider-airbyte-sme[nothing]'", "no extra nothing"),
+            ("airflow connections add a --conn-type airbyte_sme", "URL"),
+            (f"airflow connections add a --conn-uri '{URI}&nothing=1'", "no field nothing"),
+            (f"export AIRFLOW_CONN_A=\\\n'{URI}&verify_tls=maybe'", "true or false"),
+            (
+                "airflow connections add a --conn-type airbyte_sme --conn-host https://a "
+                "--conn-extra '{\"nothing\": 1}'",
+                "no field nothing",
+            ),
             ("if true; then", "syntax error"),
             ("echo 'a", "unexpected EOF"),
         ],
@@ -143,7 +205,7 @@ class TestCommands:
         assert fault in code_blocks.fault_of(a_block("bash", code))
 
     def test_commands_are_told_apart(self):
-        code = "A=1 one 'two three' < in \\\n  four | five\n# six\nseven\n"
+        code = "A=1 one 'two three' < in \\\n  four | five\n# six\nsev\\\nen\n"
 
         assert list(code_blocks.commands_in(code)) == [
             ["one", "two three", "four"],
@@ -152,11 +214,50 @@ class TestCommands:
         ]
 
 
+class TestSpans:
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "make demo KEEP=1",
+            "make",
+            "airflow connections add",
+            "airflow triggerer",
+            "airflow",
+            "[triggerer] capacity",
+            "[triggerer] default_capacity",
+            "[airbyte_sme] page = False",
+            "python -m airflow_provider_airbyte_sme doctor",
+        ],
+    )
+    def test_what_exists_is_accepted(self, code):
+        assert code_blocks.fault_of_span(code) == ""
+
+    @pytest.mark.parametrize(
+        ("code", "fault"),
+        [
+            ("make nothing", "no target nothing"),
+            ("airflow connections insert", "invalid choice"),
+            ("[core] nothing", "no option [core] nothing"),
+            ("[airbyte_sme] nothing = False", "no option [airbyte_sme] nothing"),
+            ("python -m airflow_provider_airbyte_sme nothing", "invalid choice"),
+        ],
+    )
+    def test_what_does_not_exist_is_found(self, code, fault):
+        assert fault in code_blocks.fault_of_span(code)
+
+    def test_a_variable_of_no_option_is_found(self):
+        text = "`AIRFLOW__CORE__NOTHING=1`, not AIRFLOW__CORE__DAGS_FOLDER"
+
+        assert code_blocks.faults_of_variables(text) == ["there is no option [core] nothing"]
+
+
 class TestOtherLanguages:
     @pytest.mark.parametrize(
         ("language", "code"),
         [
             ("json", '{"a": 1,}'),
+            ("json", '{"conn_type": "airbyte_sme", "host": "https://a", "extra": {"b": 1}}'),
+            ("yaml", 'stringData:\n  c: \'{"conn_type": "airbyte_sme"}\''),
             ("yaml", "a: [1"),
             ("yaml", "workspace: Sales\nsources:\n  - title: CRM\n"),
             ("toml", "a ="),

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, Link, anchors_of, links_of, name_of, pages
+from tests.docs.pages import (
+    DOCS,
+    Link,
+    anchors_of,
+    links_of,
+    links_without_definition,
+    name_of,
+    pages,
+)
 
 PAGES = pages()
 PICTURES = (".png", ".svg", ".jpg", ".gif", ".webp")
@@ -52,6 +60,11 @@ def test_no_link_is_dead(path):
     faults = faults_of(path)
 
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_link_by_name_has_a_definition(path):
+    assert links_without_definition(path) == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
@@ -117,6 +130,20 @@ def test_a_dead_link_is_found_with_its_line(link, folder):
 
     assert "page.md:" in fault
     assert "does not exist" in fault or "no heading" in fault
+
+
+@pytest.mark.parametrize("text", ["[a][b]", "See [a `b`][c].", "[a][]", "| a |\n|---|\n| [a][b] |"])
+def test_a_link_without_a_definition_is_found(text, folder):
+    (found,) = links_without_definition(page(folder, f"# Here\n\n{text}\n\n[other]: other.md\n"))
+
+    assert "page.md:" in found
+
+
+@pytest.mark.parametrize("text", ["[a][other]", "[other][]", "`[a][b]`", "A list: [1, 2]."])
+def test_a_link_with_a_definition_is_accepted(text, folder):
+    path = page(folder, f"# Here\n\n{text}\n\n[other]: other.md\n")
+
+    assert links_without_definition(path) == []
 
 
 def test_a_picture_without_a_description_is_found(folder):

@@ -168,6 +168,23 @@ def test_every_parameter_of_the_hook_is_described_or_explains_itself():
     assert missing == set()
 
 
+def test_every_parameter_of_the_client_is_described_or_explains_itself():
+    operations = [
+        (f"{group.__name__}.{name}", operation)
+        for group in groups_of_client()
+        for name, operation in operations_of(group)
+    ]
+    missing = {
+        f"{called}({name})"
+        for called, operation in operations
+        for name in undescribed(operation)
+        if name not in SELF_EXPLAINING
+    }
+
+    assert len(operations) > 100
+    assert missing == set()
+
+
 def test_what_explains_itself_is_used():
     used = {name for method in HOOK_METHODS for name in undescribed(method)}
 

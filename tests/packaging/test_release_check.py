@@ -1,5 +1,6 @@
 """Each fault that would make a bad release is found, and what is as it should be is not."""
 
+import subprocess
 from datetime import date
 
 import pytest
@@ -278,6 +279,26 @@ def test_every_problem_is_printed_and_fails_the_run(capsys):
         "2 problems",
     ]
     assert release_check.run(checks[:1]) == 0
+
+
+def test_a_build_that_fails_is_the_only_problem_and_says_why(tmp_path, monkeypatch):
+    repository, folder = tmp_path / "repository", tmp_path / "dist"
+    repository.mkdir()
+    folder.mkdir()
+    subprocess.run(["git", "init", "--quiet"], cwd=repository, check=True)
+    # Its package is not there.
+    (repository / "pyproject.toml").write_text(
+        (release_check.REPOSITORY / "pyproject.toml").read_text()
+    )
+    monkeypatch.setattr(release_check, "REPOSITORY", repository)
+
+    checks = release_check.distribution_checks(folder, installs=True)
+    problems = {name: list(problems_of()) for name, problems_of in checks}
+
+    assert list(problems) == ["build"]
+    (problem,) = problems["build"]
+    assert problem.startswith("the build fails, see `make build`: ")
+    assert release_check.VERSION_FILE in problem
 
 
 def test_this_repository_passes_what_needs_no_package_index(tmp_path):

@@ -1,4 +1,4 @@
-"""The README quotes code that tests run, and its links work on a package index too."""
+"""The links of the README work on a package index too; `tests/docs` tries its code."""
 
 from __future__ import annotations
 
@@ -21,18 +21,10 @@ WITHOUT_QUOTES = re.sub(r"```python\n.*?```", "", README, flags=re.DOTALL)
 # Inline links and definitions of reference links.
 LINKS = sorted(set(re.findall(r"(?m)(?<=\]\()[^)]+|(?<=\]: )\S+$", PROSE)))
 LINKS_TO_THE_PROJECT = [link for link in LINKS if SOURCE.rpartition("/")[2] in link]
-RUN_BY_TESTS = {
-    path.name: path.read_text() for path in sorted((REPOSITORY / "dags_examples").rglob("*.py"))
-}
 
 
 def last_part(url: str) -> str:
     return url.rpartition("/")[2]
-
-
-@pytest.mark.parametrize("block", QUOTES, ids=lambda block: block.split("\n")[0].strip())
-def test_python_is_copied_from_a_file_that_a_test_runs(block):
-    assert [name for name, text in RUN_BY_TESTS.items() if block in text]
 
 
 def test_there_is_code_and_there_are_links():

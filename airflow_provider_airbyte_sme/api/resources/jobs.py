@@ -410,6 +410,7 @@ class Jobs(JobEnds):
         """
         Read a job for a wait, which outlasts an outage itself.
 
+        :param limits: How long to wait for a response, and when to repeat the request.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         return await self._get(
@@ -432,6 +433,7 @@ class Jobs(JobEnds):
         :param until: Only jobs that were updated at or before this instant; ``None`` for all.
         :param connection_id: Only those of this connection.
         :param offset: How many to skip.
+        :param limits: How long to wait for a response, and when to repeat the request.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
         query: dict[str, QueryValue | None] = {
