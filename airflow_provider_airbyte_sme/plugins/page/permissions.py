@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings
@@ -64,20 +65,26 @@ def find_connections(user: Any, wanted: str) -> AirflowConnections:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    # Only the ids: Airflow decrypts what it loads, so a broken one would hide all others.
+    ids = select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE)
     with create_session() as session:
-        stored: Mapping[str, Connection] = {
-            each.conn_id: each
-            for each in session.scalars(
-                select(Connection)
-                .where(Connection.conn_type == CONNECTION_TYPE)
-                .order_by(Connection.conn_id)
-            )
-            if may_read_connection(user, each.conn_id, Connection.get_team_name(each.conn_id))
-        }
-        conn_id = wanted or next(iter(stored), "")
-        if conn_id in stored:
-            return AirflowConnections(tuple(stored), _read(conn_id, stored[conn_id]))
-    return AirflowConnections(tuple(stored), _find_elsewhere(user, conn_id))
+        stored = session.scalars(ids.order_by(Connection.conn_id)).all()
+    readable = tuple(
+        each for each in stored if may_read_connection(user, each, Connection.get_team_name(each))
+    )
+    conn_id = wanted or next(iter(readable), "")
+    find = _find_stored if conn_id in readable else partial(_find_elsewhere, user)
+    return AirflowConnections(readable, find(conn_id))
+
+
+def _find_stored(conn_id: str) -> AirflowConnection | None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(Connection).where(Connection.conn_id == conn_id)
+    with create_session() as session:
+        return _read(conn_id, lambda: session.scalar(query))
 
 
 def _find_elsewhere(user: Any, conn_id: str) -> AirflowConnection | None:
@@ -126,12 +133,14 @@ def _look_up(conn_id: str) -> AirflowConnection | None:
         return None
     if connection.conn_type != CONNECTION_TYPE:
         return None
-    return _read(conn_id, connection)
+    return _read(conn_id, lambda: connection)
 
 
-def _read(conn_id: str, connection: Connection) -> AirflowConnection:
+def _read(conn_id: str, load: Callable[[], Connection | None]) -> AirflowConnection | None:
     try:
-        return AirflowConnection(conn_id, settings_from_connection(connection))
+        connection = load()
+        # It may have been deleted meanwhile.
+        return connection and AirflowConnection(conn_id, settings_from_connection(connection))
     except AirbyteConfigError as error:
         return AirflowConnection(conn_id, problem=str(error))
     # A password that was encrypted with another key.
