@@ -814,6 +814,33 @@ class TestTrouble:
         assert sum("with 500" in row for row in page.rows) == 1
         assert "cannot be read" not in page.text
 
+    def test_a_secrets_backend_that_hangs_is_asked_once_and_holds_up_no_other_connection(
+        self, get, emulator, add_conn, monkeypatch
+    ):
+        from airflow.models.connection import Connection
+
+        asked: list[str] = []
+        end = threading.Event()
+
+        def hang(conn_id: str) -> None:
+            asked.append(conn_id)
+            end.wait()
+            raise LookupError(conn_id)
+
+        monkeypatch.setattr(Connection, "get_connection_from_secrets", hang)
+        add_conn(emulator)
+        with ThreadPoolExecutor(5) as browsers:
+            try:
+                waiting = [browsers.submit(get, conn_id="in_a_vault") for _ in range(5)]
+                poll(lambda: asked, timeout=60, what="the backend to be asked", interval=0.01)
+
+                assert get().names == [CONNECTION_NAME]
+                for each in waiting:
+                    assert "secrets backend does not answer" in each.result().text
+                assert asked == ["in_a_vault"]
+            finally:
+                end.set()
+
     @pytest.mark.parametrize("query", [{}, {"conn_id": CONN_ID}, {"conn_id": "of_another_key"}])
     def test_an_airflow_connection_that_cannot_be_decrypted_does_not_hide_the_others(
         self, query, complete, emulator, add_conn

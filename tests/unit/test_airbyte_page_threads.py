@@ -42,7 +42,11 @@ def test_what_has_not_begun_can_be_dropped():
     threads = DaemonThreads(1, "of-this-test")
     has_begun, go_on = threading.Event(), threading.Event()
 
-    first = threads.submit(lambda: (has_begun.set(), go_on.wait()))
+    def begin() -> bool:
+        has_begun.set()
+        return go_on.wait()
+
+    first = threads.submit(begin)
     second = threads.submit(print)
     has_begun.wait()
     threads.shutdown(wait=False, cancel_futures=True)
