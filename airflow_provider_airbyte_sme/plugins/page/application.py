@@ -87,9 +87,9 @@ class Page:
         content = await self._read(user, query)
         return _response(await self._in_thread(self._render_content, template, content))
 
-    async def refusal(self, code: int) -> HTMLResponse:
-        """Return the page that says why there is no other."""
-        return _response(await self._in_thread(self._render, "refused.html", code=code), code)
+    def refusal(self, code: int) -> HTMLResponse:
+        """Return the page that says why there is no other. It waits for no thread."""
+        return _response(self._render("refused.html", code=code), code)
 
     def _render_content(self, template: str, content: _Content) -> str:
         return self._render(template, **self._values(content))
@@ -187,7 +187,7 @@ def _make_templates() -> Environment:
     return templates
 
 
-def _query(
+async def _query(
     conn_id: str = Query("", max_length=_MAX_TEXT),
     q: str = Query("", max_length=_MAX_TEXT),
     show: str = Query("", max_length=_MAX_TEXT),
@@ -220,20 +220,20 @@ def make_application() -> FastAPI:
     @application.exception_handler(HTTPException)
     async def refuse(request: Request, error: HTTPException) -> HTMLResponse:
         del request
-        response = await page.refusal(error.status_code)
+        response = page.refusal(error.status_code)
         response.headers.update(error.headers or {})
         return response
 
     @application.exception_handler(RequestValidationError)
     async def refuse_query(request: Request, error: RequestValidationError) -> HTMLResponse:
         del request, error
-        return await page.refusal(422)
+        return page.refusal(422)
 
     # The server raises the error again, and so logs it. No middleware sees the response.
     @application.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> HTMLResponse:
         del request, error
-        response = await page.refusal(500)
+        response = page.refusal(500)
         response.headers.update(_HEADERS)
         return response
 
