@@ -10,8 +10,13 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 class PickyAuthManager(SimpleAuthManager):
     """Keeps from everybody what has a name that begins with ``hidden``."""
 
+    is_broken = False
+    """Whether each question about a connection ends with an error."""
+
     def is_authorized_connection(self, *, method: Any, user: Any, details: Any = None) -> bool:
         """Return whether the role allows it, and the connection is not hidden."""
+        if self.is_broken:
+            raise RuntimeError("this auth manager is broken")
         if details and (details.conn_id or "").startswith("hidden"):
             return False
         return super().is_authorized_connection(method=method, user=user, details=details)

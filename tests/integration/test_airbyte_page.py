@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import re
+import subprocess
+import sys
 import threading
 import time
 import tomllib
@@ -23,6 +26,7 @@ from packaging.version import Version
 from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_api import poll
 from tests.integration.conftest import CONNECTION_NAME
+from tests.picky_auth_manager import PickyAuthManager
 from tests.traces import traces
 from tests.waiting_tasks import add_waiting_task, forget_waiting_tasks
 from tests.webhooks import served
@@ -206,6 +210,19 @@ def ended(emulator: Emulator, connection_id: str | None = None, **script: Any) -
     job_id = emulator.start_sync(connection_id)
     emulator.advance(100)
     return job_id
+
+
+def encrypt_with_another_key(conn_id: str) -> None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(
+            update(Connection)
+            .where(Connection.conn_id == conn_id)
+            .values(is_encrypted=True, _password="gAAAAABof-another-key")
+        )
 
 
 def routes(emulator: Emulator) -> dict[str, int]:
@@ -472,7 +489,10 @@ class TestWhatItShows:
     def test_a_query_that_makes_no_sense_is_refused(self, query, get, emulator, add_conn):
         add_conn(emulator)
 
-        assert get(**query).status == 422
+        page = get(**query)
+
+        assert page.status == 422
+        assert "This address is not valid" in page.text
 
 
 @pytest.mark.usefixtures("waiting_tasks")
@@ -526,6 +546,7 @@ class TestTasks:
         add_conn(emulator)
         add_waiting_task("a", state="running", xcoms={"connection_id": "mine", "job_id": None})
         add_waiting_task("b", state="running", xcoms={"job_id": {"not": "a number"}})
+        add_waiting_task("c", state="running", xcoms={"connection_id": "c", "job_id": math.inf})
 
         assert complete().rows[0].endswith(f"No sync yet {DASH}")
 
@@ -658,6 +679,29 @@ class TestWhatItCosts:
 
         assert page.body.count('class="bar good"') == 2
 
+    def test_after_more_changes_than_are_read_nothing_runs_for_ever(
+        self, complete, emulator, add_conn, monkeypatch
+    ):
+        from airflow_provider_airbyte_sme.plugins.page import reading
+
+        monkeypatch.setattr(reading, "REFRESH_INTERVAL", 0.0)
+        monkeypatch.setattr(reading, "_MAX_PAGES", 1)
+        add_conn(emulator)
+        other = emulator.add_connection("Other")
+        emulator.script_job(other, statuses=[("running", None)])
+        job_id = emulator.start_sync(other)
+        assert "Running now 1" in complete().text
+        emulator.advance(3600)
+        emulator.finish_job(job_id)
+        emulator.advance(3600)
+        for _ in range(101):
+            ended(emulator)
+
+        page = complete(q=CONNECTION_NAME)
+
+        assert page.names == [CONNECTION_NAME]
+        assert "Running now 0" in page.text
+
     def test_a_hanging_airbyte_holds_up_neither_the_page_nor_other_requests(
         self, get, emulator, add_conn
     ):
@@ -674,6 +718,31 @@ class TestWhatItCosts:
         assert time.monotonic() - began < 8
         assert "Reading Airbyte…" in loading.text
         assert 'data-poll="1000"' in loading.body
+
+    def test_a_process_that_ends_does_not_read_the_rest_of_a_slow_airbyte(self, emulator, tmp_path):
+        script = tmp_path / "end.py"
+        script.write_text(
+            "import sys\n"
+            "from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls\n"
+            "from airflow_provider_airbyte_sme.plugins.page.reading import AirbyteReaders\n"
+            "url, client_id, client_secret = sys.stdin.readline().split()\n"
+            "settings = AirbyteSettings(AirbyteUrls.parse(url), client_id, client_secret)\n"
+            "reader = AirbyteReaders().get(settings)\n"
+            "reader.refresh()\n"
+            "sys.stdin.readline()\n"
+        )
+        emulator.latency = 2.0
+        ending = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, text=True)
+        assert ending.stdin
+        print(emulator.url, emulator.client_id, emulator.client_secret, file=ending.stdin)
+        ending.stdin.flush()
+        poll(lambda: emulator.in_flight.now, timeout=60, what="the first request", interval=0.01)
+
+        ending.communicate("end\n")
+
+        assert ending.returncode == 0
+        # What follows the token and the list of connections.
+        assert "GET /jobs" not in routes(emulator)
 
 
 class TestTrouble:
@@ -745,6 +814,58 @@ class TestTrouble:
         assert sum("with 500" in row for row in page.rows) == 1
         assert "cannot be read" not in page.text
 
+    def test_a_secrets_backend_that_hangs_is_asked_once_and_holds_up_no_other_connection(
+        self, get, emulator, add_conn, monkeypatch
+    ):
+        from airflow.models.connection import Connection
+
+        asked: list[str] = []
+        end = threading.Event()
+
+        def hang(conn_id: str) -> None:
+            asked.append(conn_id)
+            end.wait()
+            raise LookupError(conn_id)
+
+        monkeypatch.setattr(Connection, "get_connection_from_secrets", hang)
+        add_conn(emulator)
+        with ThreadPoolExecutor(5) as browsers:
+            try:
+                waiting = [browsers.submit(get, conn_id="in_a_vault") for _ in range(5)]
+                poll(lambda: asked, timeout=60, what="the backend to be asked", interval=0.01)
+
+                assert get().names == [CONNECTION_NAME]
+                for each in waiting:
+                    assert "secrets backend does not answer" in each.result().text
+                assert asked == ["in_a_vault"]
+            finally:
+                end.set()
+
+    @pytest.mark.parametrize("query", [{}, {"conn_id": CONN_ID}, {"conn_id": "of_another_key"}])
+    def test_an_airflow_connection_that_cannot_be_decrypted_does_not_hide_the_others(
+        self, query, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        add_conn(emulator, "of_another_key")
+        encrypt_with_another_key("of_another_key")
+
+        page = complete(**query)
+
+        assert page.status == 200
+        assert CONN_ID in page.text
+        is_broken = "of_another_key" in query.values()
+        assert page.names == ([] if is_broken else [CONNECTION_NAME])
+        assert ("cannot read this connection" in page.text) == is_broken
+
+    def test_an_error_that_nobody_expected_is_a_page_too(self, get, monkeypatch):
+        monkeypatch.setattr(PickyAuthManager, "is_broken", True)
+
+        page = get()
+
+        assert page.status == 500
+        assert "This page does not work" in page.text
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+
     def test_an_error_of_the_page_itself_is_told_without_its_text(
         self, complete, emulator, add_conn
     ):
@@ -752,6 +873,36 @@ class TestTrouble:
         emulator.alter_next("GET /connections", lambda body: {"data": "nonsense"}, times=None)
 
         assert "Airbyte cannot be read." in complete().text
+
+
+def test_nothing_is_kept_of_connections_that_are_gone(emulator, monkeypatch):
+    from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls
+    from airflow_provider_airbyte_sme.plugins.page import reading
+
+    monkeypatch.setattr(reading, "REFRESH_INTERVAL", 0.0)
+    monkeypatch.setattr(reading, "LIST_INTERVAL", 0.0)
+    gone = emulator.add_connection("Gone")
+    ended(emulator, gone)
+    ended(emulator)
+    urls = AirbyteUrls.parse(emulator.url)
+    reader = reading.AirbyteReader(
+        AirbyteSettings(urls, emulator.client_id, emulator.client_secret)
+    )
+    (read,) = reader.refresh()
+    read.result()
+    assert gone in reader.snapshot.jobs
+    for _ in range(301):
+        ended(emulator)
+    emulator.set_connection_status(gone, "deprecated")
+
+    for _ in range(2):  # the first one reads its job once more
+        (read,) = reader.refresh()
+        read.result()
+    reader.close()
+
+    assert set(reader.snapshot.connections or ()) == {emulator.connection_id}
+    assert set(reader.snapshot.jobs) == {emulator.connection_id}
+    assert reader.snapshot.complete == {emulator.connection_id}
 
 
 def test_threads_are_not_left_behind_by_readers_that_nobody_uses(emulator, monkeypatch):

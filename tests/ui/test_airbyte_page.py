@@ -301,3 +301,6 @@ def test_an_outage_appears_by_itself_above_what_was_known(frame, page, add_conn,
 
         assert shown.get_by_text("Sample data to Warehouse").is_visible()
         page.screenshot(path=tmp_path / "outage.png")
+        # A screen reader tells it once, although the content is replaced again and again.
+        shown.locator(".alert[role=alert]").wait_for(state="detached", timeout=90_000)
+        assert shown.get_by_text("Airbyte cannot be read at the moment.").is_visible()

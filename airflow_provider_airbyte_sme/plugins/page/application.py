@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -37,6 +38,7 @@ from airflow_provider_airbyte_sme.plugins.page.reading import (
     Snapshot,
 )
 from airflow_provider_airbyte_sme.plugins.page.tasks import WaitingTask, WaitingTasks
+from airflow_provider_airbyte_sme.plugins.page.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class Page:
     """Reads for a request, and renders. It keeps what it has read for a few seconds."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "airbyte-page-airflow")
+        self._threads = DaemonThreads(_THREADS, "airbyte-page-airflow")
         self._readers = AirbyteReaders()
         self._tasks = WaitingTasks()
         self._templates = _make_templates()
@@ -83,12 +85,17 @@ class Page:
     async def html(self, template: str, user: Any, query: view.Query) -> HTMLResponse:
         """Return the page, or the part of it that changes."""
         content = await self._read(user, query)
-        return await self.render(template, **self._values(content))
+        return _response(await self._in_thread(self._render_content, template, content))
 
-    async def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a template as a response that no cache keeps."""
-        text = await self._in_thread(self._templates.get_template(template).render, **values)
-        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+    def refusal(self, code: int) -> HTMLResponse:
+        """Return the page that says why there is no other. It waits for no thread."""
+        return _response(self._render("refused.html", code=code), code)
+
+    def _render_content(self, template: str, content: _Content) -> str:
+        return self._render(template, **self._values(content))
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._templates.get_template(template).render(**values)
 
     async def _in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -102,8 +109,8 @@ class Page:
         reader = self._readers.get(selected.settings)
         await _wait_for(reader.refresh())
         waited_for = await self._in_thread(self._readable_tasks, user, reader.snapshot)
-        shown = view.select(reader.snapshot, query, waited_for).shown
-        await _wait_for(reader.read_histories([each.connection_id for each in shown]))
+        selection = await self._in_thread(view.select, reader.snapshot, query, waited_for)
+        await _wait_for(reader.read_histories([each.connection_id for each in selection.shown]))
         return _Content(connections, query, reader.snapshot, waited_for)
 
     def _readable_tasks(self, user: Any, snapshot: Snapshot) -> dict[str, list[WaitingTask]]:
@@ -147,6 +154,11 @@ async def _wait_for(reads: Sequence[Future[None]]) -> None:
         await asyncio.wait([asyncio.wrap_future(each) for each in reads], timeout=PATIENCE)
 
 
+def _response(text: str, status: int = 200) -> HTMLResponse:
+    """Return a response that no cache keeps."""
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
 def _make_templates() -> Environment:
     templates = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
@@ -175,7 +187,7 @@ def _make_templates() -> Environment:
     return templates
 
 
-def _query(
+async def _query(
     conn_id: str = Query("", max_length=_MAX_TEXT),
     q: str = Query("", max_length=_MAX_TEXT),
     show: str = Query("", max_length=_MAX_TEXT),
@@ -202,14 +214,28 @@ def make_application() -> FastAPI:
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         response = await call_next(request)
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
+        response.headers.update(_HEADERS)
         return response
 
     @application.exception_handler(HTTPException)
     async def refuse(request: Request, error: HTTPException) -> HTMLResponse:
         del request
-        return await page.render("refused.html", status=error.status_code, code=error.status_code)
+        response = page.refusal(error.status_code)
+        response.headers.update(error.headers or {})
+        return response
+
+    @application.exception_handler(RequestValidationError)
+    async def refuse_query(request: Request, error: RequestValidationError) -> HTMLResponse:
+        del request, error
+        return page.refusal(422)
+
+    # The server raises the error again, and so logs it. No middleware sees the response.
+    @application.exception_handler(Exception)
+    async def fail(request: Request, error: Exception) -> HTMLResponse:
+        del request, error
+        response = page.refusal(500)
+        response.headers.update(_HEADERS)
+        return response
 
     @application.get("/", response_class=HTMLResponse, dependencies=is_allowed)
     async def whole(user: GetUserDep, query: view.Query = Depends(_query)) -> HTMLResponse:  # noqa: B008

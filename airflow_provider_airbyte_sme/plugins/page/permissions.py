@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings
 from airflow_provider_airbyte_sme.connection import settings_from_connection
 from airflow_provider_airbyte_sme.get_provider_info import CONNECTION_TYPE
+from airflow_provider_airbyte_sme.plugins.page.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from airflow.models.connection import Connection
@@ -25,6 +28,9 @@ _CONN_ID = r"(?=.*\w)[\w.:#!()-]{1,250}"
 # Seconds for which a look-up in the secrets backends counts, and how many are kept.
 _MAX_LOOKUP_AGE = 60.0
 _MAX_LOOKUPS = 100
+# Seconds that a request waits for one.
+_LOOKUP_PATIENCE = 3.0
+_LOOKUP_THREADS = 2
 
 
 class AirflowConnection(NamedTuple):
@@ -64,20 +70,26 @@ def find_connections(user: Any, wanted: str) -> AirflowConnections:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    # Only the ids: Airflow decrypts what it loads, so a broken one would hide all others.
+    ids = select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE)
     with create_session() as session:
-        stored: Mapping[str, Connection] = {
-            each.conn_id: each
-            for each in session.scalars(
-                select(Connection)
-                .where(Connection.conn_type == CONNECTION_TYPE)
-                .order_by(Connection.conn_id)
-            )
-            if may_read_connection(user, each.conn_id, Connection.get_team_name(each.conn_id))
-        }
-        conn_id = wanted or next(iter(stored), "")
-        if conn_id in stored:
-            return AirflowConnections(tuple(stored), _read(conn_id, stored[conn_id]))
-    return AirflowConnections(tuple(stored), _find_elsewhere(user, conn_id))
+        stored = session.scalars(ids.order_by(Connection.conn_id)).all()
+    readable = tuple(
+        each for each in stored if may_read_connection(user, each, Connection.get_team_name(each))
+    )
+    conn_id = wanted or next(iter(readable), "")
+    find = _find_stored if conn_id in readable else partial(_find_elsewhere, user)
+    return AirflowConnections(readable, find(conn_id))
+
+
+def _find_stored(conn_id: str) -> AirflowConnection | None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(Connection).where(Connection.conn_id == conn_id)
+    with create_session() as session:
+        return _read(conn_id, lambda: session.scalar(query))
 
 
 def _find_elsewhere(user: Any, conn_id: str) -> AirflowConnection | None:
@@ -87,23 +99,44 @@ def _find_elsewhere(user: Any, conn_id: str) -> AirflowConnection | None:
     return _lookups.get(conn_id)
 
 
+class _Lookup(NamedTuple):
+    began: float
+    found: Future[AirflowConnection | None]
+
+
 class _Lookups:
-    """What the secrets backends have said lately, so that a page that is open costs them little."""
+    """
+    What the secrets backends have said lately, so that a page that is open costs them little.
+
+    One that hangs is asked once, in threads of its own, so it does not hold up anything else.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, AirflowConnection | None]] = {}
+        self._threads = DaemonThreads(_LOOKUP_THREADS, "airbyte-page-secrets")
+        self._lookups: dict[str, _Lookup] = {}
 
     def get(self, conn_id: str) -> AirflowConnection | None:
+        try:
+            return self._begin(conn_id).result(_LOOKUP_PATIENCE)
+        except (TimeoutError, CancelledError):
+            return AirflowConnection(
+                conn_id,
+                problem="Airflow's secrets backend does not answer. It is asked again: wait, or "
+                "see the log of Airflow's API server.",
+            )
+
+    def _begin(self, conn_id: str) -> Future[AirflowConnection | None]:
         now = time.monotonic()
         with self._lock:
-            if conn_id in self._known and now - self._known[conn_id][0] < _MAX_LOOKUP_AGE:
-                return self._known[conn_id][1]
-        found = _look_up(conn_id)
-        with self._lock:
-            self._known[conn_id] = (now, found)
-            while len(self._known) > _MAX_LOOKUPS:
-                del self._known[next(iter(self._known))]
+            known = self._lookups.get(conn_id)
+            if known and (now - known.began < _MAX_LOOKUP_AGE or not known.found.done()):
+                return known.found
+            self._lookups.pop(conn_id, None)
+            found = self._threads.submit(_look_up, conn_id)
+            self._lookups[conn_id] = _Lookup(now, found)
+            while len(self._lookups) > _MAX_LOOKUPS:
+                self._lookups.pop(next(iter(self._lookups))).found.cancel()
         return found
 
 
@@ -126,12 +159,14 @@ def _look_up(conn_id: str) -> AirflowConnection | None:
         return None
     if connection.conn_type != CONNECTION_TYPE:
         return None
-    return _read(conn_id, connection)
+    return _read(conn_id, lambda: connection)
 
 
-def _read(conn_id: str, connection: Connection) -> AirflowConnection:
+def _read(conn_id: str, load: Callable[[], Connection | None]) -> AirflowConnection | None:
     try:
-        return AirflowConnection(conn_id, settings_from_connection(connection))
+        connection = load()
+        # It may have been deleted meanwhile.
+        return connection and AirflowConnection(conn_id, settings_from_connection(connection))
     except AirbyteConfigError as error:
         return AirflowConnection(conn_id, problem=str(error))
     # A password that was encrypted with another key.

@@ -11,12 +11,12 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from airflow_provider_airbyte_sme.api import (
     AirbyteClient,
@@ -31,8 +31,11 @@ from airflow_provider_airbyte_sme.api import (
 from airflow_provider_airbyte_sme.api.models import Tag
 from airflow_provider_airbyte_sme.api.retry import is_about_one_resource
 from airflow_provider_airbyte_sme.hooks.airbyte import blocking_client
+from airflow_provider_airbyte_sme.plugins.page.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
+
+_Value = TypeVar("_Value")
 
 REQUESTS_IN_FLIGHT = 2
 """Per Airbyte and process: the public API of Airbyte has five threads."""
@@ -150,7 +153,7 @@ class AirbyteReader:
         self._settings = replace(
             settings, request_timeout=min(settings.request_timeout, MAX_TIMEOUT)
         )
-        self._pool = ThreadPoolExecutor(REQUESTS_IN_FLIGHT, "airbyte-page")
+        self._pool = DaemonThreads(REQUESTS_IN_FLIGHT, "airbyte-page")
         self._lock = threading.Lock()
         self._idle_clients: list[AirbyteClient] = []
         self._snapshot = Snapshot()
@@ -242,17 +245,15 @@ class AirbyteReader:
         if now >= self._lists_due:
             connections, workspaces = _read_lists(client)
             with self._lock:
-                self._snapshot = replace(
-                    self._snapshot, connections=connections, workspaces=workspaces
-                )
+                self._note_lists(connections, workspaces)
                 self._lists_due = now + LIST_INTERVAL
         running = run_blocking(client.jobs.list(status=JobStatus.RUNNING, limit=_MAX_RUNNING))
         changed = self._read_changed(client)
         with self._lock:
+            if not changed.is_complete:
+                self._doubt()
             self._note([*running, *changed.jobs])
             self._snapshot = replace(self._snapshot, read_at=began)
-            if not changed.is_complete:
-                self._complete.clear()
             counts = Counter(job.connection_id for job in changed.jobs)
             # One connection runs one job at a time, so those of it are read from the newest on.
             self._complete.update(
@@ -310,6 +311,28 @@ class AirbyteReader:
             else:
                 self._snapshot = replace(self._snapshot, error=str(error))
 
+    def _note_lists(
+        self, connections: Mapping[str, ConnectionSummary], workspaces: Mapping[str, str]
+    ) -> None:
+        """Replace the lists, and forget what is known of others. The lock is held."""
+        self._complete = _only(self._complete, connections)
+        self._snapshot = replace(
+            self._snapshot,
+            connections=connections,
+            workspaces=workspaces,
+            jobs=_only(self._snapshot.jobs, connections),
+            unreadable=_only(self._snapshot.unreadable, connections),
+        )
+
+    def _doubt(self) -> None:
+        """Changes were missed: what ran may have ended. The lock is held."""
+        self._complete.clear()
+        jobs = {
+            connection_id: tuple(job for job in known if job.is_terminal)
+            for connection_id, known in self._snapshot.jobs.items()
+        }
+        self._snapshot = replace(self._snapshot, jobs=jobs)
+
     def _note(self, jobs: Iterable[Job]) -> None:
         """Add jobs as last read. The lock is held."""
         read: dict[str, dict[int, Job]] = {}
@@ -324,6 +347,10 @@ class AirbyteReader:
             key: value for key, value in self._snapshot.unreadable.items() if key not in read
         }
         self._snapshot = replace(self._snapshot, jobs=known, unreadable=unreadable)
+
+
+def _only(values: Mapping[str, _Value], keys: Container[str]) -> dict[str, _Value]:
+    return {key: value for key, value in values.items() if key in keys}
 
 
 def _read_lists(

@@ -169,7 +169,7 @@ def _task(columns: Any, connection_id: Any, job_id: Any) -> WaitingTask | None:
     if not isinstance(connection_id, str):
         return None
     number = None
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, OverflowError):
         number = int(job_id)
     *key, state, since = columns
     return WaitingTask(TaskKey(*key), str(state or ""), connection_id.lower(), number, since)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -212,12 +213,12 @@ def tag_options(snapshot: Snapshot) -> list[Option]:
     tags = {
         tag.tag_id: tag for each in (snapshot.connections or {}).values() for tag in each.tags
     }.values()
-    names = [tag.name for tag in tags]
+    uses = Counter(tag.name for tag in tags)
     return _sorted(
         Option(
             tag.tag_id,
             f"{tag.name} ({snapshot.workspaces.get(tag.workspace_id, tag.workspace_id)})"
-            if names.count(tag.name) > 1
+            if uses[tag.name] > 1
             else tag.name,
         )
         for tag in tags

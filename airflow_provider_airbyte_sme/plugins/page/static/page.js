@@ -124,6 +124,7 @@ function show(html) {
     if (old.tagName === "FORM" && old.contains(focused)) {
       continue; // somebody is typing
     }
+    keepQuiet(old, next);
     const key = old.contains(focused) ? describe(focused) : "";
     old.replaceWith(document.importNode(next, true));
     if (key) {
@@ -131,6 +132,14 @@ function show(html) {
     }
   }
   hideTooltip();
+}
+
+/** Has a screen reader tell an error once, not with each new content. */
+function keepQuiet(old, next) {
+  const reason = (root) => root.querySelector(".alert > span")?.textContent;
+  if (reason(old) && reason(old) === reason(next)) {
+    next.querySelector(".alert").removeAttribute("role");
+  }
 }
 
 /** A selector of a link that is there again after the content was replaced. */
