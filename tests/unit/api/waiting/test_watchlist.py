@@ -982,6 +982,16 @@ class TestOutages:
         )
         assert kinds(driver.sent, since=41.0)["ReadJob"] in range(28, 32)
 
+    def test_an_error_that_concerns_one_job_ends_an_outage_for_all(self, airbyte, add_job, driver):
+        gone, other = job_watch(add_job(1).job_id), job_watch(add_job(2).job_id)
+        airbyte.faults += [Fault("404", 40.0, job_id=1), Fault("503", 20.0, 100.0)]
+        driver.join(gone, other)
+
+        driver.run(60)
+
+        assert driver.outcomes[gone].change.error.status == 404
+        assert messages(driver, other)[1].startswith("Airbyte responds again")
+
 
 class TestProgress:
     """The lines of a wait that tell of no change."""
