@@ -728,6 +728,20 @@ class TestLists:
             "The list of jobs is unusable: Airbyte responded to GET https://ab/jobs with 403"
         )
 
+    def test_a_job_without_times_is_read_by_its_id_and_not_looked_for_in_lists(
+        self, many, add_job, driver
+    ):
+        driver.run(30)
+        job = add_job(1, ended=60.0)
+        job.is_listed = job.has_times = False
+        watch = job_watch(1)
+        driver.join(watch)
+
+        driver.run(70)
+
+        assert kinds(driver.sent, since=30.0)["sweep"] == 0
+        assert delay(driver, watch, 60.0) < 6
+
 
 class TestOutages:
     def test_each_wait_is_told_once_of_an_outage_and_once_of_its_end(self, airbyte, many, driver):
