@@ -143,8 +143,11 @@ def test_attach_to_running_sync_returns_the_result_of_the_running_job(
         return any(request.route == "GET /jobs/{jobId}" for request in real_time.requests)
 
     def finish_when_polled(job_id: int) -> None:
-        poll(is_polled, timeout=60, what="a read of the running job", interval=0.05)
-        real_time.finish_job(job_id)
+        try:
+            poll(is_polled, timeout=60, what="a read of the running job", interval=0.05)
+        finally:
+            # The DAG would wait for its job for days.
+            real_time.finish_job(job_id)
 
     with real_time.serve(), ThreadPoolExecutor() as background:
         monkeypatch.setenv("AIRFLOW_CONN_AIRBYTE_SME_DEFAULT", real_time.connection_uri)

@@ -152,6 +152,22 @@ def test_long_lines_are_cut_and_few(report):
     assert sum(len(line) + 1 for line in lines) <= MAX_SIZE
 
 
+def test_a_log_in_an_alphabet_of_several_bytes_is_limited_in_bytes():
+    lines = end_of_log({"logs": {"logLines": ["ä" * MAX_LINE_LENGTH] * MAX_LINES}})
+
+    assert 5 < len(lines) < MAX_LINES / 2
+    assert sum(len(line.encode()) + 1 for line in lines) <= MAX_SIZE
+
+
+def test_an_empty_log_is_not_announced(report, emulator):
+    emulator.alter_next(LOG, lambda body: {**body, "logs": {}})
+
+    _, messages = report(failures=[[RESET]])
+
+    assert len(requests_to(emulator, LOG)) == 1
+    assert not any("the last lines" in message for message in messages)
+
+
 @pytest.mark.parametrize("log_type", ["structured", "formatted"])
 def test_a_log_that_is_too_large_is_not_read_to_its_end(report, log_type):
     error, messages = report(failure=RESET, log=["x" * 1_000_000] * 17, log_type=log_type)

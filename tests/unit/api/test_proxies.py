@@ -13,7 +13,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteUrls,
     HttpRequest,
 )
-from airflow_provider_airbyte_sme.api.network import proxy_for
+from airflow_provider_airbyte_sme.api.network import bypassed_proxy, proxy_for
 from tests.unit.api.servers import LOOPBACK, Proxy, RawServer, raw_response, supports_ipv6
 
 needs_ipv6 = pytest.mark.skipif(not supports_ipv6(), reason="This machine has no ::1.")
@@ -338,3 +338,12 @@ def test_the_proxy_of_the_connection_overrides_the_environment(monkeypatch):
     settings = AirbyteSettings(AirbyteUrls.parse("https://airbyte"), proxy="proxy:3128")
 
     assert proxy_url(settings) == PROXY
+
+
+def test_the_proxy_of_the_connection_is_not_bypassed(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "airbyte.invalid")
+    urls = AirbyteUrls.parse(AIRBYTE)
+
+    assert bypassed_proxy(AirbyteSettings(urls)) == "HTTP_PROXY"
+    assert bypassed_proxy(AirbyteSettings(urls, proxy="http://other.example.com:3128")) == ""

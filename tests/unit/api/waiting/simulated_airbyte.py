@@ -85,6 +85,7 @@ class SimulatedJob:
     updates: list[Update] = field(default_factory=list)
     job_type: str = "sync"
     is_listed: bool = True
+    has_times: bool = True
     _shown: dict[tuple[Update, bool], Job] = field(default_factory=dict)
 
     def at(self, now: float) -> Update | None:
@@ -109,9 +110,11 @@ class SimulatedJob:
             update.status,
             self.connection_id,
             job_type=self.job_type,
-            started_at=created,
-            last_updated_at=updated if is_terminal else None,
-            duration=None if update.status == "pending" else updated - created,
+            started_at=created if self.has_times else None,
+            last_updated_at=updated if is_terminal and self.has_times else None,
+            duration=None
+            if update.status == "pending" or not self.has_times
+            else updated - created,
             rows_synced=self.job_id if has_counters else None,
         )
         return shown

@@ -127,6 +127,16 @@ class TestText:
 
         assert text == f"{HEAD} is running: 50 rows, 900 B 6 min 40 s ago; 12 min 0 s elapsed."
 
+    def test_counters_of_a_minute_ago_are_of_now(self):
+        text = report(job(rows_synced=50, bytes_synced=900), age=60.0).text()
+
+        assert text == f"{HEAD} is running: 50 rows, 900 B so far; 12 min 0 s elapsed."
+
+    def test_rows_without_bytes_are_worth_a_word_when_a_wait_has_just_begun(self):
+        text = report(job(rows_synced=5, bytes_synced=0), waited=59.0).text()
+
+        assert text == f"{HEAD} is running: 5 rows so far; 59 s elapsed."
+
     def test_no_rows_are_not_worth_a_word_when_a_wait_has_just_begun(self):
         text = report(job(rows_synced=0, bytes_synced=0), waited=59.0).text()
 

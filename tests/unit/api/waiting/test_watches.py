@@ -118,3 +118,11 @@ def test_a_timeout_of_a_job_says_no_more_than_it_knows():
     assert str(watch.timeout_error()) == (
         "Job 1 of connection c1 is still running and the time to wait for it is over."
     )
+
+
+def test_an_end_that_the_log_has_told_is_not_told_again():
+    ended = sync(1, 100)
+    watch = JobWatch(ended, Wait(0.0))
+
+    assert watch.saw(ended, now=1.0) is ended
+    assert watch.take_changes() == []

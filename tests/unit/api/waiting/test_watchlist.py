@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import pytest
 
-from airflow_provider_airbyte_sme.api import Job
+from airflow_provider_airbyte_sme.api import AirbyteDecodeError, Job
 from airflow_provider_airbyte_sme.api.waiting import MAX_OUTAGE_PAUSE, Wait
 from airflow_provider_airbyte_sme.api.waiting.changes import ReadChanges
 from airflow_provider_airbyte_sme.api.waiting.lines import LINES_AT_ONCE, LINES_PAUSE
@@ -28,6 +28,7 @@ from airflow_provider_airbyte_sme.api.waiting.watchlist import (
     Request,
 )
 from tests.unit.api.waiting.simulated_airbyte import (
+    ERRORS,
     Driver,
     Fault,
     SimulatedAirbyte,
@@ -641,6 +642,106 @@ class TestLists:
 
         assert delay(driver, watch, 100.0) < 700
 
+    def test_a_job_that_a_list_shows_without_rows_is_read_soon_after_an_error_beside_others(
+        self, airbyte, many, add_job, driver
+    ):
+        """Lists show nothing more of it, and it is not read in turn for minutes."""
+        airbyte.list_counters = False
+        watch = job_watch(add_job(1, ended=20.0).job_id)
+        airbyte.faults.append(Fault("500", 15.0, 40.0, job_id=1))
+        driver.join(watch)
+
+        driver.run(60)
+
+        assert delay(driver, watch, 40.0) < 10
+
+    def test_a_job_that_lists_show_need_not_be_readable_by_its_id(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("500", 5.0, job_id=many[0].job.job_id))
+
+        driver.run(3000)
+
+        assert ReadJob(many[0].job.job_id) in driver.sent_requests
+        assert messages(driver, many[0]) == []
+        assert not driver.outcomes
+
+    def test_syncs_that_ended_before_lists_were_used_are_looked_for_in_them(
+        self, airbyte, add_job, driver
+    ):
+        few = [sync_watch(since=n / 10, poll_interval=3600.0) for n in range(FEW)]
+        driver.join(*few)
+        add_job(1, ended=100.0)
+        # Far above it, and more than a page.
+        for n in range(1000, 1150):
+            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(300.0, "succeeded", 300.0)]))
+        driver.run(400)
+        one_more = SyncWatch("c9", instant(0.0), make_wait(poll_interval=3600.0))
+        driver.join(one_more)
+
+        driver.run(420)
+
+        assert all(delay(driver, watch, 400.0) < 10 for watch in few)
+
+    def test_a_round_that_failed_is_repeated_as_often_as_waits_want_and_given_up_after_three(
+        self, airbyte, many, driver
+    ):
+        driver.run(14)
+        airbyte.faults.append(Fault("500", 14.0, 400.0, lists=True))
+
+        driver.run(84)
+
+        pages = [round(at) for at, each in driver.sent if isinstance(each, ReadChanges) and at > 14]
+        assert pages == [15, 20, 25]
+
+    def test_a_list_is_not_read_before_the_time_that_airbyte_demands_if_other_reads_succeed(
+        self, airbyte, many, driver
+    ):
+        driver.run(30)
+        driver.latency_of = lambda request: 6.0 if isinstance(request, ReadJob) else LATENCY
+        driver.run_until_sent(ReadJob(many[0].job.job_id))
+        began = driver.now
+        airbyte.faults.append(Fault("429", began, began + 6.0, lists=True))
+
+        driver.run(began + 60)
+
+        lists = [at for at, each in driver.sent if isinstance(each, ReadChanges) and at > began]
+        assert lists[1] - lists[0] >= 20
+
+    def test_the_log_warns_why_lists_cannot_be_used(self, airbyte, many, driver, monkeypatch):
+        monkeypatch.setitem(ERRORS, "new format", AirbyteDecodeError("It has the format X."))
+        airbyte.faults.append(Fault("new format", lists=True))
+
+        driver.run(60)
+
+        told = next(told for _, told in driver.told if told.watch is None)
+        assert told.is_warning
+        assert told.message == (
+            "The list of jobs is unusable: It has the format X. Each job is read by its id "
+            "instead, and the list is tried again in 1 min 0 s."
+        )
+
+    def test_the_log_says_what_airbyte_has_refused(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("403", lists=True))
+
+        driver.run(60)
+
+        assert messages(driver, None)[0].startswith(
+            "The list of jobs is unusable: Airbyte responded to GET https://ab/jobs with 403"
+        )
+
+    def test_a_job_without_times_is_read_by_its_id_and_not_looked_for_in_lists(
+        self, many, add_job, driver
+    ):
+        driver.run(30)
+        job = add_job(1, ended=60.0)
+        job.is_listed = job.has_times = False
+        watch = job_watch(1)
+        driver.join(watch)
+
+        driver.run(70)
+
+        assert kinds(driver.sent, since=30.0)["sweep"] == 0
+        assert delay(driver, watch, 60.0) < 6
+
 
 class TestOutages:
     def test_each_wait_is_told_once_of_an_outage_and_once_of_its_end(self, airbyte, many, driver):
@@ -797,6 +898,113 @@ class TestOutages:
         assert set(driver.outcomes) == {watches[0]}
         assert driver.outcomes[watches[0]].change.error.status == int(error)
         assert not any(messages(driver, watch) for watch in watches[1:])
+
+    def test_the_last_read_in_an_outage_may_show_the_end(self, airbyte, add_job, driver):
+        airbyte.faults.append(Fault("503", 5.0, 95.0))
+        watch = job_watch(add_job(1, ended=80.0).job_id, poll_interval=60.0, timeout=99.0)
+        driver.join(watch)
+
+        driver.run(110)
+
+        assert delay(driver, watch, 99.0) < 1
+
+    def test_a_wait_that_joins_after_an_outage_that_ended_all_others_begins_anew(
+        self, airbyte, add_job, driver
+    ):
+        airbyte.faults.append(Fault("503", 0.0, 40.0))
+        driver.join(job_watch(add_job(1).job_id, failure_budget=30.0))
+        driver.run(50)
+        late = job_watch(add_job(2, ended=60.0).job_id, began=50.0)
+        driver.join(late)
+
+        driver.run(70)
+
+        assert delay(driver, late, 60.0) < 6
+        assert not any("again" in text for text in messages(driver, late))
+
+    @pytest.fixture
+    def outage(self, airbyte, many, driver):
+        """Reads by id fail, one of which was the first; lists are still read."""
+        airbyte.faults += [Fault("503", 30.0, 600.0, job_id=each.job.job_id) for each in many]
+        driver.run(30)
+        while not messages(driver, many[0]):
+            driver.run(driver.now + 0.1)
+        return driver.now
+
+    def test_a_list_may_show_the_end_of_an_outage(self, outage, many, driver):
+        driver.run(outage + 11)
+
+        for watch in many:
+            assert messages(driver, watch)[1].startswith("Airbyte responds again")
+
+    def test_every_second_request_in_an_outage_is_a_list(self, airbyte, outage, many, driver):
+        airbyte.faults.append(Fault("503", outage, 600.0, lists=True))
+
+        driver.run(outage + 201)
+
+        sent = kinds(driver.sent, since=outage)
+        assert sent["page"] in range(19, 22)
+        assert sent["ReadJob"] in range(19, 22)
+
+    @pytest.mark.parametrize("error", ["403", "500"])
+    def test_an_error_that_concerns_lists_only_ends_an_outage(
+        self, airbyte, outage, many, driver, error
+    ):
+        airbyte.faults.append(Fault(error, outage, 600.0, lists=True))
+
+        driver.run(outage + 11)
+
+        assert all("responds again" in messages(driver, watch)[1] for watch in many)
+
+    def test_nothing_is_sent_before_the_time_that_airbyte_demands_of_a_list(
+        self, airbyte, many, driver
+    ):
+        driver.run(9)
+        airbyte.faults.append(Fault("429", 9.0, 11.0))
+
+        driver.run(60)
+
+        first, second, *_ = [(at, each) for at, each in driver.sent if at > 9]
+        assert isinstance(first[1], ReadChanges)
+        assert second[0] - first[0] >= 20
+
+    def test_a_list_that_fails_for_good_ends_all_waits_at_once(self, airbyte, many, driver):
+        driver.run(9)
+        airbyte.faults.append(Fault("credentials", 9.0))
+
+        driver.run(60)
+
+        assert set(driver.outcomes) == set(many)
+        assert kinds(driver.sent, since=9.0) == {"page": 1}
+
+    def test_waits_for_a_job_that_cannot_be_read_end_with_their_own_budgets(
+        self, airbyte, add_job, driver
+    ):
+        hasty = job_watch(add_job(1).job_id, failure_budget=30.0)
+        patient = job_watch(1)
+        airbyte.faults.append(Fault("500", 9.0, 200.0, job_id=1))
+        driver.join(hasty, patient)
+
+        driver.run(190)
+
+        assert isinstance(driver.outcomes[hasty].change, Lost)
+        assert 39 <= driver.outcomes[hasty].at <= 41
+        assert patient not in driver.outcomes
+        assert (
+            "giving up after 10 min 0 s: Airbyte responded to GET https://ab/jobs with 500"
+            in messages(driver, patient)[0]
+        )
+        assert kinds(driver.sent, since=41.0)["ReadJob"] in range(28, 32)
+
+    def test_an_error_that_concerns_one_job_ends_an_outage_for_all(self, airbyte, add_job, driver):
+        gone, other = job_watch(add_job(1).job_id), job_watch(add_job(2).job_id)
+        airbyte.faults += [Fault("404", 40.0, job_id=1), Fault("503", 20.0, 100.0)]
+        driver.join(gone, other)
+
+        driver.run(60)
+
+        assert driver.outcomes[gone].change.error.status == 404
+        assert messages(driver, other)[1].startswith("Airbyte responds again")
 
 
 class TestProgress:
