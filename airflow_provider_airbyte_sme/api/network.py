@@ -98,10 +98,7 @@ class Call:
 
         :raises TimeoutError: The time of the whole call is over.
         """
-        left = self._seconds_left()
-        if left <= 0:
-            raise TimeoutError
-        return min(self._request.timeout, left)
+        return min(self._request.timeout, seconds_until(self._deadline))
 
     def _seconds_left(self) -> float:
         return self._deadline - time.monotonic()
@@ -142,6 +139,18 @@ class Call:
             f"Airbyte may be overloaded or restarting: it had {self._request.timeout:g} s to "
             f"respond."
         )
+
+
+def seconds_until(deadline: float) -> float:
+    """
+    Return the seconds until *deadline*, in those of ``time.monotonic()``, above 0.
+
+    :raises TimeoutError: It is over.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
 
 
 def tls_advice(reason: str) -> str:

@@ -77,14 +77,12 @@ def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> 
 
 async def check_token(subject: Subject) -> Finding:
     """Exchange client id and secret for a token."""
-    if not subject.settings.authenticates:
-        return skipped("Login (Client ID) is empty, so that requests carry no token.")
     session = subject.client.session
     asked_at = session.wall_clock()
     await subject.client.authenticate()
     token = session.token
     if token is None:
-        return skipped("No token is needed.")
+        return skipped("Login (Client ID) is empty, so that requests carry no token.")
     if token.issued_at is not None:
         subject.token_clock = token.issued_at, (asked_at + session.wall_clock()) / 2
     saw = f"POST {token.endpoint} issued one for {duration_text(math.ceil(token.lifetime))}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast
 
 from airflow_provider_airbyte_sme.api.doctor.checks import (
     Finding,
@@ -234,6 +235,4 @@ async def _any_job(subject: Subject) -> Job | None:
 
 def _connection(subject: Subject) -> AirbyteConnection:
     # The steps that call this need the one that reads it.
-    if subject.connection is None:
-        raise RuntimeError("the connection has not been read")
-    return subject.connection
+    return cast("AirbyteConnection", subject.connection)

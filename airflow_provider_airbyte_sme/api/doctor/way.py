@@ -35,6 +35,7 @@ from airflow_provider_airbyte_sme.api.network import (
     Proxy,
     bypassed_proxy,
     proxy_for,
+    seconds_until,
     tls_advice,
     tls_context,
     trusted_authorities,
@@ -323,10 +324,7 @@ class _TimelyStream:
         self._connection.close()
 
     def _set_timeout(self) -> None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self._connection.settimeout(left)
+        self._connection.settimeout(seconds_until(self._deadline))
 
 
 @contextmanager

@@ -28,10 +28,10 @@ def examine(
     }
 
 
-def examine_emulator(emulator: Emulator, **fields: Any) -> dict[str, Check]:
+def examine_emulator(emulator: Emulator, url: str = "", **fields: Any) -> dict[str, Check]:
     """Run all steps against a served emulator, as its first application."""
     credentials = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
-    return examine(emulator.url, **{**credentials, **fields})
+    return examine(url or emulator.url, **{**credentials, **fields})
 
 
 def outcomes(checks: dict[str, Check]) -> dict[str, str]:

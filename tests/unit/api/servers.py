@@ -184,6 +184,14 @@ class HangUpServer(RawServer):
         connection.close()
 
 
+class ClosingServer(RawServer):
+    """Reads what comes first, and then closes each connection."""
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.close()
+
+
 class DrippingServer(RawServer):
     """Begins a TLS handshake, and sends a byte of it now and then."""
 

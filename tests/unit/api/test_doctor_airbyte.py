@@ -8,8 +8,16 @@ from functools import partial
 
 import pytest
 
-from airflow_provider_airbyte_sme.api import run_blocking
+from airflow_provider_airbyte_sme.api import (
+    AirbyteClient,
+    AirbyteSession,
+    AirbyteSettings,
+    AirbyteUrls,
+    RetryPolicy,
+    run_blocking,
+)
 from airflow_provider_airbyte_sme.api.doctor import Outcome, Subject, run_checks, steps_for
+from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.doubles import settings_for
 from tests.unit.api.examinations import examine, examine_emulator, failures, outcomes
@@ -266,6 +274,7 @@ class TestLinks:
             "http://airbyte-server.airbyte.svc.cloud.example.com:8001",
             "http://host.docker.internal:8001",
             "http://airbyte-server",
+            "https://airbyte.example.com/api/v7",
         ],
     )
     def test_a_name_that_only_this_network_knows_is_a_warning(self, links_of, url):
@@ -612,3 +621,16 @@ def test_no_secret_is_in_a_check(emulator):
     assert "workspaces" in failures(checks)
     for secret in ("open sesame", emulator.client_secret, *emulator.issued_secrets):
         assert secret not in text
+
+
+def test_a_client_with_retries_can_use_its_transport(emulator):
+    settings = AirbyteSettings(AirbyteUrls.parse(emulator.url))
+    subject = Subject(settings, RequestsTransport)
+    emulator.fail_next("GET /health", 503)
+    session = AirbyteSession(
+        settings, subject.transport(settings), retry=RetryPolicy(max_attempts=2, base=0.01)
+    )
+
+    run_blocking(AirbyteClient(session).system.check_health())
+
+    assert [request.route for request in emulator.requests] == ["GET /health", "GET /health"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from tests.unit.api.encrypted import EncryptedEmulator
 from tests.unit.api.examinations import examine, examine_emulator, failures, outcomes
 from tests.unit.api.servers import (
     LOOPBACK,
+    ClosingServer,
     DrippingServer,
     HangUpServer,
     Proxy,
@@ -158,6 +160,37 @@ class TestAddresses:
         assert checks["tcp"].saw.endswith(", after 127.0.0.2: timed out.")
         assert "from DNS" in checks["tcp"].change
         assert checks["workspaces"].outcome is Outcome.OK
+
+    def test_one_that_is_slow_is_a_warning(self, served, addresses):
+        port = urlsplit(served.url).port
+        addresses("127.0.0.2")
+        with socket.socket() as slow, socket.socket() as waiting:
+            slow.bind(("127.0.0.2", port))
+            slow.listen(0)
+            waiting.connect(slow.getsockname())
+            # The kernel dropped the first attempt to connect, and makes another one after 1 s.
+            accepting = threading.Timer(0.5, lambda: slow.accept()[0].close())
+            accepting.start()
+            checks = examine_emulator(served, request_timeout=5)
+            accepting.join()
+
+        assert checks["tcp"].outcome is Outcome.WARNING
+        assert checks["tcp"].saw.startswith("Connected to Airbyte's host ")
+        assert "after" not in checks["tcp"].saw
+
+    def test_a_slow_name_server_is_a_warning(self, served, monkeypatch):
+        look_up = socket.getaddrinfo
+
+        def look_up_slowly(*arguments, **options):
+            time.sleep(1.0)
+            return look_up(*arguments, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+
+        checks = examine_emulator(served, url=served.url.replace(LOOPBACK, "localhost"))
+
+        assert checks["dns"].outcome is Outcome.WARNING
+        assert ", which took 1" in checks["dns"].saw
 
     def test_each_is_told_if_none_responds(self, addresses):
         port = free_port()
@@ -310,6 +343,15 @@ class TestTls:
 
         assert failures(checks) == ["tls"]
         assert "names a port that speaks https" in checks["tls"].change
+
+    def test_a_server_that_closes_the_connection_in_the_handshake_fails(self):
+        with ClosingServer() as server:
+            checks = examine(server.url.replace("http:", "https:"))
+
+        assert failures(checks) == ["tls"]
+        assert checks["tls"].saw.endswith(
+            "The TLS handshake ended early: the server closed the connection."
+        )
 
     def test_a_server_that_hangs_up_fails(self):
         with HangUpServer() as server:
