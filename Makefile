@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each installs what it needs from the package index.
 
 PYTHON ?= python3
-TESTS ?= tests/unit tests/integration tests/emulator tests/packaging tests/docs
+TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
 BENCH_ARGS ?=
@@ -31,8 +31,8 @@ RESOLVE_ARGS := --upgrade
 GENERATED_REQUESTS := tests/emulator/test_generated_requests.py
 # It starts each measurement in a process of its own.
 BENCHMARKS := tests/integration/test_benchmarks.py
-# Its faults are of Airbyte and the network, so one version of Airflow shows what they do.
-FAULT_MATRIX := tests/integration/test_fault_matrix.py
+# What these show is the same with each Airflow: faults of Airbyte and the network, and rules without I/O.
+SAME_EVERYWHERE := tests/integration/test_fault_matrix.py tests/unit/api/waiting tests/unit/migration tests/unit/provisioning
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -80,7 +80,7 @@ env: ## Write .env for docker compose, with new random secrets
 	@$(PYTHON) scripts/make_env.py
 
 .PHONY: test
-test: test-quick test-examples ## Run the tests; test-system, -upgrade, -soak, -cluster, -short-syncs, -lowest, -data-aware, -migrate, -tutorial and -ui are apart
+test: test-quick test-examples ## Run the tests; test-system, -upgrade, -soak, -cluster, -short-syncs, -lowest, -data-aware, -migrate, -tutorial, -docs and -ui are apart
 
 .PHONY: test-quick
 test-quick: $(NEWEST)/.installed ## Run the tests that start no Airflow, on every core; TESTS=tests/unit runs a part
@@ -120,7 +120,7 @@ test-short-syncs: $(NEWEST)/.installed $(FAKER)/.installed ## Run 30 syncs of 0 
 
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest supported Airflow and dependencies
-	$(LOWEST)/bin/pytest $(ON_EVERY_CORE) --ignore=$(FAULT_MATRIX) tests/unit tests/integration $(PYTEST_ARGS)
+	$(LOWEST)/bin/pytest $(ON_EVERY_CORE) $(addprefix --ignore=,$(SAME_EVERYWHERE)) tests/unit tests/integration $(PYTEST_ARGS)
 
 .PHONY: test-data-aware
 test-data-aware: $(COSMOS)/.installed $(FAKER)/.installed ## Run what uses assets and lineage: Cosmos, dbt, OpenLineage, on a whole Airflow
@@ -138,6 +138,10 @@ test-migrate: $(OFFICIAL)/.installed ## Rewrite DAGs of the official provider, a
 docs: $(NEWEST)/.installed ## Build the documentation as a site into build/docs
 	$(NEWEST)/bin/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 	@echo "build/docs/index.html"
+
+.PHONY: test-docs
+test-docs: $(NEWEST)/.installed ## Run or parse each block of code in the documentation, follow its links, and build the site
+	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) tests/docs $(PYTEST_ARGS)
 
 .PHONY: screenshots
 screenshots: $(NEWEST)/.installed-ui ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium

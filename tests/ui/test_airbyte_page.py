@@ -252,12 +252,17 @@ def test_1000_connections_in_pages(alone, page, thousand, add_conn):
     assert "page=2" in page.url
 
 
-@pytest.mark.parametrize("width", [400, 900, 1200, 2200])
-def test_windows_of_all_sizes(width, alone, page, airbyte, add_conn):
+@pytest.mark.parametrize(
+    ("width", "has_schedules"),
+    [(400, True), (900, True), (1100, False), (1200, True), (2200, True)],
+)
+def test_windows_of_all_sizes(width, has_schedules, alone, page, airbyte, add_conn):
     add_conn("airbyte_prod", airbyte)
     page.set_viewport_size({"width": width, "height": 900})
 
     alone("airbyte_prod", "Never synced", f"width-{width}")
+
+    assert page.locator("td.schedule").first.is_visible() == has_schedules
 
 
 def test_no_airflow_connection(alone):
