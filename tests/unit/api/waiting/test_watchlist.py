@@ -36,10 +36,10 @@ from tests.unit.api.waiting.simulated_airbyte import (
     Update,
     instant,
 )
+from tests.unit.api.waiting.waits import CONNECTION, job_watch, make_wait, sync_watch
 
 LATENCY = 0.05
 MANY = FEW + 1
-CONNECTION = "c1"
 Watches = Callable[..., list[JobWatch]]
 
 
@@ -74,25 +74,6 @@ def many(add_job, driver) -> list[JobWatch]:
     watches = [job_watch(add_job(job_id).job_id) for job_id in range(1000, 1000 + MANY)]
     driver.join(*watches)
     return watches
-
-
-def job_watch(job_id: int, **wait: float) -> JobWatch:
-    return JobWatch(Job(job_id, "running", CONNECTION), make_wait(**wait))
-
-
-def make_wait(
-    began: float = 0.0,
-    poll_interval: float = 5.0,
-    timeout: float = 7200.0,
-    failure_budget: float = 600.0,
-) -> Wait:
-    return Wait(began, poll_interval, timeout, failure_budget)
-
-
-def sync_watch(since: float, *, fail_on_failed_sync: bool = False, **wait: float) -> SyncWatch:
-    return SyncWatch(
-        CONNECTION, instant(since), make_wait(**wait), fail_on_failed_sync=fail_on_failed_sync
-    )
 
 
 def kinds(sent: Iterable[tuple[float, Request]], since: float = 0.0) -> Counter[str]:
