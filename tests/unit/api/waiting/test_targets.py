@@ -7,7 +7,7 @@ import math
 import pytest
 
 from airflow_provider_airbyte_sme.api.waiting.targets import FIRST_LOOK, Target, Targets, soon
-from airflow_provider_airbyte_sme.api.waiting.watches import JobKey, SyncKey
+from airflow_provider_airbyte_sme.api.waiting.watches import JobKey, SyncKey, Watch
 from tests.unit.api.waiting.simulated_airbyte import instant
 from tests.unit.api.waiting.waits import CONNECTION, job_watch, sync_watch
 
@@ -16,7 +16,8 @@ from tests.unit.api.waiting.waits import CONNECTION, job_watch, sync_watch
 def targets() -> Targets:
     """Three jobs and a sync."""
     targets = Targets()
-    for watch in (*map(job_watch, (1, 2, 3)), sync_watch(0.0)):
+    watches: list[Watch] = [*map(job_watch, (1, 2, 3)), sync_watch(0.0)]
+    for watch in watches:
         targets.add(watch, now=7.0)
     return targets
 
@@ -145,7 +146,7 @@ def test_what_was_read_is_unread_again_after_something_that_only_its_own_read_sh
     assert list(targets.unread) == [JobKey(2), JobKey(3), SyncKey(CONNECTION, instant(0.0))]
 
     targets.note_unread(target)
-    assert target.was_read is False
+    assert targets[JobKey(1)].was_read is False
     assert targets.unread[JobKey(1)] is target
 
 
