@@ -167,13 +167,13 @@ def test_a_page_of_unreadable_rows_is_passed():
 def test_the_order_is_checked_in_the_middle_of_a_page_too():
     """By creation, the oldest first: the job that ran longest may be at the top."""
     with pytest.raises(
-        UnusableListError, match="^it is not in the order of the changes, the newest first$"
+        UnusableListError, match=r"^it is not in the order of the changes, the newest first$"
     ):
         read(ChangeFeed(), page([row(1, 0), row(2, 9000), row(3, 1000)]), now=0.0)
 
 
 def test_a_list_without_times_cannot_be_used():
-    with pytest.raises(UnusableListError, match="^no job in it has a time$"):
+    with pytest.raises(UnusableListError, match=r"^no job in it has a time$"):
         read(ChangeFeed(), page([Job(1, "running", "c1")]), now=0.0)
 
 
@@ -182,7 +182,7 @@ def test_the_first_year_of_the_calendar_is_no_time():
     no_time = datetime(1, 1, 1, tzinfo=UTC)
     job = Job(1, "succeeded", "c1", started_at=no_time, last_updated_at=no_time)
 
-    with pytest.raises(UnusableListError, match="^no job in it has a time$"):
+    with pytest.raises(UnusableListError, match=r"^no job in it has a time$"):
         read(ChangeFeed(), page([job]), now=0.0)
 
 
