@@ -626,10 +626,11 @@ class TestLists:
     def test_a_job_that_a_list_shows_without_rows_is_read_soon_after_an_error_beside_others(
         self, airbyte, many, add_job, driver
     ):
-        """Lists show it no more after a minute, and it is not read in turn for minutes."""
+        """Lists show it no more after a newer change, and it is not read in turn for minutes."""
         airbyte.list_counters = False
         watch = job_watch(add_job(1, ended=20.0).job_id)
         airbyte.faults.append(Fault("500", 15.0, 140.0, job_id=1))
+        airbyte.add(SimulatedJob(2, "other", -9.0, [Update(85.0, "running", 85.0)]))
         driver.join(watch)
 
         driver.run(160)
@@ -653,7 +654,8 @@ class TestLists:
         add_job(1, ended=100.0)
         # Far above it, and more than a page.
         for n in range(1000, 1150):
-            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(300.0, "succeeded", 300.0)]))
+            at = 300.0 if n < 1060 else 200.0
+            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(at, "succeeded", at)]))
         driver.run(400)
         one_more = SyncWatch("c9", instant(0.0), make_wait(poll_interval=3600.0))
         driver.join(one_more)
@@ -847,6 +849,33 @@ class TestLists:
         assert delay(driver, watch, 50.0) < 6
         assert kinds(driver.sent, since=50.0)["ReadSyncs"] == 0
 
+    def test_lists_that_fail_from_the_beginning_are_tried_three_times(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("500", lists=True))
+
+        driver.run(59)
+
+        assert [round(at) for at, each in driver.sent if isinstance(each, ReadChanges)] == [
+            0,
+            5,
+            10,
+        ]
+
+    def test_jobs_that_were_read_by_their_ids_are_looked_for_once_lists_are_used(
+        self, add_job, driver
+    ):
+        # The first round ends with the first page.
+        add_job(1000, ended=-9.0)
+        for n in range(1001, 1100):
+            add_job(n, ended=-100.0, began=-200.0)
+        few = [job_watch(add_job(n, began=-7200.0).job_id) for n in range(FEW)]
+        driver.join(*few)
+        driver.run(31)
+        driver.join(job_watch(add_job(100, began=-7200.0).job_id))
+
+        driver.run(37)
+
+        assert ReadChanges(None, is_sweep=True) in driver.sent_requests
+
 
 class TestOutages:
     def test_each_wait_is_told_once_of_an_outage_and_once_of_its_end(self, airbyte, many, driver):
@@ -1024,6 +1053,18 @@ class TestOutages:
 
         assert isinstance(driver.outcomes[watch].change, Lost)
         assert driver.outcomes[watch].at == pytest.approx(99.0 + LATENCY)
+
+    def test_an_outage_may_begin_with_the_second_page_of_a_round(self, airbyte, many, driver):
+        for n in range(1, 151):
+            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(9.9, "succeeded", 9.9)]))
+        airbyte.faults.append(Fault("503", 10.04, 60.0))
+
+        driver.run(100)
+
+        for watch in many:
+            failed, recovered = messages(driver, watch)
+            assert failed.startswith("No good response for")
+            assert recovered.startswith("Airbyte responds again")
 
     def test_a_wait_that_joins_after_an_outage_that_ended_all_others_begins_anew(
         self, airbyte, add_job, driver
