@@ -1066,6 +1066,22 @@ class TestOutages:
             assert failed.startswith("No good response for")
             assert recovered.startswith("Airbyte responds again")
 
+    def test_an_outage_may_begin_with_a_page_of_a_sweep(self, airbyte, driver):
+        watches = [SyncWatch(f"c{n}", instant(0.0), make_wait()) for n in range(MANY)]
+        driver.latency_of = lambda request: (
+            0.02 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
+        )
+        airbyte.faults.append(Fault("503", 0.055, 60.0))
+        driver.join(*watches)
+
+        driver.run(100)
+
+        assert kinds([each for each in driver.sent if each[0] < 0.06])["sweep"] == 1
+        for watch in watches:
+            failed, recovered = messages(driver, watch)
+            assert failed.startswith("No good response for")
+            assert recovered.startswith("Airbyte responds again")
+
     def test_a_wait_that_joins_after_an_outage_that_ended_all_others_begins_anew(
         self, airbyte, add_job, driver
     ):
