@@ -142,12 +142,18 @@ def test_a_server_that_sends_fewer_rows_than_were_asked_for_is_read_to_the_end()
     assert read(feed, *news, now=0.0) == ReadChanges(None, 100)
     assert read(feed, *news, page([]), now=5.0) is None
     assert read(feed, news[0], now=10.0) is None
+    # Nothing is below a short page that is known, also for a round that goes down to the end.
+    assert read(feed, news[0], now=80.0) is None
 
 
 def test_a_server_that_ignores_the_offset_is_not_read_for_ever():
     same = page(rows(range(100)))
 
-    assert read(ChangeFeed(), same, same, now=0.0) is None
+    feed = ChangeFeed()
+
+    assert read(feed, same, same, now=0.0) is None
+    # The end was not reached, so the next round tries again.
+    assert read(feed, same, now=5.0) == ReadChanges(None, MAX_PAGE_SIZE)
 
 
 def test_a_page_of_unreadable_rows_is_passed():
@@ -160,12 +166,14 @@ def test_a_page_of_unreadable_rows_is_passed():
 
 def test_the_order_is_checked_in_the_middle_of_a_page_too():
     """By creation, the oldest first: the job that ran longest may be at the top."""
-    with pytest.raises(UnusableListError, match="in the order of the changes"):
+    with pytest.raises(
+        UnusableListError, match=r"^it is not in the order of the changes, the newest first$"
+    ):
         read(ChangeFeed(), page([row(1, 0), row(2, 9000), row(3, 1000)]), now=0.0)
 
 
 def test_a_list_without_times_cannot_be_used():
-    with pytest.raises(UnusableListError, match="no job in it has a time"):
+    with pytest.raises(UnusableListError, match=r"^no job in it has a time$"):
         read(ChangeFeed(), page([Job(1, "running", "c1")]), now=0.0)
 
 
@@ -174,5 +182,86 @@ def test_the_first_year_of_the_calendar_is_no_time():
     no_time = datetime(1, 1, 1, tzinfo=UTC)
     job = Job(1, "succeeded", "c1", started_at=no_time, last_updated_at=no_time)
 
-    with pytest.raises(UnusableListError, match="no job in it has a time"):
+    with pytest.raises(UnusableListError, match=r"^no job in it has a time$"):
         read(ChangeFeed(), page([job]), now=0.0)
+
+
+def test_a_row_a_minute_above_its_place_is_in_order():
+    """The list may be read while it changes."""
+    feed = ChangeFeed()
+
+    read(feed, page([row(1, 100), row(2, 40), row(3, 100)]), now=0.0)
+    with pytest.raises(UnusableListError):
+        read(feed, page([row(1, 101), row(2, 40)]), now=5.0)
+
+
+def test_rounds_go_down_to_the_end_once_after_the_overlap_has_passed(feed):
+    """The first one has shown news, at 0."""
+    known = page(rows(range(100)))
+    overlap = OVERLAP.total_seconds()
+    assert read(feed, known, now=overlap - 0.1) is None
+
+    assert read(feed, known, now=overlap) is not None
+    assert read(feed, known, page([]), now=overlap) is None
+    # What became visible up to the overlap after the news has been seen.
+    assert read(feed, known, now=2 * overlap) is None
+
+
+def test_a_round_goes_on_where_the_next_one_would_not(feed):
+    """Changes at the lower end are not in the next one, whose watermark is above them."""
+    later = NOW + timedelta(seconds=1000)
+    news = page([*rows(range(200, 299), -1000), row(299, 60)], later)
+
+    assert read(feed, news, now=1000.0) == ReadChanges(feed.watermark, MAX_PAGE_SIZE)
+
+
+@pytest.mark.parametrize(("below", "goes_on"), [(60, True), (61, False)])
+def test_a_round_ends_a_minute_below_its_limit(feed, below, goes_on):
+    """If a server ignores the limit."""
+    news = page([*rows(range(200, 299)), row(299, 70 + below)])
+
+    assert (read(feed, news, now=5.0) is not None) is goes_on
+
+
+@pytest.mark.parametrize(
+    ("server_time", "goes_on"),
+    [
+        (None, False),
+        (NOW - timedelta(seconds=10), False),
+        (NOW - timedelta(seconds=11), True),
+        (NOW - timedelta(seconds=10, hours=1), True),
+        (NOW - timedelta(seconds=11, hours=1), False),  # a cached one
+    ],
+)
+def test_rows_are_from_the_future_if_all_are_up_to_an_hour_ahead(feed, server_time, goes_on):
+    assert (read(feed, page(rows(range(100)), server_time), now=5.0) is not None) is goes_on
+
+
+def test_an_update_an_hour_ahead_is_plausible():
+    feed = ChangeFeed()
+
+    read(feed, page([row(1, -3600), row(2, 10)]), page([]), now=0.0)
+
+    assert feed.watermark == NOW - OVERLAP
+
+
+def test_rows_are_known_until_they_are_below_the_watermark():
+    feed = ChangeFeed()
+    read(feed, page([row(1, 10), row(2, 70), row(3, 71)]), now=0.0)
+
+    assert not feed.is_news(row(1, 10))
+    assert not feed.is_news(row(2, 70))
+    assert feed.is_news(row(3, 71))
+
+
+def test_a_job_that_has_changed_is_news(feed):
+    assert not feed.is_news(row(1, 10))
+    assert feed.is_news(row(1, 10, "failed"))
+    assert feed.is_news(row(1, 9))
+
+
+def test_rows_that_a_round_has_not_shown_again_stay_known(feed):
+    assert read(feed, page([row(2000, 5)]), now=5.0) is None
+
+    assert not feed.is_news(row(99, 10))
+    assert not feed.is_news(row(2000, 5))

@@ -36,10 +36,10 @@ from tests.unit.api.waiting.simulated_airbyte import (
     Update,
     instant,
 )
+from tests.unit.api.waiting.waits import CONNECTION, job_watch, make_wait, sync_watch
 
 LATENCY = 0.05
 MANY = FEW + 1
-CONNECTION = "c1"
 Watches = Callable[..., list[JobWatch]]
 
 
@@ -74,25 +74,6 @@ def many(add_job, driver) -> list[JobWatch]:
     watches = [job_watch(add_job(job_id).job_id) for job_id in range(1000, 1000 + MANY)]
     driver.join(*watches)
     return watches
-
-
-def job_watch(job_id: int, **wait: float) -> JobWatch:
-    return JobWatch(Job(job_id, "running", CONNECTION), make_wait(**wait))
-
-
-def make_wait(
-    began: float = 0.0,
-    poll_interval: float = 5.0,
-    timeout: float = 7200.0,
-    failure_budget: float = 600.0,
-) -> Wait:
-    return Wait(began, poll_interval, timeout, failure_budget)
-
-
-def sync_watch(since: float, *, fail_on_failed_sync: bool = False, **wait: float) -> SyncWatch:
-    return SyncWatch(
-        CONNECTION, instant(since), make_wait(**wait), fail_on_failed_sync=fail_on_failed_sync
-    )
 
 
 def kinds(sent: Iterable[tuple[float, Request]], since: float = 0.0) -> Counter[str]:
@@ -645,15 +626,16 @@ class TestLists:
     def test_a_job_that_a_list_shows_without_rows_is_read_soon_after_an_error_beside_others(
         self, airbyte, many, add_job, driver
     ):
-        """Lists show nothing more of it, and it is not read in turn for minutes."""
+        """Lists show it no more after a newer change, and it is not read in turn for minutes."""
         airbyte.list_counters = False
         watch = job_watch(add_job(1, ended=20.0).job_id)
-        airbyte.faults.append(Fault("500", 15.0, 40.0, job_id=1))
+        airbyte.faults.append(Fault("500", 15.0, 140.0, job_id=1))
+        airbyte.add(SimulatedJob(2, "other", -9.0, [Update(85.0, "running", 85.0)]))
         driver.join(watch)
 
-        driver.run(60)
+        driver.run(160)
 
-        assert delay(driver, watch, 40.0) < 10
+        assert delay(driver, watch, 140.0) < 10
 
     def test_a_job_that_lists_show_need_not_be_readable_by_its_id(self, airbyte, many, driver):
         airbyte.faults.append(Fault("500", 5.0, job_id=many[0].job.job_id))
@@ -672,7 +654,8 @@ class TestLists:
         add_job(1, ended=100.0)
         # Far above it, and more than a page.
         for n in range(1000, 1150):
-            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(300.0, "succeeded", 300.0)]))
+            at = 300.0 if n < 1060 else 200.0
+            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(at, "succeeded", at)]))
         driver.run(400)
         one_more = SyncWatch("c9", instant(0.0), make_wait(poll_interval=3600.0))
         driver.join(one_more)
@@ -741,6 +724,157 @@ class TestLists:
 
         assert kinds(driver.sent, since=30.0)["sweep"] == 0
         assert delay(driver, watch, 60.0) < 6
+
+    def test_rounds_that_take_longer_than_the_poll_interval_are_told_of_once(self, many, driver):
+        driver.latency_of = lambda request: 7.0 if isinstance(request, ReadChanges) else LATENCY
+
+        driver.run(100)
+
+        (told,) = [told for _, told in driver.told if told.watch is None]
+        assert told.is_warning
+        assert told.message.startswith("Airbyte is slower than the poll interval: a read, with its")
+
+    @pytest.mark.parametrize(("number", "sweeps"), [(1, 0), (FEW, 0), (MANY, 1)])
+    def test_up_to_five_jobs_that_no_round_shows_are_read_by_their_ids(
+        self, many, add_job, driver, number, sweeps
+    ):
+        driver.run(31)
+        watches = [
+            job_watch(add_job(n, ended=-3600.0, began=-7200.0).job_id) for n in range(number)
+        ]
+        driver.join(*watches)
+
+        driver.run(40)
+
+        assert all(delay(driver, watch, 31.0) < 5.5 for watch in watches)
+        assert kinds(driver.sent, since=31.0)["sweep"] == sweeps
+
+    def test_what_a_sweep_looks_for_is_not_read_by_its_id_meanwhile(
+        self, airbyte, many, add_job, driver
+    ):
+        """One is on the first page, and the others are on the third."""
+        for n in range(1000, 1250):
+            airbyte.add(SimulatedJob(2 * n, "other", -n, [Update(-n, "succeeded", -n)]))
+        driver.latency_of = lambda request: (
+            4.0 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
+        )
+        driver.run(31)
+        driver.join(
+            *[
+                job_watch(add_job(n, began=began).job_id)
+                for n, began in enumerate([-1050.5, *[-1240.5] * FEW])
+            ]
+        )
+
+        driver.run(45)
+
+        assert kinds(driver.sent, since=31.0) == {"page": 3, "sweep": 3}
+
+    def test_a_sweep_is_not_begun_anew_by_each_round(self, add_job, airbyte):
+        driver = Driver(airbyte, lambda: 1.0)
+        driver.join(*[job_watch(add_job(n, began=-n / 2).job_id) for n in range(1, 1001)])
+
+        driver.run(100)
+
+        assert kinds(driver.sent)["sweep"] == 10
+
+    def test_a_page_of_a_sweep_from_before_lists_were_given_up_is_not_used(self, driver):
+        def sensor(n: int, poll_interval: float = 3600.0) -> SyncWatch:
+            return SyncWatch(f"c{n}", instant(0.0), make_wait(poll_interval=poll_interval))
+
+        watches = [sensor(n) for n in range(MANY)]
+        driver.latency_of = lambda request: (
+            20.0 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
+        )
+        driver.join(*watches)
+        for n, at, again in ((0, 2.0, sensor(0)), (1, 5.0, sensor(1, poll_interval=5.0))):
+            driver.at(at, partial(driver.leave, watches[n]))
+            driver.at(at + 1, partial(driver.join, again))
+        driver.run(6.5)
+        assert kinds(driver.sent)["sweep"] == 1
+
+        driver.run(30)
+
+        assert kinds(driver.sent)["sweep"] == 2
+
+    def test_a_sweep_looks_again_only_for_what_no_list_has_shown(self, airbyte, add_job, driver):
+        for n in range(1000, 2500):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        for n in range(MANY):
+            add_job(n, began=-1210.5)  # on the third page
+            add_job(100 + n, began=-1e5 * (n + 1)).is_listed = False
+            driver.join(job_watch(n), job_watch(100 + n))
+
+        driver.run(700)
+
+        pages = [
+            at
+            for at, each in driver.sent
+            if isinstance(each, ReadChanges) and each.is_sweep and not each.until
+        ]
+        assert [len([at for at in pages if at < 300]), len([at for at in pages if at > 300])] == [
+            2 + 1 + MANY,
+            MANY,
+        ]
+
+    @pytest.mark.parametrize(("leave", "pages"), [("one wait of each", 20), ("nearly all", 1)])
+    def test_a_sweep_looks_for_what_somebody_still_waits_for(
+        self, airbyte, add_job, driver, leave, pages
+    ):
+        for n in range(1000, 4000):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        for n in range(20):
+            add_job(n).is_listed = False
+        waits = [(job_watch(n), job_watch(n)) for n in range(20)]
+        others = [job_watch(add_job(100 + n).job_id) for n in range(MANY)]
+        driver.join(*others, *[watch for each in waits for watch in each])
+        driver.run_until_sent(ReadChanges(None, is_sweep=True))
+
+        for first, second in waits if leave == "one wait of each" else waits[1:]:
+            driver.leave(first)
+            if leave == "nearly all":
+                driver.leave(second)
+        driver.run(4)
+
+        assert kinds(driver.sent)["sweep"] == pages
+
+    def test_a_sync_that_a_list_shows_completely_is_not_read_by_itself(self, many, add_job, driver):
+        add_job(1, ended=50.0)
+        watch = sync_watch(since=40.0)
+        driver.join(watch)
+        driver.run(40)
+
+        driver.run(60)
+
+        assert delay(driver, watch, 50.0) < 6
+        assert kinds(driver.sent, since=50.0)["ReadSyncs"] == 0
+
+    def test_lists_that_fail_from_the_beginning_are_tried_three_times(self, airbyte, many, driver):
+        airbyte.faults.append(Fault("500", lists=True))
+
+        driver.run(59)
+
+        assert [round(at) for at, each in driver.sent if isinstance(each, ReadChanges)] == [
+            0,
+            5,
+            10,
+        ]
+
+    def test_jobs_that_were_read_by_their_ids_are_looked_for_once_lists_are_used(
+        self, add_job, driver
+    ):
+        # The first round ends with the first page.
+        add_job(1000, ended=-9.0)
+        for n in range(1001, 1100):
+            add_job(n, ended=-100.0, began=-200.0)
+        few = [job_watch(add_job(n, began=-7200.0).job_id) for n in range(FEW)]
+        driver.join(*few)
+        driver.run(31)
+        driver.join(job_watch(add_job(100, began=-7200.0).job_id))
+
+        driver.run(37)
+
+        assert ReadChanges(None, is_sweep=True) in driver.sent_requests
 
 
 class TestOutages:
@@ -907,6 +1041,46 @@ class TestOutages:
         driver.run(110)
 
         assert delay(driver, watch, 99.0) < 1
+
+    def test_the_last_read_in_an_outage_may_show_that_the_job_still_runs(
+        self, airbyte, add_job, driver
+    ):
+        airbyte.faults.append(Fault("503", 5.0, 95.0))
+        watch = job_watch(add_job(1).job_id, poll_interval=60.0, timeout=99.0)
+        driver.join(watch)
+
+        driver.run(110)
+
+        assert isinstance(driver.outcomes[watch].change, Lost)
+        assert driver.outcomes[watch].at == pytest.approx(99.0 + LATENCY)
+
+    def test_an_outage_may_begin_with_the_second_page_of_a_round(self, airbyte, many, driver):
+        for n in range(1, 151):
+            airbyte.add(SimulatedJob(n, "other", -9.0, [Update(9.9, "succeeded", 9.9)]))
+        airbyte.faults.append(Fault("503", 10.04, 60.0))
+
+        driver.run(100)
+
+        for watch in many:
+            failed, recovered = messages(driver, watch)
+            assert failed.startswith("No good response for")
+            assert recovered.startswith("Airbyte responds again")
+
+    def test_an_outage_may_begin_with_a_page_of_a_sweep(self, airbyte, driver):
+        watches = [SyncWatch(f"c{n}", instant(0.0), make_wait()) for n in range(MANY)]
+        driver.latency_of = lambda request: (
+            0.02 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
+        )
+        airbyte.faults.append(Fault("503", 0.055, 60.0))
+        driver.join(*watches)
+
+        driver.run(100)
+
+        assert kinds([each for each in driver.sent if each[0] < 0.06])["sweep"] == 1
+        for watch in watches:
+            failed, recovered = messages(driver, watch)
+            assert failed.startswith("No good response for")
+            assert recovered.startswith("Airbyte responds again")
 
     def test_a_wait_that_joins_after_an_outage_that_ended_all_others_begins_anew(
         self, airbyte, add_job, driver
@@ -1215,6 +1389,17 @@ class TestFewAndMany:
         driver.run(10.2)
 
         assert delay(driver, ended, 10.0) < 0.2
+
+    def test_a_job_that_a_page_shows_when_few_are_left_is_still_read(self, airbyte, many, driver):
+        driver.run(9.99)
+        watch = many[-1]
+        airbyte.change(watch.job.job_id, Update(10.0, "incomplete", 10.0))
+        airbyte.change(watch.job.job_id, Update(30.0, "succeeded", 30.0))
+        driver.at(10.01, lambda: driver.leave(many[0]))
+
+        driver.run(40)
+
+        assert delay(driver, watch, 30.0) < 6
 
     def test_a_page_that_fails_when_few_are_left_changes_nothing(self, airbyte, many, driver):
         driver.run(9.99)
