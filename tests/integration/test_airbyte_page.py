@@ -21,6 +21,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+
+# Airflow 2 has no FastAPI.
+pytest.importorskip("fastapi", exc_type=ImportError)
+
 from packaging.version import Version
 
 from airflow_provider_airbyte_sme.emulator import Emulator
