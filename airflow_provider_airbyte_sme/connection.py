@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 DEFAULT_CONN_ID = "airbyte_sme_default"
+_CONN_ID = r"(?=.*\w)[\w.:#!()-]{1,250}"
 # Seconds: one day.
 MAX_REQUEST_TIMEOUT = 86_400
 
@@ -168,6 +169,49 @@ def _headers(extra: Mapping[str, Any]) -> dict[str, str]:
     ):
         raise _invalid_field("headers", 'a JSON object of strings, such as {"X-Api-Key": "..."}')
     return value
+
+
+def may_be_looked_up(conn_id: str) -> bool:
+    """
+    Whether *conn_id*, which a stranger may have made up, may go to the secrets backends.
+
+    In some of them a slash would lead to another folder.
+    """
+    return re.fullmatch(_CONN_ID, conn_id, re.ASCII) is not None
+
+
+def stored_conn_ids(conn_type: str) -> list[str]:
+    """
+    Return the ids of the connections of one type in Airflow's database, sorted.
+
+    Airflow decrypts a connection when it loads it, so one that is broken would hide all others.
+    Load each by :func:`load_stored`.
+    """
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    ids = select(Connection.conn_id).where(Connection.conn_type == conn_type)
+    with create_session() as session:
+        return list(session.scalars(ids.order_by(Connection.conn_id)))
+
+
+def load_stored(conn_id: str) -> Any:
+    """
+    Return a connection from Airflow's database; ``None`` if there is none.
+
+    :raises Exception: It was encrypted with another key; which exception depends on Airflow.
+    """
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(Connection).where(Connection.conn_id == conn_id)
+    with create_session() as session:
+        connection = session.scalar(query)
+        if connection is not None:
+            session.expunge(connection)
+    return connection
 
 
 def unknown_connection(airbyte_conn_id: str) -> AirbyteError:

@@ -16,6 +16,7 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteUrls,
     RetryPolicy,
 )
+from airflow_provider_airbyte_sme.cli.airflow_commands import CONN_ID_HELP
 
 SECRET_VARIABLE = "AIRBYTE_CLIENT_SECRET"  # noqa: S105  # its name
 _ATTEMPTS = 3
@@ -28,7 +29,7 @@ def add_airbyte(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add the arguments that say which Airbyte; :func:`read_settings` reads them."""
     group = parser.add_argument_group("which Airbyte")
     source = group.add_mutually_exclusive_group(required=True)
-    source.add_argument("--conn-id", help="id of an Airflow connection of type Airbyte SME")
+    source.add_argument("--conn-id", help=CONN_ID_HELP)
     source.add_argument("--url", help="URL of Airbyte, instead of an Airflow connection")
     group.add_argument(
         "--client-id",

@@ -6,12 +6,23 @@ Every ``airflow`` command loads this module, so it imports nothing of the provid
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
 
-_CONNECTION_HELP = "id of an Airflow connection of type Airbyte SME"
+CONN_ID_HELP = "id of an Airflow connection of type Airbyte SME"
+CONNECTION_ID_HELP = "UUID of an Airbyte connection to check"
+DOCTOR_HELP = "check a connection to Airbyte, step by step"
+DOCTOR_DESCRIPTION = (
+    "Check a connection to Airbyte, step by step. Nothing is changed. "
+    "The exit status is 1 if a check failed."
+)
+OUTPUT_OPTIONS: dict[str, Any] = {
+    "choices": ("text", "json"),
+    "default": "text",
+    "help": "how to print the checks (default: text)",
+}
 
 
 def get_cli_commands() -> list[CLICommand]:
@@ -26,21 +37,15 @@ def get_cli_commands() -> list[CLICommand]:
 
     doctor = ActionCommand(
         name="doctor",
-        help="check a connection to Airbyte, step by step",
+        help=DOCTOR_HELP,
         func=lazy_load_command("airflow_provider_airbyte_sme.cli.doctor.run_in_airflow"),
         args=(
-            Arg(("--conn-id",), required=True, help=_CONNECTION_HELP),
-            Arg(("--connection-id",), default="", help="UUID of an Airbyte connection to check"),
-            Arg(
-                ("-o", "--output"),
-                choices=("text", "json"),
-                default="text",
-                help="how to print the checks (default: text)",
-            ),
+            Arg(("--conn-id",), required=True, help=CONN_ID_HELP),
+            Arg(("--connection-id",), default="", help=CONNECTION_ID_HELP),
+            Arg(("-o", "--output"), **OUTPUT_OPTIONS),
             ARG_VERBOSE,
         ),
-        description="Check a connection to Airbyte, step by step. Nothing is changed. "
-        "The exit status is 1 if a check failed.",
+        description=DOCTOR_DESCRIPTION,
     )
     return [
         GroupCommand(

@@ -36,6 +36,12 @@ from airflow_provider_airbyte_sme.cli.airbyte import (
     read_settings,
 )
 from airflow_provider_airbyte_sme.cli.airflow_checks import FIRST_STEPS, LAST_STEPS, AirflowSide
+from airflow_provider_airbyte_sme.cli.airflow_commands import (
+    CONNECTION_ID_HELP,
+    DOCTOR_DESCRIPTION,
+    DOCTOR_HELP,
+    OUTPUT_OPTIONS,
+)
 
 _MARKS = {
     Outcome.OK: "[ ok ]",
@@ -53,21 +59,12 @@ def add_parser(commands: Subparsers) -> None:
     """Add the command ``doctor``."""
     parser = commands.add_parser(
         "doctor",
-        help="check a connection to Airbyte, step by step",
-        description="Check a connection to Airbyte, step by step. Nothing is changed. "
-        "The exit status is 1 if a check failed.",
+        help=DOCTOR_HELP,
+        description=DOCTOR_DESCRIPTION,
     )
     add_airbyte(parser)
-    parser.add_argument(
-        "--connection-id", default="", metavar="UUID", help="an Airbyte connection to check"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("text", "json"),
-        default="text",
-        help="how to print the checks (default: text)",
-    )
+    parser.add_argument("--connection-id", default="", metavar="UUID", help=CONNECTION_ID_HELP)
+    parser.add_argument("-o", "--output", **OUTPUT_OPTIONS)
     parser.set_defaults(run=run, parser=parser)
 
 

@@ -89,30 +89,13 @@ def _in_environment() -> Iterator[Found]:
 
 
 def _in_database() -> Iterator[Found]:
-    from airflow.models.connection import Connection
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
+    from airflow_provider_airbyte_sme.connection import load_stored, stored_conn_ids
 
-    # Only the ids: Airflow decrypts what it loads, so a broken one would hide all others.
-    with create_session() as session:
-        ids = session.scalars(
-            select(Connection.conn_id).where(Connection.conn_type == _OFFICIAL_TYPE)
-        ).all()
-    for conn_id in ids:
-        yield Found(conn_id, _DATABASE, _load(conn_id))
-
-
-def _load(conn_id: str) -> Any:
-    from airflow.models.connection import Connection
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    # What a wrong key of Airflow causes depends on its version.
-    with suppress(Exception), create_session() as session:
-        connection = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
-        session.expunge(connection)
-        return connection
-    return None
+    for conn_id in stored_conn_ids(_OFFICIAL_TYPE):
+        connection: Any = None
+        with suppress(Exception):
+            connection = load_stored(conn_id)
+        yield Found(conn_id, _DATABASE, connection)
 
 
 def describe(found: Found) -> tuple[bool, list[str]]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
 from http import HTTPStatus
 from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteConfigError
 from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
-from airflow_provider_airbyte_sme.connection import settings_from_connection
+from airflow_provider_airbyte_sme.connection import may_be_looked_up, settings_from_connection
 from airflow_provider_airbyte_sme.plugins.notifications import Reply
 
-# Anybody can have one looked up in the secrets backends, where a slash may lead to another folder.
-_CONN_ID = r"(?=.*\w)[\w.:#!()-]{1,250}"
 # Compared where there is no secret, so that the same work is done. Nobody can guess it.
 _NOBODYS_SECRET = secrets.token_hex(32)
 
@@ -52,7 +49,7 @@ def admit(conn_id: str, secret: str) -> AirbyteSettings | Reply:
 
 
 def _find(conn_id: str) -> _Found:
-    if not re.fullmatch(_CONN_ID, conn_id, re.ASCII):
+    if not may_be_looked_up(conn_id):
         return _Found(None, "no connection that the webhook serves has such an id.")
     # Not by the hook: on the API server, only this way leads to the database in each Airflow 3.
     from airflow.models.connection import Connection

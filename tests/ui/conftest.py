@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -89,3 +90,24 @@ def connections_page(
     yield connections_page
     page.screenshot(path=tmp_path / "page.png")
     page.close()
+
+
+@pytest.fixture
+def add_conn(airflow: LocalAirflow) -> Iterator[Callable[..., None]]:
+    """Add an Airflow connection to an emulator, with some fields replaced."""
+
+    def add(conn_id: str, emulator: Emulator, **fields: Any) -> None:
+        parts = urlsplit(emulator.url)
+        values = {
+            "host": f"{parts.scheme}://{parts.hostname}",
+            # Airflow 3.3.2 rejects Test Connection without a port (apache/airflow #73298).
+            "port": parts.port,
+            "login": emulator.client_id,
+            "password": emulator.client_secret,
+            **fields,
+        }
+        airflow.api.create_connection(conn_id, "airbyte_sme", **values)
+
+    yield add
+    for connection in airflow.api.request("GET", "/connections")["connections"]:
+        airflow.api.request("DELETE", f"/connections/{connection['connection_id']}")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -64,26 +63,6 @@ def thousand(chromium: str) -> Iterator[Emulator]:
         emulator.add_connection(f"Tenant {number:03}")
     with emulator.serve():
         yield emulator
-
-
-@pytest.fixture
-def add_conn(airflow: LocalAirflow) -> Iterator[Callable[..., None]]:
-    """Add an Airflow connection."""
-
-    def add(conn_id: str, emulator: Emulator, **fields: Any) -> None:
-        parts = urlsplit(emulator.url)
-        values = {
-            "host": f"http://{parts.hostname}",
-            "port": parts.port,
-            "login": emulator.client_id,
-            "password": emulator.client_secret,
-            **fields,
-        }
-        airflow.api.create_connection(conn_id, "airbyte_sme", **values)
-
-    yield add
-    for connection in airflow.api.request("GET", "/connections")["connections"]:
-        airflow.api.request("DELETE", f"/connections/{connection['connection_id']}")
 
 
 @pytest.fixture(scope="session")

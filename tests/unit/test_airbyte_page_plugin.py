@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
@@ -14,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowPlugin
 from packaging.version import Version
 
 from airflow_provider_airbyte_sme.plugins.page import AirbytePagePlugin
+from tests.plugin_loading import load_plugin
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 HAS_PAGES = Version(version("apache-airflow")) >= Version("3.1")
@@ -88,27 +86,9 @@ def test_airflow_loads_it_by_its_entry_point_before_the_webhook():
 
 @pytest.mark.parametrize("is_on", [False, True])
 def test_loading_it_imports_nothing_that_serves_a_request(is_on):
-    script = (
-        "import sys, airflow\n"
-        "from airflow.providers.common.compat.sdk import AirflowPlugin, conf\n"
-        "before = set(sys.modules)\n"
-        "from airflow_provider_airbyte_sme.plugins.page import AirbytePagePlugin\n"
-        "AirbytePagePlugin().on_load()\n"
-        "print(len(AirbytePagePlugin.fastapi_apps))\n"
-        "print(*sorted(set(sys.modules) - before))\n"
-    )
-    environment = {**os.environ, SWITCH: str(is_on)}
-    ran = subprocess.run(
-        [sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True
-    )
+    loaded = load_plugin("plugins.page", "AirbytePagePlugin", **{SWITCH: str(is_on)})
 
-    count, loaded = ran.stdout.strip().splitlines()[-2:]
-    assert int(count) == (is_on and HAS_PAGES)
+    assert loaded.apps == (is_on and HAS_PAGES)
     heavy = ("fastapi", "starlette", "jinja2", "requests", "aiohttp", "sqlalchemy")
-    assert [name for name in loaded.split() if name.startswith((*heavy, "airflow.models"))] == []
-    ours = {
-        name.removeprefix("airflow_provider_airbyte_sme.")
-        for name in loaded.split()
-        if name.startswith("airflow_provider_airbyte_sme.")
-    }
-    assert ours <= {"plugins", "plugins.page"}
+    assert loaded.beginning_with((*heavy, "airflow.models")) == []
+    assert loaded.ours <= {"plugins", "plugins.page"}

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
@@ -20,6 +17,7 @@ from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings
 from airflow_provider_airbyte_sme.assets import airbyte_webhook_asset
 from airflow_provider_airbyte_sme.plugins import access
 from airflow_provider_airbyte_sme.plugins.webhook import AirbyteWebhookPlugin
+from tests.plugin_loading import load_plugin
 from tests.webhooks import WEBHOOK_SECRET
 
 IS_AIRFLOW_3 = Version(version("apache-airflow")) >= Version("3")
@@ -90,30 +88,14 @@ def test_airflow_loads_it_by_its_entry_point():
 
 @pytest.mark.parametrize("is_on", [False, True])
 def test_loading_it_imports_nothing_that_serves_a_call(is_on):
-    script = (
-        "import sys, airflow\n"
-        "from airflow.providers.common.compat.sdk import AirflowPlugin, conf\n"
-        "before = set(sys.modules)\n"
-        "from airflow_provider_airbyte_sme.plugins.webhook import AirbyteWebhookPlugin\n"
-        "AirbyteWebhookPlugin().on_load()\n"
-        "print(len(AirbyteWebhookPlugin.fastapi_apps))\n"
-        "print(*sorted(set(sys.modules) - before))\n"
-    )
-    environment = {**os.environ, SWITCH: str(is_on)}
-    ran = subprocess.run(
-        [sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True
-    )
+    loaded = load_plugin("plugins.webhook", "AirbyteWebhookPlugin", **{SWITCH: str(is_on)})
 
-    count, loaded = ran.stdout.strip().splitlines()[-2:]
-    assert int(count) == (is_on and IS_AIRFLOW_3)
+    assert loaded.apps == (is_on and IS_AIRFLOW_3)
     heavy = ("fastapi", "starlette", "requests", "aiohttp", "sqlalchemy", "airflow.models")
-    assert [name for name in loaded.split() if name.startswith(heavy)] == []
-    ours = {
-        name.removeprefix("airflow_provider_airbyte_sme.")
-        for name in loaded.split()
-        if name.startswith("airflow_provider_airbyte_sme.")
+    assert loaded.beginning_with(heavy) == []
+    assert loaded.ours <= {
+        *("plugins", "plugins.webhook", "plugins.endpoint", "plugins.notifications"),
     }
-    assert ours <= {"plugins", "plugins.webhook", "plugins.endpoint", "plugins.notifications"}
 
 
 class TestSecret:

@@ -21,7 +21,13 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     warning,
 )
 from airflow_provider_airbyte_sme.api.doctor.subject import Subject
-from airflow_provider_airbyte_sme.api.doctor.way import look_up, place_of, reason_of, timeout_of
+from airflow_provider_airbyte_sme.api.doctor.way import (
+    is_encrypted,
+    look_up,
+    place_of,
+    reason_of,
+    timeout_of,
+)
 from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
 from airflow_provider_airbyte_sme.api.models import Instance
@@ -66,8 +72,7 @@ def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> 
     saw, change = told(error)
     # In TLS 1.3 a server looks at the client certificate after the handshake, and the reason why
     # it closes the connection may be lost with it.
-    is_encrypted = settings.urls.public.startswith("https:")
-    if is_encrypted and error.request_sent and not settings.client_cert:
+    if is_encrypted(settings) and error.request_sent and not settings.client_cert:
         change += (
             " If its ingress requires a client certificate (mTLS), set client_cert of the Airflow "
             "connection."

@@ -92,7 +92,7 @@ def failed_by(error: AirbyteError, beginning: str = "") -> Finding:
 
 
 def told(error: AirbyteError) -> tuple[str, str]:
-    """Return what an error says, in two parts: what happened, and what to do about it."""
+    """Return two texts of an error: what happened, and what to do."""
     text = str(error)
     if isinstance(error, AirbyteApiError):
         saw = f"{error.summary}."

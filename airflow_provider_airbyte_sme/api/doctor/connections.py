@@ -1,4 +1,4 @@
-"""The steps that look at one Airbyte connection, and at the config API that tells of its jobs."""
+"""The steps that look at one Airbyte connection and at the config API."""
 
 from __future__ import annotations
 

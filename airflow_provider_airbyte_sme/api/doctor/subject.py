@@ -22,8 +22,8 @@ from airflow_provider_airbyte_sme.api.settings import AirbyteSettings
 
 # A person is waiting.
 ONE_ATTEMPT = RetryPolicy(max_attempts=1)
-# Seconds of a request for which there is no time.
-_SHORTEST = 0.001
+# Seconds of a step for which there is no time: 0 would be no limit, or no waiting at all.
+SHORTEST = 0.001
 
 
 class Address(NamedTuple):
@@ -109,8 +109,7 @@ class _TimelyTransport:
         total = self._seconds_left()
         if request.total_timeout is not None:
             total = min(total, request.total_timeout)
-        # 0 would be no limit.
-        total = max(total, _SHORTEST)
+        total = max(total, SHORTEST)
         timeout = min(request.timeout, total)
         return await self._transport.send(replace(request, timeout=timeout, total_timeout=total))
 

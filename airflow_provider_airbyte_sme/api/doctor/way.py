@@ -25,7 +25,7 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     skipped,
     warning,
 )
-from airflow_provider_airbyte_sme.api.doctor.subject import Address, Subject
+from airflow_provider_airbyte_sme.api.doctor.subject import SHORTEST, Address, Subject
 from airflow_provider_airbyte_sme.api.network import (
     MAX_CONNECT_TIMEOUT,
     MAX_LINE,
@@ -194,7 +194,7 @@ async def check_tunnel(subject: Subject) -> Finding:
     if subject.proxy is None:
         return skipped("No proxy is used.")
     airbyte = _airbyte(subject.settings)
-    if not _is_encrypted(subject.settings):
+    if not is_encrypted(subject.settings):
         return skipped("The proxy forwards requests to http itself, without CONNECT.")
     try:
         with _opened(subject):
@@ -211,7 +211,7 @@ async def check_tunnel(subject: Subject) -> Finding:
 async def check_tls(subject: Subject) -> Finding:
     """Make a TLS handshake with Airbyte as the client does, and look at the certificate."""
     settings = subject.settings
-    if not _is_encrypted(settings):
+    if not is_encrypted(settings):
         return warning(
             "The connection is not encrypted: whoever is on the way can read the client secret.",
             "Use https outside a private network.",
@@ -297,7 +297,7 @@ def _handshake(stream: _TimelyStream, context: ssl.SSLContext, host: str) -> Han
 
 class _TimelyStream:
     """
-    A socket that ends in time, however little arrives: the time-out of a socket is for one read.
+    A socket with one deadline for all that is sent and received.
 
     :param timeout: Seconds from now on.
     """
@@ -307,7 +307,7 @@ class _TimelyStream:
         self._deadline = time.monotonic() + timeout
 
     def encrypted(self, context: ssl.SSLContext, host: str) -> _TimelyStream:
-        """Make a TLS handshake, which takes no longer than the time-out of the socket."""
+        """Make a TLS handshake, and return a stream over it with the same deadline."""
         self._set_timeout()
         connection = context.wrap_socket(self._connection, server_hostname=host)
         return _TimelyStream(connection, self._deadline - time.monotonic())
@@ -361,8 +361,7 @@ def _connected(subject: Subject, address: Address) -> socket.socket:
 def timeout_of(subject: Subject) -> float:
     """Return the seconds for one step on the way."""
     limits = (MAX_CONNECT_TIMEOUT, subject.settings.request_timeout, subject.seconds_left())
-    # 0 would be no waiting at all, which fails with another text.
-    return max(min(limits), 0.001)
+    return max(min(limits), SHORTEST)
 
 
 def _tunnelled(stream: _TimelyStream, proxy: Proxy, airbyte: Place) -> _TimelyStream:
@@ -413,7 +412,8 @@ def _airbyte(settings: AirbyteSettings) -> Place:
     return place_of(settings.urls.public, "Airbyte's host")
 
 
-def _is_encrypted(settings: AirbyteSettings) -> bool:
+def is_encrypted(settings: AirbyteSettings) -> bool:
+    """Whether Airbyte is reached by https."""
     return settings.urls.public.startswith("https:")
 
 

@@ -122,10 +122,9 @@ class Lists:
 
     def begin_round(self, now: float) -> Request:
         """Begin to read the first page of a round."""
-        due = max(self._next_round, self.round_began)
         self.round_began, self._next_round = now, now + self._targets.rhythm
         self._page = self._feed.first_page(now=now)
-        return self._in_flight.send(self._page, now, due if math.isfinite(due) else now)
+        return self._in_flight.send(self._page, now)
 
     def next_sweep_page(self, now: float) -> Request | None:
         """Begin every second time a page, so that what is read by itself has its turn too."""

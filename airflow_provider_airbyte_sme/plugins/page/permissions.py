@@ -7,7 +7,6 @@ which all versions since Airflow 3.1 can be asked.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,15 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings
-from airflow_provider_airbyte_sme.connection import settings_from_connection
+from airflow_provider_airbyte_sme.connection import (
+    load_stored,
+    may_be_looked_up,
+    settings_from_connection,
+    stored_conn_ids,
+)
 from airflow_provider_airbyte_sme.get_provider_info import CONNECTION_TYPE
 from airflow_provider_airbyte_sme.plugins.page.threads import DaemonThreads
 
 if TYPE_CHECKING:
-    from airflow.models.connection import Connection
+    pass
 
-# It is looked up in the secrets backends, where a slash may lead to another folder.
-_CONN_ID = r"(?=.*\w)[\w.:#!()-]{1,250}"
 # Seconds for which a look-up in the secrets backends counts, and how many are kept.
 _MAX_LOOKUP_AGE = 60.0
 _MAX_LOOKUPS = 100
@@ -67,34 +69,21 @@ def find_connections(user: Any, wanted: str) -> AirflowConnections:
         database: the secrets backends and the environment are asked for it too.
     """
     from airflow.models.connection import Connection
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
 
-    # Only the ids: Airflow decrypts what it loads, so a broken one would hide all others.
-    ids = select(Connection.conn_id).where(Connection.conn_type == CONNECTION_TYPE)
-    with create_session() as session:
-        stored = session.scalars(ids.order_by(Connection.conn_id)).all()
     readable = tuple(
-        each for each in stored if may_read_connection(user, each, Connection.get_team_name(each))
+        each
+        for each in stored_conn_ids(CONNECTION_TYPE)
+        if may_read_connection(user, each, Connection.get_team_name(each))
     )
     conn_id = wanted or next(iter(readable), "")
-    find = _find_stored if conn_id in readable else partial(_find_elsewhere, user)
-    return AirflowConnections(readable, find(conn_id))
-
-
-def _find_stored(conn_id: str) -> AirflowConnection | None:
-    from airflow.models.connection import Connection
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    query = select(Connection).where(Connection.conn_id == conn_id)
-    with create_session() as session:
-        return _read(conn_id, lambda: session.scalar(query))
+    if conn_id in readable:
+        return AirflowConnections(readable, _read(conn_id, partial(load_stored, conn_id)))
+    return AirflowConnections(readable, _find_elsewhere(user, conn_id))
 
 
 def _find_elsewhere(user: Any, conn_id: str) -> AirflowConnection | None:
     """Look for an Airflow connection of our type in the secrets backends and the environment."""
-    if not re.fullmatch(_CONN_ID, conn_id, re.ASCII) or not may_read_connection(user, conn_id):
+    if not may_be_looked_up(conn_id) or not may_read_connection(user, conn_id):
         return None
     return _lookups.get(conn_id)
 
@@ -162,7 +151,7 @@ def _look_up(conn_id: str) -> AirflowConnection | None:
     return _read(conn_id, lambda: connection)
 
 
-def _read(conn_id: str, load: Callable[[], Connection | None]) -> AirflowConnection | None:
+def _read(conn_id: str, load: Callable[[], Any]) -> AirflowConnection | None:
     try:
         connection = load()
         # It may have been deleted meanwhile.
