@@ -101,12 +101,16 @@ class _ShiftedClock(JumpingClock):
 
 
 def _modules() -> list[Any]:
-    """Import and return the modules of the provider, and the clock of the emulator."""
+    """
+    Import and return the modules of the provider, and the clock of the emulator.
+
+    No task runs the page, which needs what only Airflow 3 has.
+    """
     found = pkgutil.walk_packages(airflow_provider_airbyte_sme.__path__, f"{PACKAGE}.")
     names = [
         module.name
         for module in found
-        if not module.name.startswith(f"{PACKAGE}.emulator")
+        if not module.name.startswith((f"{PACKAGE}.emulator", f"{PACKAGE}.plugins.page"))
         and not module.name.endswith("__main__")
     ]
     return [*map(importlib.import_module, names), emulator_clock]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -317,14 +317,11 @@ class TestAirflowCommand:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
+                # A shell has its background processes ignore it, and so do their children.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             ) as process:
                 assert server.received.wait(60)
-                # Python swallows an interrupt that hits certain code, such as a finalizer: people
-                # press Ctrl+C again.
-                while process.poll() is None:
-                    process.send_signal(signal.SIGINT)
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(5)
+                process.send_signal(signal.SIGINT)
                 _, errors = process.communicate()
 
         assert process.returncode == 1
