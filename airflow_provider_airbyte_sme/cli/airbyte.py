@@ -9,17 +9,13 @@ import sys
 from typing import Any, TypeAlias
 
 from airflow_provider_airbyte_sme.api import (
-    AirbyteClient,
     AirbyteConfigError,
-    AirbyteSession,
     AirbyteSettings,
     AirbyteUrls,
-    RetryPolicy,
 )
 from airflow_provider_airbyte_sme.cli.airflow_commands import CONN_ID_HELP
 
 SECRET_VARIABLE = "AIRBYTE_CLIENT_SECRET"  # noqa: S105  # its name
-_ATTEMPTS = 3
 
 # argparse has no public name for it.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -83,16 +79,6 @@ def read_connection(conn_id: str) -> Any:
         return Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException as error:
         raise unknown_connection(conn_id) from error
-
-
-def blocking_client(settings: AirbyteSettings) -> AirbyteClient:
-    """Return a client whose coroutines :func:`~.api.run_blocking` runs."""
-    # Late: --help needs no HTTP library.
-    from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
-
-    # Few attempts: a person is waiting.
-    retry = RetryPolicy(max_attempts=_ATTEMPTS)
-    return AirbyteClient(AirbyteSession(settings, RequestsTransport(settings), retry=retry))
 
 
 def _client_secret() -> str:

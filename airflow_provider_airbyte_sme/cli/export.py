@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from airflow_provider_airbyte_sme.api import (
     AirbyteClient,
     AirbyteConfigError,
+    RetryPolicy,
     Workspace,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.blocking import blocking_client
 from airflow_provider_airbyte_sme.cli.airbyte import (
     Subparsers,
     add_airbyte,
-    blocking_client,
     check_airbyte,
     read_settings,
 )
@@ -29,6 +30,9 @@ from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.provisioning.declarations import PipelineDeclaration
+
+# Few attempts: a person is waiting.
+_RETRY = RetryPolicy(max_attempts=3)
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -56,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         raise AirbyteConfigError(f"{output} exists already: add --force to replace it.")
     # Airflow writes its log to standard output, where the file may go.
     with redirect_stdout(sys.stderr):
-        client = blocking_client(read_settings(options))
+        client = blocking_client(read_settings(options), retry=_RETRY)
         exported = run_blocking(_read(client, options.workspace))
     text = _text(exported, client, _format(options))
     if output is None:

@@ -13,14 +13,12 @@ from airflow_provider_airbyte_sme.api import (
     AirbyteClient,
     AirbyteConfigError,
     AirbyteConnection,
-    AirbyteSession,
     AirbyteSettings,
     AirbyteSettingsNotFoundError,
     Job,
-    RetryPolicy,
     run_blocking,
 )
-from airflow_provider_airbyte_sme.api.auth import Token
+from airflow_provider_airbyte_sme.api.blocking import blocking_client
 from airflow_provider_airbyte_sme.api.resources.outages import read_through_outage
 from airflow_provider_airbyte_sme.api.waiting import Outage
 from airflow_provider_airbyte_sme.connection import (
@@ -183,20 +181,3 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         connected = f"Connected to {name} at {self.settings.urls.web}: {found}."
         warnings = [check.message for check in checks if check.outcome is Outcome.WARNING]
         return True, " ".join([connected, *warnings])
-
-
-def blocking_client(
-    settings: AirbyteSettings, *, retry: RetryPolicy | None = None, token: Token | None = None
-) -> AirbyteClient:
-    """
-    Return a client whose coroutines :func:`~.api.run_blocking` runs.
-
-    :param token: A token to begin with, of another client with the same settings.
-    :raises AirbyteConfigError: A certificate file cannot be read.
-    """
-    # Late: a DAG file that imports an operator must not load requests.
-    from airflow_provider_airbyte_sme.api.requests_transport import RequestsTransport
-
-    return AirbyteClient(
-        AirbyteSession(settings, RequestsTransport(settings), retry=retry, token=token)
-    )

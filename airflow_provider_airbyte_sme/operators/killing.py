@@ -11,10 +11,10 @@ from airflow_provider_airbyte_sme.api import (
     JobCreation,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.blocking import blocking_client
 from airflow_provider_airbyte_sme.api.errors import one_line
 from airflow_provider_airbyte_sme.api.models import label
 from airflow_provider_airbyte_sme.api.scrubbing import scrub
-from airflow_provider_airbyte_sme.hooks.airbyte import blocking_client
 from airflow_provider_airbyte_sme.operators.base import AirbyteConnectionOperator
 from airflow_provider_airbyte_sme.outcome import TrackedJob, cancel_text
 from airflow_provider_airbyte_sme.parameters import validate_flag

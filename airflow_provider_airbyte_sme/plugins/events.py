@@ -28,9 +28,9 @@ from airflow_provider_airbyte_sme.api import (
     RetryPolicy,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.blocking import blocking_client
 from airflow_provider_airbyte_sme.api.retry import is_permanent
 from airflow_provider_airbyte_sme.assets.hooked import webhook_asset_key
-from airflow_provider_airbyte_sme.hooks.airbyte import blocking_client
 from airflow_provider_airbyte_sme.outcome import job_values
 from airflow_provider_airbyte_sme.plugins.notifications import Notification, Reply
 

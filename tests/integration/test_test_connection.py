@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_airbyte_sme.api import AirbyteError, RetryPolicy, run_blocking
+from airflow_provider_airbyte_sme.api.blocking import blocking_client
 from airflow_provider_airbyte_sme.emulator import Emulator
-from airflow_provider_airbyte_sme.hooks.airbyte import blocking_client
 from tests.integration.conftest import SECRET
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.servers import RawResponse, RawServer, raw_response

@@ -50,6 +50,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.session": ("__init__", *PURE_API),
     "api.resources*": ("__init__", *PURE_API, "api.session", "api.resources*"),
     "api.client": ("__init__", *PURE_API, "api.session", "api.resources*"),
+    "api.blocking": (
+        *("__init__", *PURE_API, "api.session", "api.client", "api.requests_transport"),
+    ),
     "api.doctor*": (
         *("__init__", *PURE_API, "api.session", "api.resources*", "api.client", "api.doctor*"),
     ),

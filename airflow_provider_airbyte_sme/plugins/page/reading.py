@@ -28,9 +28,9 @@ from airflow_provider_airbyte_sme.api import (
     RetryPolicy,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.blocking import blocking_client
 from airflow_provider_airbyte_sme.api.models import Tag
 from airflow_provider_airbyte_sme.api.retry import is_about_one_resource
-from airflow_provider_airbyte_sme.hooks.airbyte import blocking_client
 from airflow_provider_airbyte_sme.plugins.page.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
