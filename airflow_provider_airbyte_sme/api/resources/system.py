@@ -38,12 +38,22 @@ class System:
 
     async def get_instance(self) -> Instance:
         """Read edition and version. What Airbyte does not report stays ``None``."""
-        url = self._session.settings.urls.config_url("instance_configuration")
-        if url is None:
-            return Instance(edition="Cloud")
         try:
-            response = await self._session.request("GET", url, authenticated=False)
-            return response.decode(Instance.from_json)
+            return await self.read_instance()
         except AirbyteError as error:
             log.info("Airbyte does not report its version: %s", error)
             return Instance()
+
+    async def read_instance(self, *, timeout: float | None = None) -> Instance:
+        """
+        Read edition and version, or tell why Airbyte does not report them.
+
+        :param timeout: Seconds for all attempts together; ``None`` for the connection's limits.
+        :raises AirbyteError: Airbyte is unreachable, or the config API is closed.
+        """
+        url = self._session.settings.urls.config_url("instance_configuration")
+        if url is None:
+            return Instance(edition="Cloud")
+        deadline = None if timeout is None else self._session.clock() + timeout
+        response = await self._session.request("GET", url, authenticated=False, deadline=deadline)
+        return response.decode(Instance.from_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -40,6 +41,15 @@ def emulator() -> Iterator[Emulator]:
 
 def examine_connection(emulator, **fields):
     return examine_emulator(emulator, connection_id=emulator.connection_id, **fields)
+
+
+def check_in_memory(name, emulator, **fields):
+    """Run one step, whose time is that of the emulator."""
+    settings = replace(settings_for(emulator), **fields)
+    subject = Subject(settings, lambda _: emulator.transport(), clock=emulator.clock.time)
+    steps = [step for step in steps_for("") if step.name == name]
+    (check,) = run_blocking(run_checks(subject, steps))
+    return check
 
 
 def credentials_of(application):
@@ -158,13 +168,33 @@ class TestAirbyte:
             "Version 2.1.0, edition enterprise, auth mode oidc."
         )
 
-    def test_an_unreported_version_is_no_failure(self, emulator):
-        emulator.html_next(INSTANCE, times=None)
+    @pytest.mark.parametrize("status", [200, 403, 404])
+    def test_a_closed_endpoint_of_the_version_is_good(self, emulator, status):
+        emulator.html_next(INSTANCE, times=None, status=status)
 
         version = examine_emulator(emulator)["version"]
 
         assert version.outcome is Outcome.OK
-        assert version.saw.startswith("Not reported")
+        assert version.saw.startswith("The version is not reported. ")
+        assert f"/api/v1/instance_configuration with {status}" in version.saw
+
+    def test_an_outage_of_the_endpoint_of_the_version_is_a_warning(self, emulator):
+        emulator.drop_next(INSTANCE, times=None)
+
+        version = examine_emulator(emulator)["version"]
+
+        assert version.outcome is Outcome.WARNING
+        assert version.saw.startswith("The version is not reported. No response to GET ")
+        assert version.change
+
+    def test_the_version_has_ten_seconds(self):
+        emulator = Emulator(time="manual")
+        emulator.hang_next(INSTANCE, 11)
+
+        version = check_in_memory("version", emulator, request_timeout=60.0)
+
+        assert version.outcome is Outcome.WARNING
+        assert version.saw.endswith("No response within 10 s.")
 
 
 class TestClock:
@@ -218,12 +248,8 @@ class TestLatency:
     )
     def test_slow_responses_are_a_warning(self, emulator, delay, outcome, text):
         emulator.hang_next("GET /health", delay, times=None)
-        subject = Subject(
-            settings_for(emulator), lambda _: emulator.transport(), clock=emulator.clock.time
-        )
-        steps = [step for step in steps_for("") if step.name == "latency"]
 
-        (latency,) = run_blocking(run_checks(subject, steps))
+        latency = check_in_memory("latency", emulator)
 
         assert latency.outcome is outcome
         assert latency.saw.startswith(text)
