@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from typing import Any
@@ -16,10 +17,12 @@ from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteSettingsNot
 from airflow_provider_airbyte_sme.api.doctor import (
     Finding,
     Step,
+    call_in_time,
     failed,
     ok,
     port_of,
     skipped,
+    skipped_after,
     warning,
 )
 from airflow_provider_airbyte_sme.api.waiting import duration_text
@@ -32,6 +35,7 @@ _TRIGGERER_ADVICE = (
     "for ever."
 )
 _MAX_TRIGGERERS = 100
+_CONNECTION_STEP = "airflow-connection"
 
 
 @dataclass
@@ -40,11 +44,15 @@ class AirflowSide:
     What concerns Airflow.
 
     :param conn_id: Id of the Airflow connection.
-    :param settings: Read from it by the first step.
+    :param time_limit: Seconds for each question to a secrets backend or to the database.
+    :param settings: Read from the connection by the first step.
+    :param is_broken: Whether Airflow does not even start here.
     """
 
     conn_id: str
+    time_limit: float = 30.0
     settings: AirbyteSettings | None = None
+    is_broken: bool = False
 
     def secrets(self) -> Sequence[str]:
         """Return what must not appear in a check."""
@@ -53,20 +61,35 @@ class AirflowSide:
 
 async def check_airflow_connection(side: AirflowSide) -> Finding:
     """Read and parse the Airflow connection."""
+    try:
+        _start_airflow()
+    # Whatever is wrong with its configuration or with what is installed.
+    except Exception as error:
+        side.is_broken = True
+        return failed(
+            f"Airflow does not start here: {_reason(error)}.",
+            "Correct Airflow's configuration, or what is installed, until the command "
+            "`airflow version` works on this machine.",
+        )
+    try:
+        connection = call_in_time(partial(read_connection, side.conn_id), side.time_limit)
+    except (AirbyteSettingsNotFoundError, TimeoutError) as error:
+        return _without_connection(side, error)
+    return _of_connection(side, connection)
+
+
+def _start_airflow() -> None:
+    """Load what the checks need of Airflow, which reads its configuration."""
+    import airflow.models.connection  # noqa: F401
+
+
+def _of_connection(side: AirflowSide, connection: Any) -> Finding:
     from airflow_provider_airbyte_sme.connection import settings_from_connection
 
-    try:
-        connection = read_connection(side.conn_id)
-    except AirbyteSettingsNotFoundError:
-        if failures := _failures_of_sources(side.conn_id):
-            return _not_everywhere(side.conn_id, failures)
-        raise
     side.settings = settings_from_connection(connection)
     port = f", Port {connection.port}" if connection.port else ""
-    saw = (
-        f"{side.conn_id!r}{_origin(side.conn_id)} has the type {connection.conn_type}, Host "
-        f"{connection.host!r}{port}."
-    )
+    kind = f"the type {connection.conn_type}" if connection.conn_type else "no type"
+    saw = f"{side.conn_id!r}{_origin(side.conn_id)} has {kind}, Host {connection.host!r}{port}."
     public = side.settings.urls.public
     if connection.port and connection.port != port_of(public):
         return warning(
@@ -86,29 +109,46 @@ def _origin(conn_id: str) -> str:
     return f" from {variable}" if os.environ.get(variable) and not has_backend else ""
 
 
-def _failures_of_sources(conn_id: str) -> dict[str, Exception]:
+def _without_connection(side: AirflowSide, error: Exception) -> Finding:
+    """Tell where Airflow has looked for the connection, and where it could not."""
+    results = _ask_sources(side)
+    failures = {name: failure for name, failure in results.items() if failure}
+    if failures:
+        return _not_everywhere(side.conn_id, failures)
+    if isinstance(error, TimeoutError):
+        return failed(
+            f"Airflow did not find the connection {side.conn_id!r} within {side.time_limit:g} s.",
+            f"Look for what is slow: {', '.join(results)}.",
+        )
+    return failed(
+        f"Airflow did not find the connection {side.conn_id!r} in {', '.join(results)}.",
+        "Create it under Admin > Connections with the type Airbyte SME, or correct --conn-id.",
+    )
+
+
+def _ask_sources(side: AirflowSide) -> dict[str, Exception | None]:
     """
     Return why secrets backends cannot be asked, by their names; one of them is the database.
 
     Airflow hides it, and asks the next one.
+
+    :return: For each the reason; ``None`` for one that responds.
     """
     from airflow.configuration import ensure_secrets_loaded
 
-    failures: dict[str, Exception] = {}
+    results: dict[str, Exception | None] = {}
     for source in ensure_secrets_loaded():
+        results[type(source).__name__] = None
         try:
-            source.get_connection(conn_id=conn_id)
+            call_in_time(partial(source.get_connection, conn_id=side.conn_id), side.time_limit)
         # Each has exceptions of its own.
         except Exception as error:
-            failures[type(source).__name__] = error
-    return failures
+            results[type(source).__name__] = error
+    return results
 
 
 def _not_everywhere(conn_id: str, failures: Mapping[str, Exception]) -> Finding:
-    reasons = "; ".join(
-        f"{name}: {type(error).__name__} {_first_line(error)}".strip()
-        for name, error in failures.items()
-    )
+    reasons = "; ".join(f"{name}: {_reason(error)}" for name, error in failures.items())
     saw = f"Airflow did not find the connection {conn_id!r}, but could not look everywhere: "
     if any(type(error).__name__ == "InvalidToken" for error in failures.values()):
         change = (
@@ -125,18 +165,24 @@ def _not_everywhere(conn_id: str, failures: Mapping[str, Exception]) -> Finding:
     return failed(f"{saw}{reasons}.", change)
 
 
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__} {_first_line(error)}".strip().removesuffix(".")
+
+
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-async def check_triggerer(_: AirflowSide) -> Finding:
+async def check_triggerer(side: AirflowSide) -> Finding:
     """Tell from Airflow's database whether a triggerer is alive."""
+    if side.is_broken:
+        return skipped_after(_CONNECTION_STEP)
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return _of_triggerers()
+        return call_in_time(_of_triggerers, side.time_limit)
     # Airflow 3 has no session in a task.
-    except (SQLAlchemyError, RuntimeError) as error:
+    except (SQLAlchemyError, RuntimeError, TimeoutError) as error:
         return skipped(f"Airflow's database cannot be read here: {_first_line(error)}.")
 
 
@@ -158,9 +204,9 @@ def _of_triggerers() -> Finding:
         if not jobs:
             return warning("None has ever run.", _TRIGGERER_ADVICE)
         saw = f"None is alive. {_heartbeat(jobs[0])}"
-        # One that was stopped has said so.
-        is_dead = any(job.state == JobState.RUNNING for job in jobs)
-        return (failed if is_dead else warning)(saw, _TRIGGERER_ADVICE)
+        # One that was stopped has said so. Others may have died long before it.
+        has_died = jobs[0].state == JobState.RUNNING
+        return (failed if has_died else warning)(saw, _TRIGGERER_ADVICE)
 
 
 def _heartbeat(job: Any) -> str:
@@ -168,8 +214,10 @@ def _heartbeat(job: Any) -> str:
     return f"The last heartbeat was {duration_text(max(0.0, ago))} ago, on {job.hostname}."
 
 
-async def check_airflow(_: AirflowSide) -> Finding:
+async def check_airflow(side: AirflowSide) -> Finding:
     """Tell the version of Airflow, and what the provider cannot do with it."""
+    if side.is_broken:
+        return skipped_after(_CONNECTION_STEP)
     from airflow import __version__ as airflow_version
 
     release = [int(part) for part in airflow_version.split(".")[:2]]
@@ -199,7 +247,7 @@ def _is_installed(distribution: str) -> bool:
         return False
 
 
-FIRST_STEPS: tuple[Step[AirflowSide], ...] = (Step("airflow-connection", check_airflow_connection),)
+FIRST_STEPS: tuple[Step[AirflowSide], ...] = (Step(_CONNECTION_STEP, check_airflow_connection),)
 """What has to work before Airbyte can be looked at."""
 
 LAST_STEPS: tuple[Step[AirflowSide], ...] = (

@@ -13,14 +13,22 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import airflow
 import pytest
+from airflow import configuration
+from airflow.models.connection import Connection
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
+from airflow.utils import session
 from cryptography.fernet import Fernet
 from packaging.version import Version
 
 from airflow_provider_airbyte_sme import __version__
+from airflow_provider_airbyte_sme.api import run_blocking
+from airflow_provider_airbyte_sme.api.doctor import Outcome, run_steps
+from airflow_provider_airbyte_sme.cli.airflow_checks import FIRST_STEPS, LAST_STEPS, AirflowSide
 from airflow_provider_airbyte_sme.cli.main import main
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.servers import RawResponse, RawServer
@@ -32,6 +40,12 @@ AIRFLOW_VERSION = Version(airflow.__version__).release
 NEEDS_COMMANDS = pytest.mark.skipif(
     AIRFLOW_VERSION < (3, 2), reason="Airflow 3.2 has commands of providers"
 )
+
+
+# The state of a triggerer, and the seconds since its last heartbeat: ahead, so that it is alive
+# however slow this machine is.
+ALIVE = ("running", -600)
+DIED_LONG_AGO = ("running", 30 * 86_400)
 
 
 def failures(checks: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -130,6 +144,80 @@ class TestAirflowConnection:
 
         assert doctor()[1]["airflow-connection"]["outcome"] == "ok"
 
+    def test_a_connection_without_a_type_passes(self, doctor, monkeypatch, emulator):
+        monkeypatch.setenv("AIRFLOW_CONN_BARE", json.dumps({"host": emulator.url}))
+
+        assert (
+            "'bare' from AIRFLOW_CONN_BARE has no type, Host"
+            in (doctor("bare")[1]["airflow-connection"]["saw"])
+        )
+
+
+class TestBrokenAirflow:
+    @pytest.fixture
+    def silence(self, monkeypatch):
+        """Let something of Airflow never respond, as a database behind a firewall does."""
+        over = Event()
+
+        def silence(owner, name):
+            monkeypatch.setattr(owner, name, lambda *_, **__: over.wait(60))
+
+        yield silence
+        over.set()
+
+    @staticmethod
+    def check(steps):
+        side = AirflowSide("my_airbyte", time_limit=0.01)
+        return run_blocking(run_steps(steps, side, secrets=side.secrets))[0]
+
+    def test_a_secrets_backend_that_never_responds_is_told(self, silence, monkeypatch):
+        backend = EnvironmentVariablesBackend()
+        silence(backend, "get_connection")
+        silence(Connection, "get_connection_from_secrets")
+        monkeypatch.setattr(configuration, "ensure_secrets_loaded", lambda: [backend])
+
+        check = self.check(FIRST_STEPS)
+
+        assert check.outcome is Outcome.FAILED
+        assert check.saw.endswith(
+            "could not look everywhere: EnvironmentVariablesBackend: TimeoutError no answer within "
+            "0.01 s."
+        )
+
+    def test_a_slow_search_for_the_connection_is_told(self, silence, monkeypatch):
+        silence(Connection, "get_connection_from_secrets")
+        backend = EnvironmentVariablesBackend()
+        monkeypatch.setattr(backend, "get_connection", lambda **_: None)
+        monkeypatch.setattr(configuration, "ensure_secrets_loaded", lambda: [backend])
+
+        check = self.check(FIRST_STEPS)
+
+        assert check.message == (
+            "Airflow did not find the connection 'my_airbyte' within 0.01 s. Look for what is "
+            "slow: EnvironmentVariablesBackend."
+        )
+
+    def test_a_database_that_never_responds_skips_the_triggerer(self, silence):
+        silence(session, "create_session")
+
+        check = self.check(LAST_STEPS)
+
+        assert (check.name, check.outcome) == ("triggerer", Outcome.SKIPPED)
+        assert check.saw == ("Airflow's database cannot be read here: no answer within 0.01 s.")
+
+    def test_an_airflow_that_does_not_start_fails_once(self, doctor, monkeypatch):
+        monkeypatch.setitem(sys.modules, "airflow.models.connection", None)
+
+        status, checks = doctor()
+
+        assert status == 1
+        assert list(failures(checks)) == ["airflow-connection"]
+        assert checks["airflow-connection"]["saw"].startswith("Airflow does not start here: ")
+        assert "`airflow version`" in checks["airflow-connection"]["change"]
+        for name in ("airbyte", "triggerer", "airflow"):
+            assert checks[name]["saw"] == "Not checked, because airflow-connection failed."
+        assert checks["provider"]["outcome"] == "ok"
+
 
 class TestVersions:
     def test_airflow_and_what_it_lacks(self, doctor):
@@ -180,22 +268,26 @@ def run_json(*command: str, environment: dict[str, str]) -> tuple[int, dict[str,
     return done.returncode, {check["name"]: check for check in document["checks"]}
 
 
-def add_triggerer(environment: dict[str, str], state: str, seconds_ago: float) -> None:
-    """Leave in the database what a triggerer leaves there, instead of all others."""
-    heartbeat = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    row = (state, "TriggererJob", f"{heartbeat:%Y-%m-%d %H:%M:%S.%f}", "triggerer-0")
+def add_triggerers(environment: dict[str, str], *triggerers: tuple[str, float]) -> None:
+    """Leave in the database what triggerers leave there, the newest as triggerer-0."""
+    rows = []
+    for number, (state, seconds_ago) in enumerate(triggerers):
+        heartbeat = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        name = f"triggerer-{number}"
+        rows.append((state, "TriggererJob", f"{heartbeat:%Y-%m-%d %H:%M:%S.%f}", name))
     # A process with Airflow in it takes seconds.
     with closing(sqlite3.connect(f"{environment['AIRFLOW_HOME']}/airflow.db")) as database:
         database.execute("DELETE FROM job")
-        database.execute(
-            "INSERT INTO job (state, job_type, latest_heartbeat, hostname) VALUES (?, ?, ?, ?)", row
+        database.executemany(
+            "INSERT INTO job (state, job_type, latest_heartbeat, hostname) VALUES (?, ?, ?, ?)",
+            rows,
         )
         database.commit()
 
 
 class TestDatabase:
     def test_a_connection_in_the_database_is_found(self, home, in_database, emulator):
-        add_triggerer(home, "running", -600)
+        add_triggerers(home, ALIVE)
 
         status, checks = run_json(*DOCTOR, "--conn-id", in_database, environment=home)
 
@@ -206,17 +298,22 @@ class TestDatabase:
         assert checks["workspaces"]["outcome"] == "ok"
 
     @pytest.mark.parametrize(
-        ("state", "seconds_ago", "outcome", "text"),
+        ("newest", "older", "outcome", "text"),
         [
-            # Ahead, so that it is alive however slow this machine is.
-            ("running", -600, "ok", "1 alive. The last heartbeat was 0 s ago, "),
-            ("running", 7200, "failed", "None is alive. The last heartbeat was 2 h 0 min ago, on "),
-            ("success", 7200, "warning", "None is alive. The last heartbeat was 2 h 0 min ago, "),
+            (ALIVE, DIED_LONG_AGO, "ok", "1 alive. The last heartbeat was 0 s ago, "),
+            (
+                *(("running", 7200), ("success", 9000), "failed"),
+                "None is alive. The last heartbeat was 2 h 0 min ago, on ",
+            ),
+            (
+                *(("success", 7200), DIED_LONG_AGO, "warning"),
+                "None is alive. The last heartbeat was 2 h 0 min ago, ",
+            ),
         ],
         ids=["alive", "dead", "stopped"],
     )
-    def test_a_triggerer_is_told(self, home, state, seconds_ago, outcome, text):
-        add_triggerer(home, state, seconds_ago)
+    def test_the_newest_triggerer_is_told(self, home, newest, older, outcome, text):
+        add_triggerers(home, newest, older)
 
         _, checks = run_json(*DOCTOR, "--conn-id", "nobody_made_it", environment=home)
 
@@ -224,6 +321,11 @@ class TestDatabase:
         assert checks["triggerer"]["saw"].startswith(text)
         assert "on triggerer-0." in checks["triggerer"]["saw"]
         assert ("airflow triggerer" in checks["triggerer"]["change"]) == (outcome != "ok")
+        assert checks["airflow-connection"]["saw"] == (
+            "Airflow did not find the connection 'nobody_made_it' in EnvironmentVariablesBackend, "
+            "MetastoreBackend."
+        )
+        assert "correct --conn-id" in checks["airflow-connection"]["change"]
 
     def test_another_fernet_key_is_told(self, home):
         key = {"AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()}
@@ -281,7 +383,7 @@ class TestDatabase:
 @NEEDS_COMMANDS
 class TestAirflowCommand:
     def test_the_command_finds_a_connection_in_the_database(self, home, in_database, emulator):
-        add_triggerer(home, "running", -600)
+        add_triggerers(home, ALIVE)
 
         status, checks = run_json(
             *AIRFLOW,
@@ -349,7 +451,7 @@ def normalised(output: str) -> str:
 
 
 def test_the_how_to_quotes_the_output_as_it_is(home):
-    add_triggerer(home, "running", -600)
+    add_triggerers(home, ALIVE)
     emulator = Emulator(sync_duration=0.0, rows=100)
     with emulator.serve():
         emulator.start_sync()

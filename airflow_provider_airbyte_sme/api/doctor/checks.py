@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
@@ -154,6 +156,31 @@ class Step(Generic[T]):
 
 def ignore(_: Check) -> None:
     """Do nothing with a check."""
+
+
+def call_in_time(call: Callable[[], T], seconds: float) -> T:
+    """
+    Return the result of a call that has no limit of its own, or raise what it raises.
+
+    After the time, it goes on in a thread that ends with the process.
+
+    :raises TimeoutError: It took longer.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # for the caller
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():
+            raise
+        raise TimeoutError(f"no answer within {seconds:.3g} s") from None
 
 
 async def run_steps(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import http.client
 import io
-import queue
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
     SLOW_ADVICE,
     UNREACHABLE,
     Finding,
+    call_in_time,
     failed,
     ok,
     skipped,
@@ -128,24 +128,10 @@ def look_up(place: Place, timeout: float) -> tuple[Address, ...]:
     :raises OSError: There is none, or not in time.
     :raises UnicodeError: It cannot be looked up.
     """
-    results: queue.SimpleQueue[tuple[Address, ...] | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-            results.put(tuple(Address(each[0], each[4]) for each in found))
-        except (OSError, UnicodeError) as error:
-            results.put(error)
-
+    ask = partial(socket.getaddrinfo, place.host, place.port, type=socket.SOCK_STREAM)
     # The operating system asks one name server after the other, for each domain, for minutes.
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        result = results.get(timeout=timeout)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {timeout:.3g} s") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
+    found = call_in_time(ask, timeout)
+    return tuple(Address(each[0], each[4]) for each in found)
 
 
 async def check_tcp(subject: Subject) -> Finding:
