@@ -146,7 +146,9 @@ def _flag(extra: Mapping[str, Any], name: str) -> bool:
 def _proxy(extra: Mapping[str, Any], urls: AirbyteUrls) -> str:
     proxy = _text(extra, "proxy") or _official_proxy(extra.get("proxies"), urls)
     if proxy and not re.match(r"https?://[^\s/]", proxy):
-        raise _invalid_field("proxy", "a URL, such as http://proxy.example.com:3128")
+        raise _invalid_field(
+            "proxy", "the URL of an HTTP proxy, such as http://proxy.example.com:3128"
+        )
     return proxy
 
 

@@ -8,6 +8,7 @@ from ssl import SSLContext
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.http_exceptions import BadStatusLine
 from yarl import URL
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
@@ -59,7 +60,9 @@ class AiohttpTransport:
             failure = call.failure(reason, timed_out=False)
         # aiohttp promises no base class: its parsers and codecs raise others.
         except Exception as error:
-            failure = call.failure(error, timed_out=isinstance(error, TimeoutError))
+            failure = call.failure(
+                error, timed_out=isinstance(error, TimeoutError), is_http=_is_http(error)
+            )
         # Out here, because it would keep the exception of the library, which contains the request
         # with its headers.
         raise failure
@@ -103,6 +106,13 @@ class AiohttpTransport:
         """Close all connections."""
         await self._session.close()
         await self._held_open.close()
+
+
+def _is_http(error: BaseException) -> bool:
+    # The parser's exception is at the end.
+    while error.__cause__:
+        error = error.__cause__
+    return not isinstance(error, BadStatusLine)
 
 
 def _session(tls: SSLContext, *, limit: int) -> aiohttp.ClientSession:

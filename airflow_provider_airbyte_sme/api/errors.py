@@ -68,6 +68,8 @@ _JOB_URL = r"/jobs/([^/?#]+)(?:[?#]|$)"
 
 # How to recognise Airbyte's own error bodies: docs/airbyte-api.md §6.
 _PROBLEM_TYPES = ("https://reference.airbyte.com/", "error:")
+# An HTML page with one of these is not Airbyte's.
+_REFUSALS = frozenset({401, 403, 407})
 _UUID = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _EXCEPTION_FIELDS = ("exceptionClassName", "rootCauseExceptionClassName")
 _LOAD_SHED = {"message": "You are being rate limited."}
@@ -362,6 +364,11 @@ class AirbyteApiError(AirbyteError):
         "Check Host (Airbyte URL) of the Airflow connection: it must be the URL under which people "
         "open Airbyte."
     )
+    redirect_advice = (
+        "Check Host (Airbyte URL) of the Airflow connection, with https:// if this leads there. If "
+        "this leads to a login, a proxy in front of Airbyte asks for it: headers of the Airflow "
+        "connection must satisfy it."
+    )
     # A gateway may require a key, which belongs in headers; 407 is a proxy's.
     gateway_advice = (
         "Check Host (Airbyte URL), proxy and headers of the Airflow connection: the gateway or "
@@ -383,8 +390,10 @@ class AirbyteApiError(AirbyteError):
         self.problem = problem
         self.retry_after = retry_after
         reason = ", ".join(part for part in (problem.title, problem.text) if part).rstrip(".")
-        # An HTML page may be Airbyte's UI, and a redirect may lead there: the URL is wrong.
-        is_gateway = not (problem.from_airbyte or problem.is_html or status < 400)
+        # An HTML page may be Airbyte's UI, and a redirect may lead there: the URL is wrong. But
+        # Airbyte has no page that refuses somebody; nginx and proxies have.
+        may_be_ui = problem.is_html and status not in _REFUSALS
+        is_gateway = not (problem.from_airbyte or may_be_ui or status < 400)
         speaker = "A gateway or proxy, not Airbyte," if is_gateway else "Airbyte"
         self.summary = f"{speaker} responded to {method} {url} with {status}" + (
             f": {reason}" if reason else ""
@@ -395,6 +404,8 @@ class AirbyteApiError(AirbyteError):
         is_about_load = isinstance(self, AirbyteServerError | AirbyteRateLimitError)
         if not problem.from_airbyte and not is_about_load:
             advice = self.gateway_advice if is_gateway else AirbyteApiError.advice
+            if status < 400:
+                advice = self.redirect_advice
         super().__init__(f"{self.summary}. {advice}")
 
     def as_error(self, error_class: type[ApiError], text: str | None = None) -> ApiError:

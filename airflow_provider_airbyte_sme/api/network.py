@@ -58,9 +58,13 @@ UNREACHABLE_ADVICE = (
     "Check Host (Airbyte URL) and Port of the Airflow connection, and that this machine can reach "
     "it (DNS, firewall, proxy)."
 )
+_NO_HTTP_ADVICE = (
+    "What responds there does not speak HTTP: check Port and Host (Airbyte URL) of the Airflow "
+    "connection, and whether Host must begin with https://."
+)
 PROXY_ADVICE = (
-    "The proxy did not connect to Airbyte: check proxy of the Airflow connection or HTTPS_PROXY, "
-    "with user and password, and that the proxy allows Airbyte's host."
+    "Check proxy of the Airflow connection or HTTPS_PROXY, with user and password, and that the "
+    "proxy allows Airbyte's host and can reach it."
 )
 
 log = logging.getLogger(__name__)
@@ -103,10 +107,16 @@ class Call:
     def _seconds_left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def failure(self, error: Exception, *, timed_out: bool) -> AirbyteTransportError:
-        """Map a library's exception to the error of this call, with the reason and advice."""
+    def failure(
+        self, error: Exception, *, timed_out: bool, is_http: bool = True
+    ) -> AirbyteTransportError:
+        """
+        Map a library's exception to the error of this call, with the reason and advice.
+
+        :param is_http: Whether the response, as far as there is one, is HTTP.
+        """
         reason = self._reason(error, timed_out=timed_out)
-        advice = self._advice(reason, timed_out=timed_out)
+        advice = self._advice(reason, timed_out=timed_out) if is_http else _NO_HTTP_ADVICE
         error_class = AirbyteRequestTimeoutError if timed_out else AirbyteTransportError
         return error_class(
             f"No response to {self._request.method} {self._request.url}: {reason}. {advice}",
@@ -118,11 +128,14 @@ class Call:
     def _reason(self, error: Exception, *, timed_out: bool) -> str:
         if timed_out and self._seconds_left() <= 0:
             return "the time for the whole call is over"
+        if timed_out:
+            # The libraries name their own classes.
+            return "timed out"
         cause = root_cause(error)
         if text := str(cause):
             # In this order: a secret that is cut off would stay.
             return one_line(scrub(text, self._secrets))
-        return "timed out" if isinstance(cause, TimeoutError) else type(cause).__name__
+        return type(cause).__name__
 
     def _advice(self, reason: str, *, timed_out: bool) -> str:
         if "[SSL" in reason:
@@ -168,7 +181,13 @@ def tls_advice(reason: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return (
             "A certificate is not trusted: set ca_bundle of the Airflow connection to the PEM file "
-            "of the authority that signed Airbyte's, or that of a proxy with TLS."
+            "of the authority that signed Airbyte's, or that of a proxy with TLS. If it is set, "
+            "have the server send its intermediate certificates too."
+        )
+    if re.search("WRONG_VERSION_NUMBER|(?i:record layer failure)", reason):
+        return (
+            "What responds there does not speak TLS: check Port of the Airflow connection, and "
+            "whether Host (Airbyte URL), or the URL of a proxy, must begin with http://."
         )
     if "ALERT_CERTIFICATE_REQUIRED" in reason:
         return (

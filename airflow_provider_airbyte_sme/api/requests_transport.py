@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from http.client import HTTPResponse
+from http.client import BadStatusLine, HTTPResponse, RemoteDisconnected
 from ssl import SSLContext
 from typing import Any
 
@@ -75,7 +75,7 @@ class RequestsTransport:
             return self._send(url, request, call)
         # requests lets exceptions of urllib3 and of the standard library escape.
         except Exception as error:
-            failure = call.failure(error, timed_out=_timed_out(error))
+            failure = call.failure(error, timed_out=_timed_out(error), is_http=_is_http(error))
         finally:
             _CALL.reset(token)
         # Out here, because it would keep the exception of the library, which may contain the
@@ -253,6 +253,12 @@ def _timed_out(error: Exception) -> bool:
     return isinstance(cause, TimeoutError | UrllibTimeoutError) and not isinstance(
         cause, NewConnectionError
     )
+
+
+def _is_http(error: Exception) -> bool:
+    cause = root_cause(error)
+    # A closed connection is an empty status line to the standard library.
+    return isinstance(cause, RemoteDisconnected) or not isinstance(cause, BadStatusLine)
 
 
 class _ThreadLock(AbstractAsyncContextManager[None]):

@@ -58,8 +58,8 @@ class ApiResponse(NamedTuple):
             payload = self.http.json()
         except ValueError as error:
             raise self._error(
-                f" and {len(self.http.body)} bytes of invalid JSON ({error}): the response was "
-                f"truncated or is not from Airbyte."
+                f" and {len(self.http.body)} bytes of invalid JSON ({error}), truncated or not "
+                f"from Airbyte: check Host (Airbyte URL) and proxy of the Airflow connection."
             ) from None
         try:
             return build(payload)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_airbyte_sme import __version__
 from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteSettingsNotFoundError
@@ -28,6 +29,8 @@ from airflow_provider_airbyte_sme.api.doctor import (
 from airflow_provider_airbyte_sme.api.waiting import duration_text
 from airflow_provider_airbyte_sme.cli.airbyte import read_connection
 from airflow_provider_airbyte_sme.cli.features import PACKAGES, lacking
+
+T = TypeVar("T")
 
 _TRIGGERER_JOB = "TriggererJob"
 _TRIGGERER_ADVICE = (
@@ -58,6 +61,21 @@ class AirflowSide:
         """Return what must not appear in a check."""
         return self.settings.secrets if self.settings else ()
 
+    def ask(self, question: Callable[[], T]) -> T:
+        """
+        Return the answer of a secrets backend or of the database.
+
+        :raises TimeoutError: There is none in time.
+        """
+        from airflow import settings
+
+        try:
+            return call_in_time(question, self.time_limit)
+        except TimeoutError:
+            # At the end of the process it would close what a thread still waits for.
+            atexit.unregister(settings.dispose_orm)
+            raise
+
 
 async def check_airflow_connection(side: AirflowSide) -> Finding:
     """Read and parse the Airflow connection."""
@@ -72,7 +90,7 @@ async def check_airflow_connection(side: AirflowSide) -> Finding:
             "`airflow version` works on this machine.",
         )
     try:
-        connection = call_in_time(partial(read_connection, side.conn_id), side.time_limit)
+        connection = side.ask(partial(read_connection, side.conn_id))
     except (AirbyteSettingsNotFoundError, TimeoutError) as error:
         return _without_connection(side, error)
     return _of_connection(side, connection)
@@ -140,7 +158,7 @@ def _ask_sources(side: AirflowSide) -> dict[str, Exception | None]:
     for source in ensure_secrets_loaded():
         results[type(source).__name__] = None
         try:
-            call_in_time(partial(source.get_connection, conn_id=side.conn_id), side.time_limit)
+            side.ask(partial(source.get_connection, conn_id=side.conn_id))
         # Each has exceptions of its own.
         except Exception as error:
             results[type(source).__name__] = error
@@ -180,7 +198,7 @@ async def check_triggerer(side: AirflowSide) -> Finding:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return call_in_time(_of_triggerers, side.time_limit)
+        return side.ask(_of_triggerers)
     # Airflow 3 has no session in a task.
     except (SQLAlchemyError, RuntimeError, TimeoutError) as error:
         return skipped(f"Airflow's database cannot be read here: {_first_line(error)}.")

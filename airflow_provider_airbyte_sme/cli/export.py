@@ -18,6 +18,7 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.blocking import blocking_client
+from airflow_provider_airbyte_sme.api.models import is_uuid
 from airflow_provider_airbyte_sme.cli.airbyte import (
     Subparsers,
     add_airbyte,
@@ -26,7 +27,6 @@ from airflow_provider_airbyte_sme.cli.airbyte import (
 )
 from airflow_provider_airbyte_sme.provisioning.export import Export, read_workspace
 from airflow_provider_airbyte_sme.provisioning.files import to_document, write_yaml
-from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 
 if TYPE_CHECKING:
     from airflow_provider_airbyte_sme.provisioning.declarations import PipelineDeclaration

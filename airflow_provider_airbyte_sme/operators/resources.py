@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from airflow_provider_airbyte_sme.api.models import ActorKind
+from airflow_provider_airbyte_sme.api.models import ActorKind, is_uuid
 from airflow_provider_airbyte_sme.operators.airbyte import AirbyteListConnectionsOperator
 from airflow_provider_airbyte_sme.operators.pipelines import (
     AirbyteApplyOperator,
@@ -45,7 +45,6 @@ from airflow_provider_airbyte_sme.provisioning.parsing import (
     parse_tag,
     parse_workspace,
 )
-from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 from airflow_provider_airbyte_sme.provisioning.results import ResourceResult
 
 __all__ = [

@@ -25,6 +25,7 @@ from airflow_provider_airbyte_sme.api.models import (
     ConnectorSpecification,
     Tag,
     Workspace,
+    is_uuid,
 )
 from airflow_provider_airbyte_sme.api.resources.actors import Actors
 from airflow_provider_airbyte_sme.provisioning.configuration import (
@@ -43,7 +44,6 @@ from airflow_provider_airbyte_sme.provisioning.declarations import (
 )
 from airflow_provider_airbyte_sme.provisioning.errors import AirbyteDeclarationError
 from airflow_provider_airbyte_sme.provisioning.parsing import ALL_STREAMS, broken_rules
-from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 from airflow_provider_airbyte_sme.provisioning.schedules import schedule_text
 from airflow_provider_airbyte_sme.provisioning.schemas import (
     Schema,

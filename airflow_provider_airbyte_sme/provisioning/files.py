@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_airbyte_sme.api.models import is_uuid
 from airflow_provider_airbyte_sme.api.models.connections import FieldPath
 from airflow_provider_airbyte_sme.provisioning.declarations import (
     ActorDeclaration,
@@ -23,7 +24,6 @@ from airflow_provider_airbyte_sme.provisioning.declarations import (
     WorkspaceDeclaration,
 )
 from airflow_provider_airbyte_sme.provisioning.errors import AirbyteDeclarationError
-from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 
 _TEMPLATE = re.compile(r"\{[{%]")
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from airflow_provider_airbyte_sme.api.models import ActorKind
+from airflow_provider_airbyte_sme.api.models import ActorKind, is_uuid
 from airflow_provider_airbyte_sme.provisioning.connections import validate_connection
 from airflow_provider_airbyte_sme.provisioning.declarations import (
     MAX_TAG_LENGTH,
@@ -33,7 +33,6 @@ from airflow_provider_airbyte_sme.provisioning.reading import (
     Problems,
     each,
     from_text,
-    is_uuid,
     not_text,
     shown,
     type_of,

@@ -12,7 +12,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteNotFoundError,
     AirbytePermissionError,
 )
-from airflow_provider_airbyte_sme.api.models import ActorKind
+from airflow_provider_airbyte_sme.api.models import ActorKind, is_uuid
 from airflow_provider_airbyte_sme.api.resources.base import N
 from airflow_provider_airbyte_sme.provisioning.connections import validate_connection
 from airflow_provider_airbyte_sme.provisioning.convergence import Convergence
@@ -31,7 +31,6 @@ from airflow_provider_airbyte_sme.provisioning.errors import (
 )
 from airflow_provider_airbyte_sme.provisioning.fingerprints import Fingerprints
 from airflow_provider_airbyte_sme.provisioning.inventory import NEW_ID, Inventory
-from airflow_provider_airbyte_sme.provisioning.reading import is_uuid
 from airflow_provider_airbyte_sme.provisioning.results import (
     Action,
     ResourceResult,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -14,13 +13,6 @@ from airflow_provider_airbyte_sme.literals import parse_literal
 from airflow_provider_airbyte_sme.provisioning.errors import AirbyteDeclarationError
 
 T = TypeVar("T")
-
-_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-
-
-def is_uuid(text: str) -> bool:
-    """Whether *text* is a UUID as Airbyte writes it, rather than a name."""
-    return re.fullmatch(_UUID, text) is not None
 
 
 class Problems(list[str]):

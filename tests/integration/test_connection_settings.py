@@ -373,7 +373,7 @@ INVALID_EXTRAS: dict[str, tuple[dict[str, object], str]] = {
     "proxy an object": ({"proxy": {"https": "x"}}, "proxy .* text"),
     "proxies with another scheme": (
         {"proxies": "socks5://proxy"},
-        "proxy .* http://proxy.example.com:3128",
+        "proxy .* the URL of an HTTP proxy, such as http://proxy.example.com:3128",
     ),
     "headers as text": ({"headers": "X-Api-Key: a"}, "headers .* a JSON object"),
     "headers truncated": ({"headers": '{"X-Api-Key": '}, "headers .* a JSON object"),

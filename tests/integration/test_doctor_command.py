@@ -104,13 +104,32 @@ class TestAirflowConnection:
         assert status == 1
         assert "cannot parse AIRFLOW_CONN_BROKEN" in checks["airflow-connection"]["saw"]
 
-    def test_an_invalid_field_fails(self, doctor, set_connection):
-        set_connection(host="https://airbyte.example.com", extra={"verify_tls": "maybe"})
+    @pytest.mark.parametrize(
+        ("field", "fields"),
+        [
+            ("verify_tls", {"extra": {"verify_tls": "maybe"}}),
+            ("headers", {"extra": {"headers": "X-Api-Key"}}),
+            ("ca_bundle", {"extra": {"ca_bundle": "/no/such/file.pem"}}),
+            ("client_cert", {"extra": {"client_cert": "/no/such/file.pem"}}),
+            ("Host", {"host": "ftp://airbyte.example.com"}),
+            ("Host", {"host": ""}),
+            ("Port", {"port": 70_000}),
+            ("Password", {"login": "an-id"}),
+        ],
+    )
+    def test_an_invalid_field_fails_and_says_what_it_must_be(
+        self, doctor, set_connection, emulator, field, fields
+    ):
+        # A file is read only for TLS.
+        host = emulator.url.replace("http:", "https:")
+        set_connection(**{"host": host, **fields})
 
         status, checks = doctor()
 
         assert status == 1
-        assert "verify_tls" in checks["airflow-connection"]["saw"]
+        (check,) = [each for each in checks.values() if each["outcome"] == "failed"]
+        assert field in check["saw"]
+        assert check["change"]
 
     def test_a_connection_of_the_official_provider_passes(self, doctor, monkeypatch, emulator):
         fields = {

@@ -28,7 +28,11 @@ from airflow_provider_airbyte_sme.api.doctor.way import (
     reason_of,
     timeout_of,
 )
-from airflow_provider_airbyte_sme.api.errors import AirbyteError, AirbyteTransportError
+from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteError,
+    AirbyteRequestTimeoutError,
+    AirbyteTransportError,
+)
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse, Transport
 from airflow_provider_airbyte_sme.api.network import proxy_for
 from airflow_provider_airbyte_sme.api.retry import is_closed
@@ -61,17 +65,24 @@ async def check_airbyte(subject: Subject) -> Finding:
     session = subject.client.session
     asked_at = session.wall_clock()
     try:
-        server_time = await subject.client.system.check_health()
+        health = await subject.client.system.read_health()
     except AirbyteTransportError as error:
         return _without_answer(error, subject.settings)
-    if server_time:
+    if health.server_time:
         # In the middle between request and response.
-        subject.server_clock = server_time, (asked_at + session.wall_clock()) / 2
-    return ok(f"A healthy Airbyte responds at {subject.settings.urls.public}.")
+        subject.server_clock = health.server_time, (asked_at + session.wall_clock()) / 2
+    public = subject.settings.urls.public
+    if health.is_airbytes:
+        return ok(f"A healthy Airbyte responds at {public}.")
+    return warning(
+        f"GET {public}/health is responded to, but not as by Airbyte: {health.text!r}.",
+        "Check that Host (Airbyte URL) of the Airflow connection leads to Airbyte.",
+    )
 
 
 def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> Finding:
     saw, change = told(error)
+    is_timeout = isinstance(error, AirbyteRequestTimeoutError)
     # In TLS 1.3 a server looks at the client certificate after the handshake, and the reason why
     # it closes the connection may be lost with it.
     if is_encrypted(settings) and error.request_sent and not settings.client_cert:
@@ -79,6 +90,9 @@ def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> 
             " If its ingress requires a client certificate (mTLS), set client_cert of the Airflow "
             "connection."
         )
+    # A server with TLS closes the connection, or says so in TLS.
+    elif error.request_sent and not is_timeout and not is_encrypted(settings):
+        change += " If the port speaks https, begin Host with https://."
     return failed(f"{UNREACHABLE} {saw}", change)
 
 

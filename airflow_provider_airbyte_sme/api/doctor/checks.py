@@ -18,6 +18,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     one_line,
 )
 from airflow_provider_airbyte_sme.api.scrubbing import scrub
+from airflow_provider_airbyte_sme.api.waiting import duration_text
 
 T = TypeVar("T")
 
@@ -27,7 +28,11 @@ UNREACHABLE = "Airbyte cannot be reached."
 _MAX_LENGTH = 1_000
 SLOW_ADVICE = "Look for the delay in Airbyte's server, its ingress, the proxy or the network."
 # Where the advice begins in a message that is one sentence.
-_ADVICE = re.compile(r": (?=(?:check|set|enter|correct|remove|move|create)\b)")
+_ADVICE = re.compile(
+    r"[:.] (?=(?i:check|set|enter|correct|remove|move|create|it must|it should|they must)\b)"
+)
+# A message about an invalid field may say only what the field must be.
+_RULE = " of the Airflow connection must be "
 
 
 class Outcome(StrEnum):
@@ -98,13 +103,19 @@ def told(error: AirbyteError) -> tuple[str, str]:
     text = str(error)
     if isinstance(error, AirbyteApiError):
         saw = f"{error.summary}."
-        return saw, text.removeprefix(saw).strip()
+        change = text.removeprefix(saw).strip()
+        if error.retry_after:
+            saw += f" It asks to wait {duration_text(error.retry_after)}."
+        return saw, change
     if isinstance(error, AirbyteTransportError):
         return text.removesuffix(error.advice).strip(), error.advice
     saw, *advice = _ADVICE.split(text, maxsplit=1)
-    if not advice:
-        return text, ""
-    return f"{saw}.", advice[0][0].upper() + advice[0][1:]
+    if advice:
+        return f"{saw}.", advice[0][0].upper() + advice[0][1:]
+    field, rule, value = text.partition(_RULE)
+    if rule:
+        return f"{field} of the Airflow connection is not valid.", f"It must be {value}"
+    return text, ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,21 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
 )
 from airflow_provider_airbyte_sme.api.doctor.subject import ONE_ATTEMPT, Subject
 from airflow_provider_airbyte_sme.api.errors import AirbyteApiError, AirbyteError
-from airflow_provider_airbyte_sme.api.job_reports import closed_text, rows_text, streams_text
-from airflow_provider_airbyte_sme.api.models import AirbyteConnection, Job, JobDetails, Permission
+from airflow_provider_airbyte_sme.api.job_reports import rows_text, streams_text
+from airflow_provider_airbyte_sme.api.models import (
+    AirbyteConnection,
+    Job,
+    JobDetails,
+    Permission,
+    is_uuid,
+)
 from airflow_provider_airbyte_sme.api.retry import is_closed
 from airflow_provider_airbyte_sme.api.waiting import duration_text
 
 # The permissions that let start a sync in the workspace, or in those of the organization:
 # docs/airbyte-api.md §2.7.3 and §2.7.8.
+# docs/airbyte-api.md §9.1.2
+_LOCKED = "locked"
 _INSTANCE_ADMIN = "instance_admin"
 _MAY_SYNC = frozenset(
     {
@@ -55,6 +63,13 @@ _LONG = 86_400
 
 async def check_connection(subject: Subject) -> Finding:
     """Read the connection."""
+    if not is_uuid(subject.connection_id):
+        # Airbyte would say that the application has no role.
+        return failed(
+            f"{subject.connection_id!r} is not a UUID.",
+            "Copy the UUID that follows /connections/ in the address of the connection's page in "
+            "Airbyte.",
+        )
     connection = subject.connection = await subject.client.connections.get(subject.connection_id)
     streams = len(connection.streams)
     counted = f"{streams} stream" if streams == 1 else f"{streams} streams"
@@ -69,6 +84,10 @@ async def check_status(subject: Subject) -> Finding:
     saw = f"{connection.status.capitalize()}: Airbyte starts no sync of it."
     if connection.is_deleted:
         return failed(saw, "It is deleted: remove its id from the DAG.")
+    if connection.status == _LOCKED:
+        return failed(
+            saw, "Ask those who run Airbyte for the reason: nobody can change a locked connection."
+        )
     return failed(saw, "Enable the connection in Airbyte.")
 
 
@@ -132,7 +151,8 @@ async def check_syncs(subject: Subject) -> Finding:
     if not syncs:
         return ok("None has ended yet.")
     saw = f"{'; '.join(map(_sync_text, syncs))}."
-    newest = syncs[0]
+    # Who cancels a sync knows why it did not end well.
+    newest = next((sync for sync in syncs if not sync.is_cancelled), syncs[0])
     if not newest.has_succeeded and not newest.is_cancelled:
         page = subject.settings.urls.job_page(_connection(subject), newest.job_id)
         return warning(saw, f"See why the newest one failed: {page}")
@@ -202,7 +222,7 @@ def _closed(error: AirbyteError) -> Finding:
         return warning(f"The config API does not work. {saw}", change)
     saw, change = told(error)
     if isinstance(error, AirbyteApiError) and error.problem.from_airbyte:
-        return warning(closed_text(error), "")
+        return warning(f"The config API does not let tasks read how jobs ended. {saw}", change)
     return warning(
         f"The config API is closed: tasks will not say why a job failed. {saw}",
         "Let POST /api/v1/jobs/get_without_logs and POST /api/v1/attempt/get_for_job pass the "

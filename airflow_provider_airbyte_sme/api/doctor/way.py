@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -273,8 +273,9 @@ def _handshake(stream: _TimelyStream, context: ssl.SSLContext, host: str) -> Han
                 raise ConnectionError("the server closed the connection") from None
             received.write(data)
         except ssl.SSLError:
-            # Tells the server why.
-            stream.send(to_send.read())
+            # Tells the server why, if it still listens.
+            with suppress(OSError):
+                stream.send(to_send.read())
             raise
         else:
             stream.send(to_send.read())

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from io import BufferedReader
 from types import TracebackType
@@ -190,6 +190,15 @@ class ClosingServer(RawServer):
     def _serve(self, connection: socket.socket) -> None:
         connection.recv(65_536)
         connection.close()
+
+
+class RefusingServer(RawServer):
+    """Refuses what comes first in plain HTTP, and resets the connection at once."""
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            connection.recv(65_536)
+            self.write(connection, replace(raw_response(b"", "400 Bad Request"), then="reset"))
 
 
 class DrippingServer(RawServer):

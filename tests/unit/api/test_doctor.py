@@ -101,12 +101,22 @@ def test_each_check_is_handed_over_as_soon_as_it_is_made(checks_of, ran):
             "Set it to a URL.",
         ),
         (
+            AirbyteConfigError("proxy cannot be read: no such file. It must be a path."),
+            "It did not work. proxy cannot be read: no such file.",
+            "It must be a path.",
+        ),
+        (
+            AirbyteConfigError("verify_tls of the Airflow connection must be true or false."),
+            "It did not work. verify_tls of the Airflow connection is not valid.",
+            "It must be true or false.",
+        ),
+        (
             AirbyteDecodeError("Not what was expected."),
             "It did not work. Not what was expected.",
             "",
         ),
     ],
-    ids=["no response", "advice in the sentence", "no advice"],
+    ids=["no response", "advice in the sentence", "advice as a sentence", "rule", "no advice"],
 )
 def test_an_error_of_the_client_fails_its_step_and_tells_what_to_change(
     checks_of, error, saw, change

@@ -83,6 +83,16 @@ class TestAirbyte:
 
         assert failures(checks) == ["token"]
         assert "Check that Host (Airbyte URL)" in checks["token"].change
+        assert checks["airbyte"].outcome is Outcome.WARNING
+        assert checks["airbyte"].saw.endswith("""not as by Airbyte: '{"status": "ok"}'.""")
+        assert "leads to Airbyte" in checks["airbyte"].change
+
+    def test_the_time_to_wait_that_a_gateway_names_is_told(self, emulator):
+        emulator.fail_next("GET /workspaces", 429, headers={"Retry-After": "3600"})
+
+        assert examine_emulator(emulator)["workspaces"].saw.endswith(
+            "You are being rate limited. It asks to wait 1 h 0 min."
+        )
 
     @pytest.mark.parametrize("auth_mode", ["oidc", "generic-oidc", "simple"])
     def test_a_wrong_secret_fails(self, auth_mode):
@@ -407,10 +417,24 @@ class TestConnection:
         assert checks["config-api"].outcome is Outcome.SKIPPED  # no job yet
 
     @pytest.mark.parametrize(
+        "connection_id", ["sales to lake", "{00000000-0000-4000-8000-000000000000}", ".."]
+    )
+    def test_what_cannot_be_an_id_is_not_asked_for(self, emulator, connection_id):
+        checks = examine_emulator(emulator, connection_id=connection_id)
+
+        assert failures(checks) == ["connection"]
+        assert checks["connection"].saw == f"{connection_id!r} is not a UUID."
+        assert "/connections/" in checks["connection"].change
+        assert not any("{connectionId}" in each.route for each in emulator.requests)
+
+    @pytest.mark.parametrize(
         ("status", "advice"),
         [
             ("inactive", "Enable the connection in Airbyte."),
-            ("locked", "Enable the connection in Airbyte."),
+            (
+                "locked",
+                "Ask those who run Airbyte for the reason: nobody can change a locked connection.",
+            ),
             ("deprecated", "It is deleted: remove its id from the DAG."),
         ],
     )
@@ -444,6 +468,23 @@ class TestConnection:
         assert syncs.outcome is Outcome.WARNING
         assert syncs.saw.startswith("1 failed, ")
         assert f"/connections/{emulator.connection_id}/timeline?jobId=1" in syncs.change
+
+    def test_a_cancelled_sync_hides_no_failed_one(self, emulator):
+        for outcome in ("failed", "cancelled"):
+            emulator.script_job(outcome=outcome)
+            emulator.start_sync()
+
+        syncs = examine_connection(emulator)["syncs"]
+
+        assert syncs.outcome is Outcome.WARNING
+        assert syncs.saw.startswith("2 cancelled, ")
+        assert "timeline?jobId=1" in syncs.change
+
+    def test_only_cancelled_syncs_are_no_failure(self, emulator):
+        emulator.script_job(outcome="cancelled")
+        emulator.start_sync()
+
+        assert examine_connection(emulator)["syncs"].outcome is Outcome.OK
 
     def test_a_connection_that_has_never_synced_is_no_failure(self, emulator):
         checks = examine_connection(emulator)
@@ -562,7 +603,8 @@ class TestConfigApi:
         config_api = examine_connection(synced)["config-api"]
 
         assert config_api.outcome is Outcome.WARNING
-        assert "does not let this task read the attempts of jobs" in config_api.saw
+        assert "does not let tasks read how jobs ended" in config_api.saw
+        assert "needs a role in that workspace" in config_api.change
 
     def test_a_failing_one_is_a_warning(self, synced):
         synced.fail_next(DETAILS, 500, times=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
 from airflow_provider_airbyte_sme.api.doctor import Outcome
 from airflow_provider_airbyte_sme.emulator import Emulator
@@ -24,6 +26,7 @@ from tests.unit.api.servers import (
     Proxy,
     RawResponse,
     RawServer,
+    RefusingServer,
     raw_response,
 )
 
@@ -342,7 +345,37 @@ class TestTls:
         checks = examine(served.url.replace("http:", "https:"))
 
         assert failures(checks) == ["tls"]
-        assert "names a port that speaks https" in checks["tls"].change
+        assert "must begin with http://" in checks["tls"].change
+
+    def test_http_to_a_port_that_speaks_https_fails(self, encrypted):
+        checks = examine(encrypted.url.replace("https:", "http:"))
+
+        assert failures(checks) == ["airbyte"]
+        assert checks["airbyte"].change.endswith("begin Host with https://.")
+
+    def test_the_reason_of_a_failed_handshake_is_told_if_the_server_is_gone(self):
+        with RefusingServer() as server:
+            checks = examine(server.url.replace("http:", "https:"))
+
+        assert failures(checks) == ["tls"]
+        assert "TLS failed: " in checks["tls"].saw
+
+    def test_a_missing_intermediate_certificate_fails(self, emulator, tmp_path):
+        root = trustme.CA()
+        root.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+        leaf = root.create_child_ca().issue_cert(LOOPBACK)
+        leaf.private_key_pem.write_to_path(str(tmp_path / "server.pem"))
+        leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "server.pem"), append=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "server.pem")
+
+        with EncryptedEmulator(emulator, context) as server:
+            checks = examine_encrypted(emulator, server, ca_bundle=str(tmp_path / "root.pem"))
+
+        assert failures(checks) == ["tls"]
+        assert checks["tls"].change.endswith(
+            "have the server send its intermediate certificates too."
+        )
 
     def test_a_server_that_closes_the_connection_in_the_handshake_fails(self):
         with ClosingServer() as server:
@@ -430,6 +463,7 @@ class TestProxies:
             f"Airbyte cannot be reached. The proxy did not connect to "
             f"{LOOPBACK}:{encrypted.port}: it responded with {status}."
         )
+        assert "did not connect" not in checks["tunnel"].change
         assert "with user and password" in checks["tunnel"].change
         assert_skipped_after(checks, "tunnel", ("tls", *AFTER_THE_WAY))
 
@@ -470,6 +504,16 @@ class TestProxies:
         assert failures(checks) == ["proxy"]
         assert "is not the URL of an HTTP proxy" in checks["proxy"].saw
         assert "proxy-password" not in str(checks)
+
+    @pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required"])
+    def test_http_through_a_proxy_that_refuses_with_a_page_fails(self, served, status):
+        page = raw_response(b"<html>no</html>", status, [("Content-Type", "text/html")])
+        with Proxy(page) as proxy:
+            checks = examine(served.url, proxy=proxy.url)
+
+        assert failures(checks) == ["airbyte"]
+        assert "A gateway or proxy, not Airbyte, responded" in checks["airbyte"].saw
+        assert "may require a key or a login" in checks["airbyte"].change
 
     def test_http_through_a_proxy_needs_no_tunnel(self, served):
         with Proxy() as proxy:

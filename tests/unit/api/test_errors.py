@@ -99,6 +99,7 @@ def test_all_errors_derive_from_the_base_class():
 
 
 WRONG_HOST_ADVICE = AirbyteApiError.advice
+REDIRECT_ADVICE = AirbyteApiError.redirect_advice
 GATEWAY_ADVICE = AirbyteApiError.gateway_advice
 PROBLEM = {"type": "error:connection/locked", "title": "state-conflict"}
 MESSAGES = {
@@ -140,8 +141,8 @@ MESSAGES = {
         f"429: You are being rate limited. {AirbyteRateLimitError.advice}",
     ),
     "HTML page with a 4xx": (
-        html_page(403),
-        f"403: an HTML page instead of an API response. {WRONG_HOST_ADVICE}",
+        html_page(404),
+        f"404: an HTML page instead of an API response. {WRONG_HOST_ADVICE}",
     ),
     "HTML page with a 5xx": (
         html_page(503),
@@ -153,15 +154,15 @@ MESSAGES = {
     ),
     "redirect": (
         HttpResponse(302, {"location": "https://sso.example.com/login?state=s3cret#s3cret"}),
-        f"302: a redirect to 'https://sso.example.com/login'. {WRONG_HOST_ADVICE}",
+        f"302: a redirect to 'https://sso.example.com/login'. {REDIRECT_ADVICE}",
     ),
     "redirect without a location": (
         HttpResponse(301),
-        f"301: a redirect without a target. {WRONG_HOST_ADVICE}",
+        f"301: a redirect without a target. {REDIRECT_ADVICE}",
     ),
     "redirect to an invalid URL": (
         HttpResponse(301, {"location": "https://["}),
-        f"301: a redirect without a target. {WRONG_HOST_ADVICE}",
+        f"301: a redirect without a target. {REDIRECT_ADVICE}",
     ),
 }
 MESSAGES_OF_GATEWAYS = {
@@ -201,6 +202,14 @@ MESSAGES_OF_GATEWAYS = {
     "request for a login at the proxy": (
         HttpResponse(407),
         f"407. {GATEWAY_ADVICE}",
+    ),
+    "page that asks for a login": (
+        html_page(401),
+        f"401: an HTML page instead of an API response. {GATEWAY_ADVICE}",
+    ),
+    "page of a firewall": (
+        html_page(403),
+        f"403: an HTML page instead of an API response. {GATEWAY_ADVICE}",
     ),
     "gateway without a server": (
         HttpResponse(502, {}, b"Bad gateway"),

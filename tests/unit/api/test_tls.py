@@ -249,7 +249,9 @@ def test_the_advice_follows_the_alert_of_the_server(alert, advice):
 def test_the_error_for_a_port_without_tls_says_so(send):
     with (
         Emulator().serve() as server,
-        pytest.raises(AirbyteTransportError, match="a port that speaks https"),
+        pytest.raises(
+            AirbyteTransportError, match="What responds there does not speak TLS: check Port"
+        ),
     ):
         send(server.url.replace("http:", "https:"))
 

@@ -219,7 +219,6 @@ def test_a_read_timeout_means_that_the_request_was_sent(send, received):
         pytest.param(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", id="part of a chunk"
         ),
-        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", id="not HTTP"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone",
             id="invalid gzip",
@@ -237,6 +236,33 @@ def test_a_lost_response_means_that_the_request_was_sent_exactly_once(send, meth
     assert error.value.request_sent
     assert not isinstance(error.value, AirbyteRequestTimeoutError)
     assert [request.method for request in server.requests] == [method]
+
+
+@pytest.mark.parametrize(
+    ("received", "advice"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "What responds there does not speak HTTP: check Port"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", "may be overloaded"),
+    ],
+    ids=["another protocol", "a header that is too long"],
+)
+def test_a_service_that_speaks_no_http_is_told(send, received, advice):
+    with (
+        RawServer(RawResponse(received, then="close")) as server,
+        pytest.raises(AirbyteTransportError, match=advice) as error,
+    ):
+        send(server.url)
+
+    assert error.value.request_sent
+
+
+def test_a_timeout_is_told_without_the_names_of_a_library(send):
+    with RawServer(RawResponse(b"", then="hold")) as server:
+        request = HttpRequest("GET", server.url, timeout=0.05)
+        with pytest.raises(AirbyteRequestTimeoutError) as error:
+            send(server.url, request)
+
+    assert str(error.value).startswith(f"No response to GET {server.url}: timed out. ")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
