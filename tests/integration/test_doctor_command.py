@@ -109,6 +109,7 @@ class TestAirflowConnection:
         [
             ("verify_tls", {"extra": {"verify_tls": "maybe"}}),
             ("headers", {"extra": {"headers": "X-Api-Key"}}),
+            ("headers", {"extra": {"headers": {"no name": "x"}}}),
             ("ca_bundle", {"extra": {"ca_bundle": "/no/such/file.pem"}}),
             ("client_cert", {"extra": {"client_cert": "/no/such/file.pem"}}),
             ("Host", {"host": "ftp://airbyte.example.com"}),

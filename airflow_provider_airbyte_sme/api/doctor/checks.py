@@ -29,7 +29,8 @@ _MAX_LENGTH = 1_000
 SLOW_ADVICE = "Look for the delay in Airbyte's server, its ingress, the proxy or the network."
 # Where the advice begins in a message that is one sentence.
 _ADVICE = re.compile(
-    r"[:.] (?=(?i:check|set|enter|correct|remove|move|create|it must|it should|they must)\b)"
+    r"[:.] (?=(?i:check|set|enter|correct|remove|move|create|(?:it|they|name and value) "
+    r"(?:must|should))\b)"
 )
 # A message about an invalid field may say only what the field must be.
 _RULE = " of the Airflow connection must be "
