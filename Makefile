@@ -5,8 +5,6 @@ TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
 BENCH_ARGS ?=
-COVERAGE_ARGS ?= --branch
-COVERAGE_CORE ?= ctrace
 # For `make release-check`: the version to release.
 VERSION ?=
 
@@ -161,10 +159,8 @@ bench-docs: $(OFFICIAL)/.installed ## Measure both, and write the figures to doc
 
 .PHONY: coverage
 coverage: $(NEWEST)/.installed ## Measure branch coverage: at least 100 % of api/, 95 % of everything
-	$(NEWEST)/bin/coverage erase
-	COVERAGE_CORE=$(COVERAGE_CORE) $(NEWEST)/bin/coverage run $(COVERAGE_ARGS) -m pytest $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) --ignore=$(BENCHMARKS) -k "not test_property" \
+	$(NEWEST)/bin/pytest --cov --cov-report= $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) --ignore=$(BENCHMARKS) -k "not test_property" \
 		tests/unit tests/integration tests/emulator $(PYTEST_ARGS)
-	$(NEWEST)/bin/coverage combine --quiet
 	$(NEWEST)/bin/coverage report --fail-under=95
 	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
 
