@@ -26,9 +26,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from airflow_provider_airbyte_sme import __version__
-from airflow_provider_airbyte_sme.plugins.page import charts, texts, view
+from airflow_provider_airbyte_sme.plugins.page import URL_PREFIX, charts, texts, view
 from airflow_provider_airbyte_sme.plugins.page.permissions import (
-    AirflowConnection,
     AirflowConnections,
     find_connections,
     readable_dags,
@@ -87,9 +86,9 @@ class Page:
         content = await self._read(user, query)
         return _response(await self._in_thread(self._render_content, template, content))
 
-    def refusal(self, code: int) -> HTMLResponse:
+    def refusal(self, request: Request, code: int) -> HTMLResponse:
         """Return the page that says why there is no other. It waits for no thread."""
-        return _response(self._render("refused.html", code=code), code)
+        return _response(self._render("refused.html", code=code, root=_root(request)), code)
 
     def _render_content(self, template: str, content: _Content) -> str:
         return self._render(template, **self._values(content))
@@ -102,8 +101,11 @@ class Page:
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     async def _read(self, user: Any, query: view.Query) -> _Content:
-        connections = await self._in_thread(find_connections, user, query.conn_id)
-        selected: AirflowConnection | None = connections.selected
+        found: AirflowConnections = await self._in_thread(find_connections, user, query.conn_id)
+        if found.lookup is not None:
+            await _wait_for([found.lookup.found])
+        connections = found.looked_up()
+        selected = connections.selected
         if selected is None or selected.settings is None:
             return _Content(connections, query, Snapshot(), {})
         reader = self._readers.get(selected.settings)
@@ -144,14 +146,20 @@ class Page:
             "workspaces": view.workspace_options(snapshot),
             "tags": view.tag_options(snapshot),
             "now": now,
+            "root": "",
             "poll": int(1000 * (POLL_SOON if is_loading else POLL_INTERVAL)),
         }
 
 
-async def _wait_for(reads: Sequence[Future[None]]) -> None:
+async def _wait_for(reads: Sequence[Future[Any]]) -> None:
     """Wait for what is being read, but not long. It goes on if the browser goes away."""
     if reads:
         await asyncio.wait([asyncio.wrap_future(each) for each in reads], timeout=PATIENCE)
+
+
+def _root(request: Request) -> str:
+    """Return the way from the URL of a request up to the page, for links."""
+    return "../" * request.url.path.partition(f"{URL_PREFIX}/")[2].count("/")
 
 
 def _response(text: str, status: int = 200) -> HTMLResponse:
@@ -171,6 +179,7 @@ def _make_templates() -> Environment:
         {
             "version": __version__,
             "chart_size": (charts.WIDTH, charts.HEIGHT),
+            "marks": charts.MARKS,
             "show": {
                 "running": view.SHOW_RUNNING,
                 "trouble": view.SHOW_TROUBLE,
@@ -219,21 +228,20 @@ def make_application() -> FastAPI:
 
     @application.exception_handler(HTTPException)
     async def refuse(request: Request, error: HTTPException) -> HTMLResponse:
-        del request
-        response = page.refusal(error.status_code)
+        response = page.refusal(request, error.status_code)
         response.headers.update(error.headers or {})
         return response
 
     @application.exception_handler(RequestValidationError)
     async def refuse_query(request: Request, error: RequestValidationError) -> HTMLResponse:
-        del request, error
-        return page.refusal(422)
+        del error
+        return page.refusal(request, 422)
 
     # The server raises the error again, and so logs it. No middleware sees the response.
     @application.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> HTMLResponse:
-        del request, error
-        response = page.refusal(500)
+        del error
+        response = page.refusal(request, 500)
         response.headers.update(_HEADERS)
         return response
 
