@@ -544,6 +544,8 @@ class TestWhatItShows:
         page = complete(q="<script>")
 
         assert page.names == [name]
+        # Of any direction: one does not turn what is around it.
+        assert re.search(r'class="strong" dir="auto"[^>]*>&lt;script', page.body)
         assert "<script>alert" not in page.body
         assert "<img" not in page.body
 
