@@ -374,7 +374,7 @@ class AirbyteSyncTrigger(BaseTrigger):
 
 class AirbytePauseTrigger(BaseTrigger):
     """
-    Wait for a moment, then hand back what it was given: Airbyte could not start a job just now.
+    Wait before the next attempt to start a job, then hand back what was given.
 
     :param until: When to resume, in seconds since the epoch.
     :param deferred_at: When the task was deferred, as for :class:`AirbyteJobTrigger`.
