@@ -70,8 +70,8 @@ class FaultInjector:
 
         :param route: As in :meth:`fail_next`.
         :param times: As in :meth:`fail_next`.
-        :param status: Status of the response: below 400, the page is Airbyte's web app, else that of
-            a gateway.
+        :param status: Status of the response. Below 400, the page is Airbyte's web app, otherwise
+            that of a gateway.
         :param after: As in :meth:`fail_next`.
         """
         is_page = status < 400

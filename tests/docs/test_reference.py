@@ -23,7 +23,6 @@ from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
 from docs._ext.collected_docstrings import (
     PACKAGE,
     SELF_EXPLAINING,
-    Docstring,
     Parameter,
     collected,
     description_of,

@@ -18,6 +18,7 @@ from scripts.release_check import (
     url_problems,
     version_problems,
     versions_in,
+    wanted_version,
     wheel_problems,
 )
 
@@ -276,9 +277,49 @@ def test_every_problem_is_printed_and_fails_the_run(capsys):
         "passed version",
         "FAILED links: one",
         "FAILED links: two",
-        "2 problems",
+        "Problems: 2",
     ]
     assert release_check.run(checks[:1]) == 0
+
+
+def test_a_check_that_cannot_run_is_a_problem_and_does_not_stop_the_others(capsys):
+    checks = [
+        ("changelog", lambda: changelog_problems(release_check.text_of("NOTHING.md"), today=TODAY)),
+        ("versions", lambda: support_problems({"project": {}}, {}, {})),
+        ("links", lambda: []),
+    ]
+
+    assert release_check.run(checks) == 1
+    changelog, versions, links, _ = capsys.readouterr().out.splitlines()
+    assert changelog.startswith("FAILED changelog: it cannot be checked, correct this first: File")
+    assert "NOTHING.md" in changelog
+    assert versions.startswith("FAILED versions: it cannot be checked, ")
+    assert links == "passed links"
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [("0.2.0", "0.2.0"), ("v0.2.0", "0.2.0"), ("0.2.0-rc1", "0.2.0rc1"), ("", "")],
+)
+def test_the_version_to_release_may_be_written_as_its_tag(written, version):
+    assert wanted_version(written) == version
+
+
+def test_something_else_than_a_version_is_refused_before_anything_is_checked(capsys):
+    with pytest.raises(SystemExit) as ended:
+        release_check.main(["--version", "next"])
+
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert "'next' is no version by PEP 440: write one such as 0.2.0" in said.err
+    assert said.out == ""
+
+
+def test_a_folder_that_is_no_repository_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(release_check, "REPOSITORY", tmp_path)
+
+    with pytest.raises(SystemExit, match="`git tag` fails: fatal: not a git repository"):
+        next(release_check.all_checks("", tmp_path, installs=False))
 
 
 def test_a_build_that_fails_is_the_only_problem_and_says_why(tmp_path, monkeypatch):
