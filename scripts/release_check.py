@@ -41,6 +41,9 @@ SUPPORT_PAGES = ("README.md", "docs/compatibility.md")
 # Environments of a release: the newest and the lowest supported Airflow.
 AIRFLOWS = ("airflow-3.3", "airflow-2.11")
 
+# The older release, as long as none has a tag.
+FIRST_FROZEN_COMMIT = "41ca022"
+
 UNRELEASED = "Unreleased"
 _SECTION = re.compile(r"^## \[(?P<name>[^\]]+)\](?: - (?P<date>\S+))?[ \t]*$", re.MULTILINE)
 
@@ -140,6 +143,7 @@ def all_checks(wanted: str, folder: Path, *, installs: bool) -> Iterator[Check]:
     yield "changelog", lambda: changelog_problems(text_of("CHANGELOG.md"), release, today=today)
     if release:
         yield "checkout", lambda: checkout_problems(output_of("git", "status", "--porcelain"))
+        yield "history", lambda: history_problems(older_release())
     yield "links in README.md", lambda: link_problems(rendered(REPOSITORY / "README.md"))
     yield "URLs of the project", lambda: url_problems(read_pyproject()["project"]["urls"])
     yield "supported versions", lambda: support_problems(read_pyproject(), *read_pages(REPOSITORY))
@@ -279,6 +283,19 @@ def checkout_problems(status: str) -> Iterator[str]:
         yield f"{line[3:]} is not as committed: commit it or remove it"
 
 
+def history_problems(older: str) -> Iterator[str]:
+    """
+    Yield why the older release, from which deferred tasks are taken over, cannot be run.
+
+    Without its code, ``make test-upgrade`` would be skipped.
+
+    :param older: A tag or a commit.
+    """
+    command = ["git", "cat-file", "-e", f"{older}:{VERSION_FILE}"]
+    if subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True).returncode:
+        yield f"{older} is not in this checkout: run `git fetch --tags`, or clone without --depth"
+
+
 # README and supported versions
 
 
@@ -405,10 +422,10 @@ def build_problems(folder: Path) -> Iterator[str]:
 
 
 def _reason(output: str) -> str:
-    """Return the line of an output that says why a program failed: its last exception."""
-    lines = output.strip().splitlines() or [""]
+    """Return why a program failed, in one line: its last exception, or else all that it says."""
+    lines = output.strip().splitlines()
     exceptions = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception)\b", line)]
-    return (exceptions or lines)[-1]
+    return exceptions[-1] if exceptions else " ".join(output.split())
 
 
 def wheel_files(folder: Path) -> dict[str, bytes]:
@@ -511,14 +528,14 @@ def install_problems(folder: Path, name: str) -> Iterator[str]:
     constraints = str(REPOSITORY / f"constraints/{name}.txt")
     install = [*uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints]
     probe = str(REPOSITORY / "scripts/installation_probe.py")
-    for command in (
-        [*uv, "venv", "--quiet", "--python", sys.executable, str(environment)],
-        [*install, str(wheel)],
-        [python, "-P", probe, "airflow"],
+    for step, command in {
+        "a new environment": [*uv, "venv", "--quiet", "--python", sys.executable, str(environment)],
+        "the installation of the wheel": [*install, str(wheel)],
+        "loading what Airflow loads": [python, "-P", probe, "airflow"],
         # The plugin for pytest is loaded by pytest alone, which nobody else needs.
-        [*install, "pytest"],
-        [python, "-P", probe, "pytest"],
-    ):
+        "the installation of pytest": [*install, "pytest"],
+        "loading what pytest loads": [python, "-P", probe, "pytest"],
+    }.items():
         process = subprocess.run(
             command,
             cwd=folder,
@@ -528,8 +545,7 @@ def install_problems(folder: Path, name: str) -> Iterator[str]:
             text=True,
         )
         if process.returncode:
-            last = (process.stderr or process.stdout).strip().splitlines()[-1:]
-            yield f"{Path(command[0]).name} {command[2]} fails: {' '.join(last)}"
+            yield f"{step} fails, correct this: {_reason(process.stderr or process.stdout)}"
             return
 
 
@@ -563,11 +579,16 @@ def versions_in(tags: Iterable[str]) -> list[str]:
     return [str(each) for each in sorted(versions, reverse=True)]
 
 
-def previous_release() -> str | None:
-    """Return the tag of the newest release other than the present commit, if there is one."""
+def older_release() -> str:
+    """
+    Return the release whose deferred tasks this one has to complete.
+
+    :return: The tag of the newest release other than the present commit, or a commit as long as
+        there is none.
+    """
     here = versions_of_tags("tag", "--points-at", "HEAD")
     earlier = [each for each in versions_of_tags("tag") if each not in here]
-    return f"v{earlier[0]}" if earlier else None
+    return f"v{earlier[0]}" if earlier else FIRST_FROZEN_COMMIT
 
 
 def text_of(path: str) -> str:

@@ -10,6 +10,7 @@ from scripts.release_check import (
     changelog_problems,
     checkout_problems,
     declared_version,
+    history_problems,
     leak_problems,
     link_problems,
     rendered,
@@ -313,6 +314,19 @@ def test_something_else_than_a_version_is_refused_before_anything_is_checked(cap
     said = capsys.readouterr()
     assert "'next' is no version by PEP 440: write one such as 0.2.0" in said.err
     assert said.out == ""
+
+
+def test_a_checkout_without_the_older_release_is_found(tmp_path, monkeypatch):
+    version_file = tmp_path / release_check.VERSION_FILE
+    version_file.parent.mkdir()
+    version_file.write_text("")
+    for command in ("init", "add .", "-c user.name=a -c user.email=a@b commit -m a", "tag v0.1.0"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(release_check, "REPOSITORY", tmp_path)
+
+    assert list(history_problems("v0.1.0")) == []
+    (problem,) = history_problems("41ca022")
+    assert problem.startswith("41ca022 is not in this checkout: run `git fetch --tags`")
 
 
 def test_a_folder_that_is_no_repository_is_one_line(tmp_path, monkeypatch):
