@@ -425,7 +425,10 @@ def _reason(output: str) -> str:
     """Return why a program failed, in one line: its last exception, or else all that it says."""
     lines = output.strip().splitlines()
     exceptions = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception)\b", line)]
-    return exceptions[-1] if exceptions else " ".join(output.split())
+    if not exceptions:
+        return " ".join(output.split())
+    places = re.findall(r'^ *File "(.*)", line (\d+)', output, re.MULTILINE)
+    return " at ".join([exceptions[-1], *(f"{path}:{line}" for path, line in places[-1:])])
 
 
 def wheel_files(folder: Path) -> dict[str, bytes]:

@@ -92,8 +92,13 @@ class Emulator(FaultInjector):
         attempt of a job that has no script. The attempt runs until it returns a
         :class:`SyncResult`; if it raises, the attempt has failed.
     :param state_file: File that keeps the state across restarts; loaded if it exists.
-    :param seed: Initial state, or the path of a JSON file with it: see
-        :func:`~airflow_provider_airbyte_sme.emulator.seeding.new_world`.
+    :param seed: Initial state, or the path of a JSON file with it. A mapping with the keys
+        ``workspaces``, ``sources``, ``destinations`` and ``connections``: lists with the arguments
+        of :meth:`add_workspace`, :meth:`add_source`, :meth:`add_destination` and
+        :meth:`add_connection`, of which ``connector`` is required unless there is a
+        ``definition_id``; a missing list has one entry. ``definitions``: a list with the arguments
+        of :meth:`add_definition`. ``application``: a mapping with ``client_id``, ``client_secret``
+        and ``role``.
     :param instance_admin: Whether the first application belongs to an instance administrator, who
         gets 404 for an unknown id where other users get 403.
     :param auth_mode: ``oidc`` (Keycloak), ``generic-oidc`` (database), ``simple`` or ``none``. Each

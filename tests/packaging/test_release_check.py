@@ -1,6 +1,9 @@
 """Each fault that would make a bad release is found, and what is as it should be is not."""
 
+import os
+import re
 import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -354,6 +357,29 @@ def test_a_build_that_fails_is_the_only_problem_and_says_why(tmp_path, monkeypat
     (problem,) = problems["build"]
     assert problem.startswith("the build fails, see `make build`: ")
     assert release_check.VERSION_FILE in problem
+    # Where the exception was raised.
+    assert re.search(r" at \S+\.py:\d+$", problem)
+
+
+def test_a_distribution_without_an_entry_point_of_airflow_is_found(tmp_path):
+    metadata = tmp_path / f"{PACKAGE}-0.2.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: airflow-provider-airbyte-sme\nVersion: 0.2.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[apache_airflow_provider]\nprovider_info=a:b\n[pytest11]\nc=d\n"
+    )
+
+    probe = release_check.REPOSITORY / "scripts/installation_probe.py"
+    done = subprocess.run(
+        [sys.executable, str(probe), "airflow"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "RuntimeError: there is no entry point of airflow.plugins" in done.stderr
 
 
 def test_this_repository_passes_what_needs_no_package_index(tmp_path):
