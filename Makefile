@@ -201,7 +201,8 @@ check-constraints: ## Check that constraints/*.txt are what their sources resolv
 
 .PHONY: release-check
 release-check: $(NEWEST)/.installed ## Check what a release needs; VERSION=0.2.0 checks that it can be released now
-	@failed=0; $(NEWEST)/bin/python -m scripts.release_check --version="$(VERSION)" || failed=1; \
+	@failed=0; $(NEWEST)/bin/python -m scripts.release_check --version="$(VERSION)" || failed=$$?; \
+	test $$failed -le 1 || exit $$failed; \
 	$(MAKE) --keep-going test-docs check-constraints test-upgrade || failed=1; exit $$failed
 
 .PHONY: constraints
