@@ -17,7 +17,7 @@ RESULT = "return_value"
 # One call of xcom_pull in a template, and its parts.
 _PULL = re.compile(r"xcom_pull\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)")
 _TASK_ID = re.compile(
-    r"^\s*(?:task_ids\s*=\s*)?(?P<quote>['\"])(?P<id>[^'\"]*)(?P=quote)\s*(?:,|$)"
+    r"^\s*(?:task_ids\s*=\s*)?\[?(?P<quote>['\"])(?P<id>[^'\"]*)(?P=quote)\]?\s*(?:,|$)"
 )
 # The DAG, by its name or as the second argument.
 _DAG_ID = re.compile(r"\bdag_id\s*=|^[^,]*,\s*(?!\w+\s*=)\S")
@@ -195,7 +195,9 @@ class Results:
             if key:
                 return match[0].replace(key[0], key[0].replace(RESULT, JOB_ID))
             quote = task["quote"]
-            return f"xcom_pull({arguments.rstrip().removesuffix(',')}, key={quote}{JOB_ID}{quote})"
+            bare = arguments.rstrip()
+            space = arguments[len(bare) :]
+            return f"xcom_pull({bare.removesuffix(',')}, key={quote}{JOB_ID}{quote}{space})"
 
         return _PULL.sub(replace, text), unclear
 

@@ -130,7 +130,7 @@ def test_an_environment_is_left_out_whatever_its_name(dags, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (f"{OFFICIAL}def (:\n".encode(), "is not valid Python, line 3: "),
+        (f"{OFFICIAL}def (:\n".encode(), "is not valid Python 3, line 3: "),
         (f"# coding: utf-8\n{OFFICIAL}".encode("latin-1"), "cannot be decoded: "),
         (f"# coding: klingon\n{OFFICIAL}".encode(), "cannot be decoded: "),
     ],
