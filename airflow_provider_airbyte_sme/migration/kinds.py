@@ -21,6 +21,7 @@ from airflow_provider_airbyte_sme.migration.official import (
     OTHER_IMPORTED_NAMES,
     PACKAGE,
     Thing,
+    imported_from,
     is_official,
 )
 
@@ -112,7 +113,11 @@ class Module:
         imported = [each for each in found if each.source is meta.QualifiedNameSource.IMPORT]
         if isinstance(node, cst.Name) and not found:
             return [*self._paths_of_stars(node.value)]
-        return sorted(str(each.name) for each in imported)
+        return sorted(imported_from(path) or path for path in (str(e.name) for e in imported))
+
+    def is_indirect(self, node: cst.Attribute) -> bool:
+        """Whether *node* is what an official module imports, as a member of that module."""
+        return any(imported_from(str(each.name)) for each in self._qualified(node))
 
     def _qualified(self, node: cst.CSTNode) -> Collection[meta.QualifiedName]:
         found = self._names.get(node, ())
@@ -163,6 +168,23 @@ class Module:
     def _member(self, owner: cst.CSTNode, name: str | None, seen: frozenset[Value]) -> str:
         path = self.path(owner) or self._path_by_text(owner, seen)
         return f"{path}.{name}" if path and name else ""
+
+    def exports(self) -> set[str]:
+        """Return the names in ``__all__``."""
+        values = [
+            node.value
+            for node in self.nodes
+            if (isinstance(node, cst.Assign) and dotted(node.targets[0].target) == "__all__")
+            or (
+                isinstance(node, cst.AnnAssign | cst.AugAssign) and dotted(node.target) == "__all__"
+            )
+        ]
+        return {
+            text_of(element.value) or ""
+            for value in values
+            if isinstance(value, cst.List | cst.Tuple)
+            for element in value.elements
+        }
 
     def may_be_other(self, func: Value, seen: frozenset[Value] = frozenset()) -> bool:
         """Whether *func*, which may be an official class, may also be something else."""

@@ -130,6 +130,12 @@ def new_text_path(path: str) -> str:
     return new_path(path) or path
 
 
+def imported_from(path: str) -> str | None:
+    """Return where a name is from that an official module imports itself."""
+    module, _, name = path.rpartition(".")
+    return IMPORTED_NAMES.get(name) if module in MODULES and path not in CLASSES else None
+
+
 def is_member(path: str) -> bool:
     """Whether a path ends with something of a class, such as a method."""
     return path.rpartition(".")[0] in CLASSES

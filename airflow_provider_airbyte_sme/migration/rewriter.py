@@ -35,7 +35,7 @@ from airflow_provider_airbyte_sme.migration.hooks import (
     rewrite_method,
 )
 from airflow_provider_airbyte_sme.migration.imports import (
-    name_node,
+    import_of,
     rewrite_import,
     rewrite_import_from,
 )
@@ -64,7 +64,6 @@ from airflow_provider_airbyte_sme.migration.official import (
     UNCHANGED_HOOK_MEMBERS,
     Thing,
     is_member,
-    new_path,
     new_text_path,
 )
 from airflow_provider_airbyte_sme.migration.reasons import Reason
@@ -156,6 +155,7 @@ class _Rewriter(cst.CSTTransformer):
         self._find_default_args()
         self._find_arguments()
         self._find_class_paths()
+        self._find_exports()
 
     # What is decided beforehand.
 
@@ -256,6 +256,32 @@ class _Rewriter(cst.CSTTransformer):
                     if not any(CONN_ID in each for each in keys):
                         self._note(node, Reason.CLASS_ELSEWHERE)
 
+    def _find_exports(self) -> None:
+        """Leave it to a person when a module imports classes only for other modules."""
+        exports = self._module.exports()
+        found = {
+            alias: node
+            for node in self._module.nodes
+            if isinstance(node, cst.ImportFrom) and not isinstance(node.names, cst.ImportStar)
+            for alias in node.names
+            if f"{dotted(node.module)}.{dotted(alias.name)}" in CLASSES
+        }
+        is_unused = not self._defaults.has_dags and self._words.isdisjoint(map(_name_of, found))
+        for alias, node in found.items():
+            if is_unused or _name_of(alias) in exports:
+                self._note(node, Reason.CLASS_ELSEWHERE)
+
+    @cached_property
+    def _words(self) -> set[str]:
+        """The names that are used, also in texts, such as annotations."""
+        words: set[str] = set()
+        for node in self._module.nodes:
+            if isinstance(node, cst.Name) and not self._is_in_import(node):
+                words.add(node.value)
+            elif isinstance(node, cst.SimpleString):
+                words |= set(re.findall(r"\w+", node.value))
+        return words
+
     # Comments.
 
     def _note(self, node: cst.CSTNode, reason: Reason) -> None:
@@ -344,8 +370,7 @@ class _Rewriter(cst.CSTTransformer):
         if names - IMPORTED_NAMES.keys():
             self._note(line, Reason.NO_SUCH_NAME)
         for name in sorted(names & IMPORTED_NAMES.keys()):
-            module, _, new = (new_path(IMPORTED_NAMES[name]) or "").rpartition(".")
-            yield cst.ImportFrom(name_node(module), [cst.ImportAlias(cst.Name(new))])
+            yield import_of(IMPORTED_NAMES[name])
         self._names_of_stars -= names
 
     @cached_property
@@ -387,6 +412,8 @@ class _Rewriter(cst.CSTTransformer):
         if self._is_in_import(original_node):
             return updated_node
         path, text = self._module.path(original_node), dotted(original_node)
+        if self._module.is_indirect(original_node):
+            self._note(original_node, Reason.NO_SUCH_NAME)
         if text == path == PACKAGE:
             return cst.Name(OUR_PACKAGE)
         if path in RENAMED:
@@ -495,7 +522,9 @@ class _Rewriter(cst.CSTTransformer):
             return self._literal(original, name.lower())
         is_object = Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(original.value)
         is_called = is_object and isinstance(above, cst.Call) and above.func is original
-        if name not in UNCHANGED_HOOK_MEMBERS and not (is_called and name in HOOK_METHODS):
+        if name not in (*UNCHANGED_HOOK_MEMBERS, "__init__") and not (
+            is_called and name in HOOK_METHODS
+        ):
             self._note(original, Reason.HOOK_MEMBER)
         return updated
 
@@ -869,6 +898,11 @@ class _Rewriter(cst.CSTTransformer):
 
     def _is_in_factory(self, node: cst.CSTNode) -> bool:
         return any(each in self._roles for each in self._module.ancestors(node))
+
+
+def _name_of(alias: cst.ImportAlias) -> str:
+    """Return the name that an import gives to what it imports."""
+    return dotted(alias.asname.name if alias.asname else alias.name)
 
 
 def _is_super_init(call: cst.Call) -> bool:
