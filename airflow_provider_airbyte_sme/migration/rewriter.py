@@ -422,8 +422,8 @@ class _Rewriter(cst.CSTTransformer):
         kinds = self._module.kinds(original_node.value)
         if Kind(Form.JOB, Thing.HOOK) in kinds:
             return self._field_of_job(original_node, updated_node)
-        if Kind(Form.STATUS, Thing.HOOK) in kinds and original_node.attr.value == "value":
-            return updated_node.value
+        if Kind(Form.STATUS, Thing.HOOK) in kinds:
+            return self._member_of_status(original_node, updated_node)
         if any(
             each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) and not each.depth
             for each in kinds
@@ -481,6 +481,15 @@ class _Rewriter(cst.CSTTransformer):
             return updated
         self._note(original, Reason.JOB_FIELDS)
         return updated.with_changes(attr=cst.Name(RENAMED_FIELDS.get(name, name)))
+
+    def _member_of_status(
+        self, original: cst.Attribute, updated: cst.Attribute
+    ) -> cst.BaseExpression:
+        if original.attr.value == "value":
+            return updated.value
+        if original.attr.value == "name":
+            self._note(original, Reason.JOB_FIELDS)
+        return updated
 
     def _is_read_response(self, node: cst.Attribute) -> bool:
         """Whether ``response.json`` is called for a field that a job has here."""
@@ -564,6 +573,35 @@ class _Rewriter(cst.CSTTransformer):
             for each in classes
         )
 
+    def _passed_on(self, call: cst.Call) -> tuple[Thing, frozenset[str]] | None:
+        """Return whose ``**kwargs`` a class of this module passes on, and its own parameters."""
+        func = call.func
+        if isinstance(func, cst.Attribute) and func.attr.value in ("partial", "expand"):
+            func = func.value
+        if not self._has_own_init(func):
+            return None
+        things = [e.thing for e in self._module.kinds(func) if e.form is Form.CLASS]
+        classes = [e for e in self._module.values(func) if isinstance(e, cst.ClassDef)]  # type: ignore[arg-type]
+        inits = [part for each in classes for part in each.body.body if _is_init(part)]
+        if len(classes) != 1 or len(inits) != 1 or not set(things) <= set(_TASKS) or not things:
+            return None
+        names = _own_parameters(cst.ensure_type(inits[0], cst.FunctionDef))
+        is_inherited = any(self._has_own_init(base.value) for base in classes[0].bases)
+        return None if names is None or is_inherited else (things[0], names)
+
+    def _task_of_subclass(
+        self, original: cst.Call, updated: cst.Call, thing: Thing, own: frozenset[str]
+    ) -> cst.Call:
+        """Rewrite the arguments that a subclass passes on to the official class."""
+        rewrite = self._rewrite_for(original, thing)
+
+        def rewrite_others(name: str, value: cst.BaseExpression) -> Argument:
+            return Argument(name, value) if name in own else rewrite(name, value)
+
+        updated, reasons = rewrite_call(updated, rewrite_others)
+        self._note_all(original, reasons)
+        return updated
+
     def _class_around(self, call: cst.Call) -> cst.ClassDef | None:
         return next((e for e in self._module.ancestors(call) if isinstance(e, cst.ClassDef)), None)
 
@@ -573,6 +611,8 @@ class _Rewriter(cst.CSTTransformer):
         self._note_names_in_text(original_node)
         if thing := self._thing_of_arguments(original_node):
             return self._task(original_node, updated_node, thing)
+        if passed := self._passed_on(original_node):
+            return self._task_of_subclass(original_node, updated_node, *passed)
         func = original_node.func
         kinds = self._module.kinds(func)
         if original_node in self._roles:
@@ -781,6 +821,9 @@ class _Rewriter(cst.CSTTransformer):
         is_result = bool(original.args) and self._results.is_operator(original.args[0].value)
         if not is_result or self._results.is_for_sensor(original):
             return updated
+        if self._results.is_mapped(original):
+            self._note(original, Reason.JOB_ID)
+            return updated
         literal = self._literal(original, JOB_ID)
         if len(original.args) == 1:
             return with_argument(updated, "key", literal)
@@ -919,6 +962,19 @@ def _reads_xcom(func: cst.Attribute) -> bool:
     """Whether *func* is a method of Airflow's model, which may read the result of any task."""
     is_model = dotted(func.value).rpartition(".")[2] in ("BaseXCom", "XCom")
     return is_model and func.attr.value in ("get_all", "get_many", "get_one", "get_value")
+
+
+def _own_parameters(init: cst.FunctionDef) -> frozenset[str] | None:
+    """Return the parameters of a constructor that does nothing but pass on its ``**kwargs``."""
+    rest = init.params.star_kwarg
+    if rest is None:
+        return None
+    code = cst.Module([]).code_for_node(init.body)
+    uses = re.findall(rf"(\**)\b{rest.name.value}\b", code)
+    if uses != ["**"]:
+        return None
+    params = (*init.params.posonly_params, *init.params.params, *init.params.kwonly_params)
+    return frozenset(each.name.value for each in params)
 
 
 def _is_init(node: cst.CSTNode) -> bool:

@@ -714,6 +714,14 @@ def test_mapped_tasks(before, after):
             "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
             None,
         ),
+        ("i = a.output\ns = Sensor(airbyte_conn_id='c', airbyte_job_id=i)", None),
+        (
+            "i = a.output\ns = Sensor.partial(airbyte_conn_id='c').expand(airbyte_job_id=i)",
+            None,
+        ),
+        ("i = a.output\nf.expand(x=i)", "# TODO the-job-id\ni = a.output\nf.expand(x=i)"),
+        ("i = a.output\nf(i)", 'i = a.output["job_id"]\nf(i)'),
+        ("f.expand(x=XComArg(a))", "# TODO the-job-id\nf.expand(x=XComArg(a))"),
         ("f(airbyte_job_id=a.output)", 'f(airbyte_job_id=a.output["job_id"])'),
         ("x = {'airbyte_job_id': a.output}", "x = {'airbyte_job_id': a.output[\"job_id\"]}"),
         ("f([a, a][0].output)", 'f([a, a][0].output["job_id"])'),
@@ -876,6 +884,10 @@ def test_a_function_that_makes_a_task_is_followed():
         ),
         ("x = h.get_job_status(1)\n", "x = h.get_job(1).status\n"),
         ("x = h.get_job_details(job_id=1).status.value\n", "x = h.get_job(job_id=1).status\n"),
+        (
+            "x = h.get_job_status(1).name\n",
+            "# TODO fields-of-a-job\nx = h.get_job(1).status.name\n",
+        ),
         ("s = h.get_job_status(1)\nx = s.value\n", "s = h.get_job(1).status\nx = s.value\n"),
         ("x = h.submit_sync_connection(C).job_id\n", "x = h.create_job(C).job_id\n"),
         (
@@ -1076,8 +1088,8 @@ def test_a_subclass_has_a_comment_and_new_arguments():
         class Mine(Sync):
             def __init__(self, **kwargs):
                 super().__init__(asynchronous=True, **kwargs)
-        m = Mine(task_id="m", asynchronous=1)
-        n = Mine.partial(task_id="n", asynchronous=1)
+        m = Mine(task_id="m", wait_seconds=1)
+        n = Mine.partial(task_id="n", wait_seconds=1)
         f(m.output)
         """
     ) == dedent(
@@ -1086,8 +1098,8 @@ def test_a_subclass_has_a_comment_and_new_arguments():
         class Mine(Sync):
             def __init__(self, **kwargs):
                 super().__init__(wait_for_completion=False, **kwargs)
-        m = Mine(task_id="m", asynchronous=1)
-        n = Mine.partial(task_id="n", asynchronous=1)
+        m = Mine(task_id="m", poll_interval=1)
+        n = Mine.partial(task_id="n", poll_interval=1)
         f(m.output["job_id"])
         """
     )
@@ -1109,6 +1121,26 @@ def test_a_subclass_with_the_official_parameters_is_called_with_ours():
 
     assert body(code).endswith(
         "Mine(task_id='m', airbyte_conn_id=\"airbyte_default\", poll_interval=1)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("init", "is_renamed"),
+    [
+        ("self, note, **kwargs): super().__init__(**kwargs)", True),
+        ("self, *, note, **kw): Sync.__init__(self, **kw)", True),
+        ("self, asynchronous=False, **kwargs): super().__init__(**kwargs)", False),
+        ("self, **kwargs): super().__init__(**self.changed(kwargs))", False),
+        ("self, **kwargs): kwargs.pop('asynchronous'); super().__init__(**kwargs)", False),
+        ("self, asynchronous): super().__init__(task_id='m')", False),
+    ],
+)
+def test_what_a_subclass_passes_on_is_renamed_where_it_is_given(init, is_renamed):
+    code = f"class Mine(Sync):\n    def __init__({init}\n"
+    new = "wait_for_completion=False" if is_renamed else "asynchronous=True"
+
+    assert body(code + "Mine(task_id='m', asynchronous=True)\n") == (
+        f"# TODO subclasses\n{code}Mine(task_id='m', {new})\n"
     )
 
 
