@@ -5,8 +5,6 @@ TESTS ?= tests/unit tests/integration tests/emulator tests/packaging
 PYTEST_ARGS ?=
 EXAMPLES ?= 60
 BENCH_ARGS ?=
-COVERAGE_ARGS ?= --branch
-COVERAGE_CORE ?= ctrace
 # For `make release-check`: the version to release.
 VERSION ?=
 
@@ -161,10 +159,8 @@ bench-docs: $(OFFICIAL)/.installed ## Measure both, and write the figures to doc
 
 .PHONY: coverage
 coverage: $(NEWEST)/.installed ## Measure branch coverage: at least 100 % of api/, 95 % of everything
-	$(NEWEST)/bin/coverage erase
-	COVERAGE_CORE=$(COVERAGE_CORE) $(NEWEST)/bin/coverage run $(COVERAGE_ARGS) -m pytest $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) --ignore=$(BENCHMARKS) -k "not test_property" \
+	$(NEWEST)/bin/pytest --cov --cov-report= $(ON_EVERY_CORE) --ignore=$(GENERATED_REQUESTS) --ignore=$(BENCHMARKS) -k "not test_property" \
 		tests/unit tests/integration tests/emulator $(PYTEST_ARGS)
-	$(NEWEST)/bin/coverage combine --quiet
 	$(NEWEST)/bin/coverage report --fail-under=95
 	$(NEWEST)/bin/coverage report --include='airflow_provider_airbyte_sme/api/*' --fail-under=100
 
@@ -205,7 +201,8 @@ check-constraints: ## Check that constraints/*.txt are what their sources resolv
 
 .PHONY: release-check
 release-check: $(NEWEST)/.installed ## Check what a release needs; VERSION=0.2.0 checks that it can be released now
-	@failed=0; $(NEWEST)/bin/python -m scripts.release_check --version="$(VERSION)" || failed=1; \
+	@failed=0; $(NEWEST)/bin/python -m scripts.release_check --version="$(VERSION)" || failed=$$?; \
+	test $$failed -le 1 || exit $$failed; \
 	$(MAKE) --keep-going test-docs check-constraints test-upgrade || failed=1; exit $$failed
 
 .PHONY: constraints

@@ -98,6 +98,8 @@ def check_rows(
     (docs/airbyte-api.md §3.7.35), so the config API decides if the public number is too low. Rows
     that nobody has counted are no evidence of data, so they are too few.
 
+    :param tracked: The job.
+    :param required: What it must have moved.
     :param read_details: Reads from the config API, given the number of the job. It is called only
         if the public number does not suffice.
     :return: The same, with the number of rows that counted.

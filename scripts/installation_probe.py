@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -22,9 +23,12 @@ def main(user: str) -> None:
     :raises RuntimeError: Airflow does not accept something.
     """
     entry_points = distribution(DISTRIBUTION).entry_points
+    found = {each.group for each in entry_points}
     known = {group for groups in GROUPS.values() for group in groups}
-    if unknown := {each.group for each in entry_points} - known:
+    if unknown := found - known:
         raise RuntimeError(f"nothing loads entry points of {', '.join(sorted(unknown))}")
+    if missing := known - found:
+        raise RuntimeError(f"there is no entry point of {', '.join(sorted(missing))}")
     for each in entry_points:
         if each.group in GROUPS[user]:
             each.load()
@@ -43,8 +47,15 @@ def check_provider_info() -> None:
     from airflow.providers_manager import ProvidersManager
 
     (entry_point,) = distribution(DISTRIBUTION).entry_points.select(group="apache_airflow_provider")
+    info = entry_point.load()()
     schema = Path(airflow.__file__).with_name("provider_info.schema.json").read_text("utf-8")
-    jsonschema.validate(entry_point.load()(), json.loads(schema))
+    try:
+        jsonschema.validate(info, json.loads(schema))
+    except jsonschema.ValidationError as error:
+        raise RuntimeError(f"provider info at {error.json_path}: {error.message}") from None
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for module in (name for each in info[kind] for name in each["python-modules"]):
+            import_module(module)
     manager = ProvidersManager()
     if DISTRIBUTION not in manager.providers:
         raise RuntimeError("Airflow does not list the provider")

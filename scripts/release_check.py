@@ -41,6 +41,9 @@ SUPPORT_PAGES = ("README.md", "docs/compatibility.md")
 # Environments of a release: the newest and the lowest supported Airflow.
 AIRFLOWS = ("airflow-3.3", "airflow-2.11")
 
+# The older release, as long as none has a tag.
+FIRST_FROZEN_COMMIT = "41ca022"
+
 UNRELEASED = "Unreleased"
 _SECTION = re.compile(r"^## \[(?P<name>[^\]]+)\](?: - (?P<date>\S+))?[ \t]*$", re.MULTILINE)
 
@@ -71,27 +74,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: The exit code: 1 if there is a problem.
     """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0].strip())
-    parser.add_argument("--version", default="", help="the version to release, such as 0.2.0")
+    parser.add_argument(
+        "--version", type=wanted_version, default="", help="the version to release, such as 0.2.0"
+    )
     parser.add_argument("--skip-install", action="store_true", help="install nothing")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         return run(all_checks(options.version, Path(folder), installs=not options.skip_install))
 
 
+def wanted_version(text: str) -> str:
+    """
+    Return a version of the command line, normalised: ``v0.2.0``, as its tag is called, is 0.2.0.
+
+    :param text: Empty for none.
+    :raises argparse.ArgumentTypeError: It is no version.
+    """
+    try:
+        return text and str(Version(text))
+    except InvalidVersion:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no version by PEP 440: write one such as 0.2.0"
+        ) from None
+
+
 def run(checks: Iterable[Check]) -> int:
     """
-    Run *checks* in their order.
+    Run *checks* in their order. One that cannot run is a problem, and does not stop the others.
 
     :return: The exit code: 1 if there is a problem.
     """
     count = 0
     for name, problems_of in checks:
-        problems = list(problems_of())
+        problems = list(_problems_or_error(problems_of))
         count += len(problems)
         for line in [f"FAILED {name}: {each}" for each in problems] or [f"passed {name}"]:
             print(line, flush=True)
-    print(f"{count} problems" if count else "Everything that was checked is as it should be.")
+    found = f"Problems: {count}"
+    print(found if count else "Everything that was checked is as it should be.")
     return 1 if count else 0
+
+
+def _problems_or_error(problems_of: Callable[[], Iterable[str]]) -> Iterator[str]:
+    try:
+        yield from problems_of()
+    except Exception as error:  # whatever is wrong with a file that the check reads
+        reason = " ".join(str(error).split())
+        yield f"it cannot be checked, correct this first: {type(error).__name__}: {reason}"
 
 
 def all_checks(wanted: str, folder: Path, *, installs: bool) -> Iterator[Check]:
@@ -102,19 +131,22 @@ def all_checks(wanted: str, folder: Path, *, installs: bool) -> Iterator[Check]:
     :param folder: An empty folder for what is built.
     :param installs: Whether to install the wheel, which needs a package index.
     """
-    declared = declared_version((REPOSITORY / VERSION_FILE).read_text(encoding="utf-8"))
     tags, here = versions_of_tags("tag"), versions_of_tags("tag", "--points-at", "HEAD")
     release = wanted or next(iter(here), "")
-    changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
-    pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     today = datetime.now(UTC).date()
-    yield "version", lambda: version_problems(declared, tags, release=release, here=here)
-    yield "changelog", lambda: changelog_problems(changelog, release, today=today)
+    yield (
+        "version",
+        lambda: version_problems(
+            declared_version(text_of(VERSION_FILE)), tags, release=release, here=here
+        ),
+    )
+    yield "changelog", lambda: changelog_problems(text_of("CHANGELOG.md"), release, today=today)
     if release:
         yield "checkout", lambda: checkout_problems(output_of("git", "status", "--porcelain"))
+        yield "history", lambda: history_problems(older_release())
     yield "links in README.md", lambda: link_problems(rendered(REPOSITORY / "README.md"))
-    yield "URLs of the project", lambda: url_problems(pyproject["project"]["urls"])
-    yield "supported versions", lambda: support_problems(pyproject, *read_pages(REPOSITORY))
+    yield "URLs of the project", lambda: url_problems(read_pyproject()["project"]["urls"])
+    yield "supported versions", lambda: support_problems(read_pyproject(), *read_pages(REPOSITORY))
     yield from distribution_checks(folder, installs=installs)
 
 
@@ -251,6 +283,19 @@ def checkout_problems(status: str) -> Iterator[str]:
         yield f"{line[3:]} is not as committed: commit it or remove it"
 
 
+def history_problems(older: str) -> Iterator[str]:
+    """
+    Yield why the older release, from which deferred tasks are taken over, cannot be run.
+
+    Without its code, ``make test-upgrade`` would be skipped.
+
+    :param older: A tag or a commit.
+    """
+    command = ["git", "cat-file", "-e", f"{older}:{VERSION_FILE}"]
+    if subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True).returncode:
+        yield f"{older} is not in this checkout: run `git fetch --tags`, or clone without --depth"
+
+
 # README and supported versions
 
 
@@ -377,10 +422,13 @@ def build_problems(folder: Path) -> Iterator[str]:
 
 
 def _reason(output: str) -> str:
-    """Return the line of an output that says why a program failed: its last exception."""
-    lines = output.strip().splitlines() or [""]
+    """Return why a program failed, in one line: its last exception, or else all that it says."""
+    lines = output.strip().splitlines()
     exceptions = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception)\b", line)]
-    return (exceptions or lines)[-1]
+    if not exceptions:
+        return " ".join(output.split())
+    places = re.findall(r'^ *File "(.*)", line (\d+)', output, re.MULTILINE)
+    return " at ".join([exceptions[-1], *(f"{path}:{line}" for path, line in places[-1:])])
 
 
 def wheel_files(folder: Path) -> dict[str, bytes]:
@@ -483,14 +531,14 @@ def install_problems(folder: Path, name: str) -> Iterator[str]:
     constraints = str(REPOSITORY / f"constraints/{name}.txt")
     install = [*uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints]
     probe = str(REPOSITORY / "scripts/installation_probe.py")
-    for command in (
-        [*uv, "venv", "--quiet", "--python", sys.executable, str(environment)],
-        [*install, str(wheel)],
-        [python, "-P", probe, "airflow"],
+    for step, command in {
+        "a new environment": [*uv, "venv", "--quiet", "--python", sys.executable, str(environment)],
+        "the installation of the wheel": [*install, str(wheel)],
+        "loading what Airflow loads": [python, "-P", probe, "airflow"],
         # The plugin for pytest is loaded by pytest alone, which nobody else needs.
-        [*install, "pytest"],
-        [python, "-P", probe, "pytest"],
-    ):
+        "the installation of pytest": [*install, "pytest"],
+        "loading what pytest loads": [python, "-P", probe, "pytest"],
+    }.items():
         process = subprocess.run(
             command,
             cwd=folder,
@@ -500,8 +548,7 @@ def install_problems(folder: Path, name: str) -> Iterator[str]:
             text=True,
         )
         if process.returncode:
-            last = (process.stderr or process.stdout).strip().splitlines()[-1:]
-            yield f"{Path(command[0]).name} {command[2]} fails: {' '.join(last)}"
+            yield f"{step} fails, correct this: {_reason(process.stderr or process.stdout)}"
             return
 
 
@@ -535,18 +582,38 @@ def versions_in(tags: Iterable[str]) -> list[str]:
     return [str(each) for each in sorted(versions, reverse=True)]
 
 
-def previous_release() -> str | None:
-    """Return the tag of the newest release other than the present commit, if there is one."""
+def older_release() -> str:
+    """
+    Return the release whose deferred tasks this one has to complete.
+
+    :return: The tag of the newest release other than the present commit, or a commit as long as
+        there is none.
+    """
     here = versions_of_tags("tag", "--points-at", "HEAD")
     earlier = [each for each in versions_of_tags("tag") if each not in here]
-    return f"v{earlier[0]}" if earlier else None
+    return f"v{earlier[0]}" if earlier else FIRST_FROZEN_COMMIT
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file of the repository."""
+    return (REPOSITORY / path).read_text(encoding="utf-8")
+
+
+def read_pyproject() -> dict[str, Any]:
+    """Return the content of pyproject.toml."""
+    return tomllib.loads(text_of("pyproject.toml"))
 
 
 def output_of(*command: str) -> str:
-    """Return the output of a command that runs in the repository."""
-    return subprocess.run(
-        command, cwd=REPOSITORY, check=True, capture_output=True, text=True
-    ).stdout
+    """
+    Return the output of a command that runs in the repository.
+
+    :raises SystemExit: The command fails, as git does outside of a repository.
+    """
+    done = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"`{' '.join(command)}` fails: {done.stderr.strip()}")
+    return done.stdout
 
 
 if __name__ == "__main__":

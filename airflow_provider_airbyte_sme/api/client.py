@@ -78,7 +78,11 @@ class AirbyteClient:
         return self.session.settings
 
     def group(self, operations: type[G]) -> G:
-        """Return the operations of one class: ``client.group(Jobs)`` is ``client.jobs``."""
+        """
+        Return the operations of one class: ``client.group(Jobs)`` is ``client.jobs``.
+
+        :param operations: The class.
+        """
         return next(each for each in vars(self).values() if isinstance(each, operations))
 
     def __repr__(self) -> str:

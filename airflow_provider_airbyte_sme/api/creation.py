@@ -143,6 +143,7 @@ class JobCreation:
         One candidate is ours, as far as anyone can know. Of several, each is new enough to be
         waited for, but nobody can tell whose it is: the newest that has not failed.
 
+        :param jobs: Jobs of the connection, in any order.
         :return: The job, or ``None`` if there is none.
         """
         candidates = [job for job in jobs if self._is_candidate(job)]
@@ -169,7 +170,12 @@ class JobCreation:
         return self.note_created(CreatedJob(newest, Ownership.FOREIGN, is_in_the_way=True))
 
     def note_created(self, created: CreatedJob) -> CreatedJob:
-        """Note which job it is, and whose: nothing is in doubt any more."""
+        """
+        Note which job it is, and whose: nothing is in doubt any more.
+
+        :param created: The job, and whose it is.
+        :return: The same.
+        """
         self.created = created
         self.may_appear = False
         self.baseline = None

@@ -118,8 +118,9 @@ class AirbyteAmbiguousNameError(AirbyteError):
     Several resources have the name that should identify one: Airbyte's names are not unique.
 
     :param kind: What they are, such as ``source``.
+    :param name: The name that they share.
+    :param ids: The ids of all of them, as the attribute ``ids`` has them.
     :param workspace_id: Where they are; empty for workspaces.
-    :ivar ids: The ids of all of them.
     """
 
     def __init__(self, kind: str, name: str, ids: Iterable[str], *, workspace_id: str = "") -> None:
@@ -152,6 +153,7 @@ class AirbyteTransportError(AirbyteError):
     """
     There was no response.
 
+    :param message: What failed, why and what to do, in one line without secrets.
     :param request_sent: Whether Airbyte may have received the request, and so may have executed
         it.
     :param tunnel_rejected: Whether a proxy refused to connect to Airbyte.
@@ -353,6 +355,8 @@ class AirbyteApiError(AirbyteError):
     """
     Airbyte, or something in front of it, returned an error response.
 
+    :param method: Method of the request.
+    :param url: URL of the request.
     :param status: HTTP status.
     :param problem: The content of the response.
     :param retry_after: Seconds to wait as the response demands. Airbyte itself never sends
@@ -538,6 +542,7 @@ class AirbyteDecodeError(AirbyteError):
     """
     A successful response whose body is not the documented one.
 
+    :param message: What failed, why and what to do, in one line without secrets.
     :param is_html: Whether it is an HTML page: the URL is wrong, or a proxy asks for a login.
     """
 

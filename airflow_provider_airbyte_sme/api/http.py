@@ -25,6 +25,7 @@ class HttpRequest:
     """
     One request. A transport sends it unchanged.
 
+    :param method: Such as ``GET``.
     :param url: Absolute URL with its query. It never contains a secret.
     :param headers: May contain the bearer token, so ``repr`` leaves them out.
     :param body: May contain a client secret, so ``repr`` leaves it out.
@@ -54,6 +55,7 @@ class HttpResponse:
     """
     One response, with its body.
 
+    :param status: HTTP status.
     :param headers: Names in lower case.
     :param body: The whole body, unless *is_cut*.
     :param is_cut: Whether the body is longer than what its request allows, and ends there.

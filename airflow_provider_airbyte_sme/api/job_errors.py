@@ -10,6 +10,7 @@ class AirbyteJobError(AirbyteError):
     """
     Base class of errors about a job.
 
+    :param message: What failed, why and what to do, in one line without secrets.
     :param job: The job as last read.
     """
 

@@ -40,7 +40,12 @@ class Page(NamedTuple, Generic[T]):
 
 
 class ApiResponse(NamedTuple):
-    """A successful response, not yet decoded; a DELETE without a body is never decoded."""
+    """
+    A successful response, not yet decoded; a DELETE without a body is never decoded.
+
+    :param request: What was sent.
+    :param http: What came back.
+    """
 
     request: HttpRequest
     http: HttpResponse
@@ -83,6 +88,7 @@ class ApiResponse(NamedTuple):
 
         It is for lists that are read again and again, by a caller who needs none of the items.
 
+        :param build: As for :meth:`decode`.
         :raises AirbyteDecodeError: As for :meth:`decode`.
         """
         data = self.decode(lambda payload: _items_of(payload, "data"))

@@ -127,6 +127,7 @@ class AirbyteSession:
         """
         Send one request and return the successful response.
 
+        :param method: Such as ``GET``.
         :param url: From :class:`.settings.AirbyteUrls`.
         :param payload: JSON body.
         :param timeout: Seconds to wait for the response; the connection's ``request_timeout`` if
@@ -172,7 +173,14 @@ class AirbyteSession:
         retry: RetryPolicy | None = None,
         deadline: float | None = None,
     ) -> Attempts:
-        """Begin the attempts of one request. The parameters are those of :meth:`request`."""
+        """
+        Begin the attempts of one request.
+
+        :param replayable: As in :meth:`request`.
+        :param authenticated: As in :meth:`request`.
+        :param retry: As in :meth:`request`.
+        :param deadline: As in :meth:`request`.
+        """
         has_credentials = self.settings.authenticates
         return Attempts(
             self._tokens if authenticated and has_credentials else None,
@@ -198,9 +206,16 @@ class AirbyteSession:
         secrets: Iterable[str] = (),
     ) -> HttpRequest:
         """
-        Return a request without its token. The parameters are those of :meth:`request`.
+        Return a request without its token.
 
+        :param method: As in :meth:`request`.
+        :param url: As in :meth:`request`.
+        :param payload: As in :meth:`request`.
+        :param timeout: As in :meth:`request`.
         :param held_open: Whether the server holds the call open.
+        :param deadline: As in :meth:`request`.
+        :param max_body: As in :meth:`request`.
+        :param secrets: As in :meth:`request`.
         """
         headers, body = self._headers, None
         known = (*self._secrets, *secrets)

@@ -20,12 +20,17 @@ class SyncContext:
 
     :param attempt_number: Number of the attempt, starting at 0.
     :param job_type: ``sync`` or ``refresh``.
+    :param connection_name: Name of the connection.
+    :param source_name: Name of the source.
     :param source_type: Name of the built-in connector, such as ``postgres``; empty for any other.
     :param source_configuration: Contains plain-text secrets, so it is kept out of ``repr``; the
         same holds for *destination_configuration*.
+    :param destination_name: Name of the destination.
     :param destination_type: As *source_type*.
     :param streams: The selected streams, as ``StreamConfiguration`` objects of the public API; the
         secrets of mappers are in plain text.
+    :param namespace: The connection's ``namespaceFormat``; ``None`` if it has none.
+    :param prefix: Of the names of the streams in the destination; may be empty.
     :param is_cancelled: Returns whether the job has ended, for example because it was cancelled;
         a long copy should check it now and then.
     """

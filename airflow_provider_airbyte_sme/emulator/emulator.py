@@ -92,8 +92,13 @@ class Emulator(FaultInjector):
         attempt of a job that has no script. The attempt runs until it returns a
         :class:`SyncResult`; if it raises, the attempt has failed.
     :param state_file: File that keeps the state across restarts; loaded if it exists.
-    :param seed: Initial state, or the path of a JSON file with it: see
-        :func:`~airflow_provider_airbyte_sme.emulator.seeding.new_world`.
+    :param seed: Initial state, or the path of a JSON file with it. A mapping with the keys
+        ``workspaces``, ``sources``, ``destinations`` and ``connections``: lists with the arguments
+        of :meth:`add_workspace`, :meth:`add_source`, :meth:`add_destination` and
+        :meth:`add_connection`, of which ``connector`` is required unless there is a
+        ``definition_id``; a missing list has one entry. ``definitions``: a list with the arguments
+        of :meth:`add_definition`. ``application``: a mapping with ``client_id``, ``client_secret``
+        and ``role``.
     :param instance_admin: Whether the first application belongs to an instance administrator, who
         gets 404 for an unknown id where other users get 403.
     :param auth_mode: ``oidc`` (Keycloak), ``generic-oidc`` (database), ``simple`` or ``none``. Each
@@ -445,7 +450,11 @@ class Emulator(FaultInjector):
             return dict(self._core.world.destinations)
 
     def discovers(self, source_id: str) -> int:
-        """Return how often the connector of a source has run to discover its streams."""
+        """
+        Return how often the connector of a source has run to discover its streams.
+
+        :param source_id: UUID of the source.
+        """
         with self._lock:
             catalog = self._core.world.catalogs.get(source_id)
             return 0 if catalog is None else catalog.runs
@@ -482,17 +491,44 @@ class Emulator(FaultInjector):
             self._core.world.checks.setdefault(actor_id, []).append(None)
 
     def add_definition(self, kind: ActorKind, name: str = "Connector", **fields: Any) -> str:
-        """Add a custom connector; for *fields* see :func:`seeding.add_definition`."""
+        """
+        Add a custom connector and return the id of its definition.
+
+        :param kind: ``source`` or ``destination``.
+        :param name: Its name.
+        :param fields: ``spec``: JSON schema (draft 7) of its configuration, with ``airbyte_secret``
+            on secrets; by default, any object, without secrets. ``streams``: names, or fields of
+            :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`. ``workspace_id``: by
+            default that of the first workspace. ``docker_repository``, ``docker_image_tag``.
+            ``id``: by default a new UUID.
+        :raises ValueError: The workspace is unknown.
+        """
         with self._change():
             return seeding.add_definition(self._core.world, kind, name, **fields).id
 
     def add_workspace(self, name: str = "Workspace", **fields: Any) -> str:
-        """Add a workspace and return its id; for *fields* see :func:`seeding.add_workspace`."""
+        """
+        Add a workspace and return its id.
+
+        :param fields: ``notifications``: as in the public API; by default, those that Airbyte
+            gives a new workspace. ``id``: by default a new UUID.
+        """
         with self._change():
             return seeding.add_workspace(self._core.world, name, **fields).id
 
     def add_source(self, name: str = "Source", **fields: Any) -> str:
-        """Add a source and return its id; for *fields* see :func:`seeding.add_actor`."""
+        """
+        Add a source and return its id.
+
+        The configuration is not validated, so a test can use one that the API would reject.
+
+        :param fields: ``connector``: name of a built-in one, by default ``faker``.
+            ``definition_id``: instead of that, the id of a definition. ``configuration``: with its
+            secrets. ``workspace_id``: by default that of the first workspace. ``streams``: names,
+            or fields of :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`; by default
+            those of the connector. ``id``: by default a new UUID.
+        :raises ValueError: The connector or the workspace is unknown.
+        """
         with self._change():
             return seeding.add_actor(
                 self._core.world,
@@ -503,7 +539,13 @@ class Emulator(FaultInjector):
             ).id
 
     def add_destination(self, name: str = "Destination", **fields: Any) -> str:
-        """Add a destination and return its id; for *fields* see :func:`seeding.add_actor`."""
+        """
+        Add a destination and return its id.
+
+        :param fields: As in :meth:`add_source`, without ``streams``; the default of ``connector``
+            is ``duckdb``.
+        :raises ValueError: The connector or the workspace is unknown.
+        """
         with self._change():
             return seeding.add_actor(
                 self._core.world,
@@ -520,9 +562,13 @@ class Emulator(FaultInjector):
         Add a connection between a source and a destination.
 
         :param status: ``active``, ``inactive``, ``deprecated`` or ``locked``.
-        :param fields: See :func:`seeding.add_connection`. The defaults of ``source_id`` and
-            ``destination_id`` are the first source and the first destination.
+        :param fields: ``source_id``, ``destination_id``: by default the first of each.
+            ``schedule``: as in responses of the public API; by default manual. ``streams``:
+            selected ones, as ``StreamConfiguration`` of the public API; by default all, with full
+            refresh. ``namespace_definition``: by default ``destination``. ``namespace_format``,
+            ``prefix``. ``id``: by default a new UUID.
         :return: Id of the connection.
+        :raises ValueError: The status, the source, the destination or a stream is unknown.
         """
         with self._change():
             return seeding.add_connection(
@@ -539,6 +585,7 @@ class Emulator(FaultInjector):
         """
         Change the streams of a source, as a migration of its database would.
 
+        :param source_id: UUID of the source.
         :param streams: The new streams: names, or fields of
             :class:`~airflow_provider_airbyte_sme.emulator.streams.Stream`.
         :param noticed: Whether Airbyte discovers them at once, and applies the change to the
@@ -565,6 +612,7 @@ class Emulator(FaultInjector):
         (``docs/airbyte-api.md §7``). Between two pages (:meth:`call_next`), it makes a client see
         a record twice or never.
 
+        :param record_id: Its UUID.
         :param to: ``first`` or ``last``.
         :raises ValueError: The record is unknown.
         """
@@ -576,7 +624,11 @@ class Emulator(FaultInjector):
             raise ValueError(f"there is no listed record {record_id!r}")
 
     def shuffle_lists(self, seed: int = 0) -> None:
-        """Put workspaces, sources, destinations, connections and groups in a random order."""
+        """
+        Put workspaces, sources, destinations, connections and groups in a random order.
+
+        :param seed: The same seed makes the same order.
+        """
         order = random.Random(seed)  # noqa: S311  # repeatable, and no secret
         with self._change():
             for records in self._listed():
@@ -596,6 +648,7 @@ class Emulator(FaultInjector):
         """
         Change the status of a connection, as a user in the UI or Airbyte itself would.
 
+        :param status: ``active``, ``inactive``, ``deprecated`` or ``locked``.
         :raises ValueError: The connection or the status is unknown.
         """
         if status not in seeding.CONNECTION_STATUSES:
@@ -866,7 +919,11 @@ class Emulator(FaultInjector):
         return lambda: self._watchers.remove(watcher)
 
     def served_by(self, server: Listener | None) -> None:
-        """Remember the running server, or ``None`` when it stops. Called by the server."""
+        """
+        Remember the running server. Called by the server.
+
+        :param server: The server; ``None`` when it stops.
+        """
         self._server = server
         if server is not None:
             self._core.last_origin = server.url

@@ -65,7 +65,15 @@ class FaultInjector:
     def html_next(
         self, route: str, times: int | None = 1, status: int = 200, *, after: bool = False
     ) -> None:
-        """Return an HTML page for the next requests; for the parameters see :meth:`fail_next`."""
+        """
+        Return an HTML page for the next requests.
+
+        :param route: As in :meth:`fail_next`.
+        :param times: As in :meth:`fail_next`.
+        :param status: Status of the response. Below 400, the page is Airbyte's web app, otherwise
+            that of a gateway.
+        :param after: As in :meth:`fail_next`.
+        """
         is_page = status < 400
         response = html_response(status, WEBAPP_PAGE) if is_page else gateway_page(status)
         self._answer(route, times, response, after)
@@ -82,10 +90,12 @@ class FaultInjector:
         """
         Handle the next requests, but change their responses, as another version or a proxy would.
 
+        :param route: As in :meth:`fail_next`.
         :param change: Called with the decoded JSON body; returns the new body. The default changes
             nothing.
+        :param times: As in :meth:`fail_next`.
         :param headers: New values of headers; ``None`` removes a header, also ``Date``.
-        :param status: New status of the response. For the other parameters see :meth:`fail_next`.
+        :param status: New status of the response.
         """
         changed = alteration(change, headers or {}, status)
         self._add(Fault(route, times, "alter", change=changed))
@@ -102,9 +112,11 @@ class FaultInjector:
         """
         Hold the next requests open for *seconds*.
 
-        On the in-memory transport, a request with a shorter timeout fails with a timeout error. For
-        the other parameters see :meth:`fail_next`.
+        On the in-memory transport, a request with a shorter timeout fails with a timeout error.
 
+        :param route: As in :meth:`fail_next`.
+        :param seconds: How long.
+        :param times: As in :meth:`fail_next`.
         :param after: Whether to handle the request at once and only hold its response back, as
             Airbyte does when it starts a job. Otherwise it is handled at the end, also if the
             client has given up by then, as when Airbyte cancels a job.
@@ -117,8 +129,9 @@ class FaultInjector:
         """
         Handle the next requests, but send their responses byte by byte, headers included.
 
-        :param pause: Time between two bytes, in seconds. For the other parameters see
-            :meth:`fail_next`.
+        :param route: As in :meth:`fail_next`.
+        :param pause: Time between two bytes, in seconds.
+        :param times: As in :meth:`fail_next`.
         """
         self._add(Fault(route, times, "drip", pause=pause))
 
@@ -126,8 +139,9 @@ class FaultInjector:
         """
         Handle the next requests, but close the connection in the middle of the response.
 
-        :param size: Number of bytes of the body to send first, after the headers. For the other
-            parameters see :meth:`fail_next`.
+        :param route: As in :meth:`fail_next`.
+        :param size: Number of bytes of the body to send first, after the headers.
+        :param times: As in :meth:`fail_next`.
         """
         self._add(Fault(route, times, "cut", cut=size))
 
@@ -135,8 +149,9 @@ class FaultInjector:
         """
         Close the connection of the next requests without a response.
 
-        :param after: Whether to handle the request first. For the other parameters see
-            :meth:`fail_next`.
+        :param route: As in :meth:`fail_next`.
+        :param times: As in :meth:`fail_next`.
+        :param after: Whether to handle the request first.
         """
         self._add(Fault(route, times, "drop_after" if after else "drop_before", is_lost=True))
 
@@ -154,9 +169,10 @@ class FaultInjector:
         A fault can apply to the same request: ``call_next("POST /jobs", emulator.start_sync)`` and
         ``drop_next("POST /jobs")``.
 
+        :param route: As in :meth:`fail_next`.
         :param action: Called without arguments; no other request is handled meanwhile.
-        :param after: Whether it is called after the request, before the response is sent. For the
-            other parameters see :meth:`fail_next`.
+        :param times: As in :meth:`fail_next`.
+        :param after: Whether it is called after the request, before the response is sent.
         """
         self._add(Event(route, times, action, "after" if after else "before"))
 

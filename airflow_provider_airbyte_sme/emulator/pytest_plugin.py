@@ -33,6 +33,8 @@ def airbyte_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     Jobs take no time (``time="instant"``) by default. ``@pytest.mark.airbyte_emulator(...)`` on the
     test, its class or its module changes this and any other setting of
     :class:`~airflow_provider_airbyte_sme.emulator.Emulator`.
+
+    :param request: pytest gives it.
     """
     from airflow_provider_airbyte_sme.emulator.emulator import Emulator
 

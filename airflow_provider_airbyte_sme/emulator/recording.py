@@ -30,6 +30,8 @@ class RecordedRequest:
     """
     A request and the status of its response.
 
+    :param method: Such as ``GET``.
+    :param path: Path of its URL, without the query.
     :param route: Matched route, such as ``GET /jobs/{jobId}``; ``None``: no route matched.
     :param query: Values of each query parameter.
     :param json: Decoded body with secrets masked; ``None`` if it is empty, is not valid JSON or is

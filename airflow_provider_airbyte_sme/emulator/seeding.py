@@ -59,11 +59,8 @@ def new_world(seed: Mapping[str, Any], *, role: str, now: float) -> World:
     """
     Return the world described by *seed*.
 
-    :param seed: ``workspaces``, ``sources``, ``destinations`` and ``connections``: lists of keyword
-        arguments for :func:`add_workspace`, :func:`add_actor` and :func:`add_connection`.
-        ``application``: keyword arguments for :func:`add_application`, such as ``client_id``,
-        ``client_secret`` and ``role``. ``definitions``: keyword arguments for
-        :func:`add_definition`. Missing lists are taken from :data:`DEFAULT_SEED`.
+    :param seed: See :class:`~airflow_provider_airbyte_sme.emulator.Emulator`. Missing lists are
+        taken from :data:`DEFAULT_SEED`.
     :param role: Default role of the application.
     :param now: Creation time of everything, in seconds since the epoch.
     :raises ValueError: *seed* has an unknown key or an invalid entry.

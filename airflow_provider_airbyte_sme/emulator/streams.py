@@ -21,9 +21,11 @@ class Stream:
     One stream of a source.
 
     :param fields: The path of each field.
+    :param namespace: ``None`` if it has none.
     :param primary_key: The paths of the fields of the key, if the source defines one.
     :param cursor_field: The path of the default cursor, if there is one.
     :param source_defined_cursor: Whether the default cursor is the only one allowed.
+    :param incremental: Whether it can be synced incrementally.
     :param suggested: Whether a connection that is created without streams selects it.
     :param types: The JSON types of the fields that are no text, by their paths with dots.
     """

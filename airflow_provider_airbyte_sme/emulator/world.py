@@ -199,8 +199,15 @@ class Attempt:
     """
     One attempt of a job; its number is its index in ``Job.attempts``.
 
+    :param status: ``running``, ``succeeded`` or ``failed``.
+    :param created_at: In seconds since the epoch, like every time here.
+    :param updated_at: When its status or its numbers last changed.
+    :param ended_at: ``None`` while it runs.
+    :param rows: Number of records that it has committed.
+    :param bytes: Size of these records, in bytes.
     :param failures: Why it failed, the cause first.
-    :param rows_of: As in :class:`JobPlan`.
+    :param rows_of: How many of *rows* are of which stream, by ``name`` or ``namespace.name``;
+        ``None``: each has its share.
     """
 
     status: str
@@ -287,6 +294,15 @@ class Job:
     """
     A job.
 
+    :param id: Its number.
+    :param config_type: What it does, as Airbyte stores it: ``sync``, ``refresh`` or
+        ``reset_connection``.
+    :param created_at: In seconds since the epoch, like every time here.
+    :param updated_at: When its status or its numbers last changed.
+    :param plan: What becomes of it.
+    :param status: As in responses of the public API.
+    :param started_at: When it began to run; ``None``: not yet.
+    :param attempts: The oldest first.
     :param ends_at: When the current status ends; ``None``: not by itself.
     :param history: All statuses so far, each with the time of the change.
     :param streams: The streams of the connection that it syncs or clears.

@@ -15,6 +15,8 @@ from airflow_provider_airbyte_sme.migration.arguments import (
 )
 from airflow_provider_airbyte_sme.migration.kinds import Element, Module, dotted
 
+DEFAULT_ARGS = "default_args"
+
 # What an unknown mapping may contain: everything.
 _ANY = None
 _OTHER_CONTEXTS = frozenset({"TaskGroup", "open", "suppress", "warns", "raises"})
@@ -98,7 +100,7 @@ class Mappings:
                     args = call.args if isinstance(call, cst.Call) else ()
                     if not args or (text_of(args[0].value) or "") in (*OFFICIAL_ONLY, ""):
                         yield reference
-                case cst.Arg() if not (above.keyword and above.keyword.value == "default_args"):
+                case cst.Arg() if not (above.keyword and above.keyword.value == DEFAULT_ARGS):
                     yield above
 
     def names(self, node: cst.CSTNode) -> frozenset[str] | None:
@@ -142,11 +144,33 @@ class DefaultArgs:
         self._dags = [call for call in self._calls if _is_dag(call)]
 
     def all(self) -> Iterator[cst.BaseExpression]:
-        """Yield each value of ``default_args``."""
-        for call in self._calls:
-            value = keyword(call, "default_args")
+        """Yield each value of ``default_args``, in calls and in dict literals."""
+        for node in self._module.nodes:
+            value = None
+            if isinstance(node, cst.Call):
+                value = keyword(node, DEFAULT_ARGS)
+            elif isinstance(node, cst.DictElement) and text_of(node.key) == DEFAULT_ARGS:
+                value = node.value
             if value is not None and dotted(value) != "None":
                 yield value
+
+    def unknown(self) -> Iterator[cst.Call]:
+        """Yield the calls that make a DAG of a mapping which may have any ``default_args``."""
+        return (call for call in self._dags if not self._of(call)[1])
+
+    def _of(self, call: cst.Call) -> tuple[list[cst.BaseExpression], bool]:
+        """Return the ``default_args`` of a call, also those in a mapping, and whether they are."""
+        value = keyword(call, DEFAULT_ARGS)
+        if value is not None:
+            return [value], True
+        found: list[cst.BaseExpression] = []
+        is_all = True
+        for arg in call.args:
+            if arg.star == "**":
+                literals, complete = self._mappings.literals(arg.value)
+                is_all &= complete and all(names_of(each) is not _ANY for each in literals)
+                found += [each for literal in literals for each in _entries(literal)]
+        return found, is_all
 
     @property
     def has_dags(self) -> bool:
@@ -195,11 +219,30 @@ class DefaultArgs:
             yield from (each for each in self._module.values(node) if isinstance(each, cst.Call))
 
     def _has_connection(self, call: cst.Call) -> bool | None:
-        value = keyword(call, "default_args")
-        if value is None or dotted(value) == "None":
-            return None if any(arg.star == "**" for arg in call.args) else False
+        values, is_all = self._of(call)
+        found = {self._names_connection(value) for value in values}
+        if None in found or not is_all:
+            return None
+        # Of several, the last one in the mapping counts.
+        return found.pop() if len(found) == 1 else None if found else False
+
+    def _names_connection(self, value: cst.BaseExpression) -> bool | None:
+        if dotted(value) == "None":
+            return False
         names = self._mappings.names(value)
         return None if names is None else CONN_ID in names
+
+
+def _entries(literal: cst.Dict | cst.Call) -> Iterator[cst.BaseExpression]:
+    """Yield the ``default_args`` among the entries of a mapping."""
+    if isinstance(literal, cst.Call):
+        value = keyword(literal, DEFAULT_ARGS)
+        if value is not None:
+            yield value
+        return
+    for element in literal.elements:
+        if isinstance(element, cst.DictElement) and text_of(element.key) == DEFAULT_ARGS:
+            yield element.value
 
 
 def _is_known_context(call: cst.Call) -> bool:

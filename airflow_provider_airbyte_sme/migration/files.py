@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.reasons import Reason
-from airflow_provider_airbyte_sme.migration.rewriter import rewrite
+from airflow_provider_airbyte_sme.migration.rewriter import Rewritten, rewrite
 
 # Folders that hold no DAG files of their own.
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+_TOO_DEEP = "cannot be rewritten: its code is nested too deeply"
+# LibCST visits a tree with several calls a level. Memory is only taken where it is used.
+_RECURSION_LIMIT = 100_000
+_STACK_SIZE = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +129,45 @@ def migrate_file(path: Path) -> MigratedFile:
         before = path.read_bytes()
     except OSError as error:
         return MigratedFile(path, error=f"cannot be read: {error.strerror or error}")
+    if _is_too_deep(before):
+        return MigratedFile(path, error=_TOO_DEEP)
     try:
-        new = rewrite(before)
+        new = _with_much_stack(rewrite, before)
     except cst.ParserSyntaxError as error:
-        line = f"line {error.raw_line}: {error.message.splitlines()[0]}"
-        return MigratedFile(path, error=f"is not valid Python, {line}")
+        # The message may list dozens of tokens.
+        message = error.message.splitlines()[0].partition(": expected one of ")[0]
+        line = f"line {error.raw_line}: {message}"
+        return MigratedFile(path, error=f"is not valid Python 3, {line}")
     except (UnicodeDecodeError, LookupError, SyntaxError) as error:
         return MigratedFile(path, error=f"cannot be decoded: {error}")
-    except (RecursionError, cst.MetadataException, cst.CSTValidationError) as error:
+    except RecursionError:
+        return MigratedFile(path, error=_TOO_DEEP)
+    except (cst.MetadataException, cst.CSTValidationError) as error:
         return MigratedFile(path, error=f"cannot be rewritten: {type(error).__name__} {error}")
     return MigratedFile(path, before, new.source, new.reasons)
+
+
+def _is_too_deep(source: bytes) -> bool:
+    """Whether Python refuses a file because it is nested too deeply, which crashes LibCST."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(source, "dag", "exec", dont_inherit=True)
+    except (MemoryError, RecursionError):
+        return True
+    except (SyntaxError, ValueError) as error:
+        # LibCST decides about the rest: it may know a newer syntax.
+        return "too many nested parentheses" in str(error)
+    return False
+
+
+def _with_much_stack(function: Callable[[bytes], Rewritten], source: bytes) -> Rewritten:
+    """Call *function* with room for all that Python accepts, such as a sum of 1,000 terms."""
+    limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK_SIZE)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(function, source).result()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)

@@ -12,6 +12,7 @@ from airflow_provider_airbyte_sme.migration.arguments import (
     with_argument,
     without,
 )
+from airflow_provider_airbyte_sme.migration.kinds import dotted
 from airflow_provider_airbyte_sme.migration.official import DEFAULT_CONN_ID, HOOK_METHODS
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 
@@ -32,16 +33,24 @@ def default_conn_id() -> cst.SimpleString:
     return cst.SimpleString(f'"{DEFAULT_CONN_ID}"')
 
 
-def rewrite_constructor(call: cst.Call) -> tuple[cst.Call, list[Reason]]:
-    """Return ``AirbyteHook(…)`` with the only parameter that it has here."""
+def rewrite_constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, list[Reason]]:
+    """
+    Return ``AirbyteHook(…)`` with the only parameter that it has here.
+
+    :param is_init: Whether it is ``super().__init__(…)`` of a subclass, which gets arguments of
+        its own.
+    """
     args, reasons, has_connection = list(call.args), [], False
+    positions = ["", "api_version", "timeout"]
+    if call.args and dotted(call.args[0].value) == "self":
+        positions.insert(0, "")
     for index, arg in reversed(list(enumerate(call.args))):
-        name = arg.keyword.value if arg.keyword else ("", "api_version", "timeout")[min(index, 2)]
+        name = arg.keyword.value if arg.keyword else positions[min(index, len(positions) - 1)]
         if arg.star:
-            reasons.append(Reason.KEYWORDS)
+            reasons += [] if is_init else [Reason.KEYWORDS]
             has_connection = True
         elif name in ("", CONN_ID):
-            has_connection = True
+            has_connection |= dotted(arg.value) != "self"
         else:
             call, args = without(call, args, index)
             if name == "timeout":

@@ -12,6 +12,7 @@ from airflow_provider_airbyte_sme.migration.official import (
     OUR_PACKAGE,
     RENAMED,
     SDK,
+    imported_from,
     is_official,
     new_path,
 )
@@ -55,17 +56,38 @@ def rewrite_import_from(
 def _from_provider(
     node: cst.ImportFrom, module: str
 ) -> tuple[Sequence[cst.ImportFrom], list[Reason]]:
+    new = name_node(new_path(module) or module)
+    if isinstance(node.names, cst.ImportStar):
+        return [node.with_changes(module=new)], []
+    moved = [e for e in node.names if imported_from(f"{module}.{dotted(e.name)}")]
+    others = [_moved(alias, f"{module}.{dotted(alias.name)}") for alias in moved]
+    if len(moved) == len(node.names) == 1:
+        # As it is, with its comments.
+        alias = moved[0].with_changes(name=others[0].names[0].name)  # type: ignore[index]
+        return [node.with_changes(module=others[0].module, names=[alias])], []
     reasons: list[Reason] = []
-    names: cst.ImportStar | list[cst.ImportAlias] = cst.ImportStar()
-    if not isinstance(node.names, cst.ImportStar):
-        paths = [f"{module}.{dotted(alias.name)}" for alias in node.names]
-        reasons = [Reason.NO_SUCH_NAME for path in paths if path not in KNOWN]
+    found = []
+    for rest in _without(node, moved) if moved else [node]:
+        aliases = [] if isinstance(rest.names, cst.ImportStar) else rest.names
+        paths = [f"{module}.{dotted(alias.name)}" for alias in aliases]
+        reasons += [Reason.NO_SUCH_NAME for path in paths if path not in KNOWN]
         names = [
             alias.with_changes(name=cst.Name((new_path(path) or path).rpartition(".")[2]))
-            for alias, path in zip(node.names, paths, strict=True)
+            for alias, path in zip(aliases, paths, strict=True)
         ]
-    new = name_node(new_path(module) or module)
-    return [node.with_changes(module=new, names=names)], reasons
+        found.append(rest.with_changes(module=new, names=names))
+    return [*found, *others], reasons
+
+
+def import_of(path: str, asname: cst.AsName | None = None) -> cst.ImportFrom:
+    """Return the import of what is an official dotted path before."""
+    module, _, name = (new_path(path) or path).rpartition(".")
+    return cst.ImportFrom(name_node(module), [cst.ImportAlias(cst.Name(name), asname)])
+
+
+def _moved(alias: cst.ImportAlias, path: str) -> cst.ImportFrom:
+    """Return the import of what the official module only imports, from where it is here."""
+    return import_of(imported_from(path) or path, alias.asname)
 
 
 def _from_providers(node: cst.ImportFrom) -> Sequence[cst.Import | cst.ImportFrom]:

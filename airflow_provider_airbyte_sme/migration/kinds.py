@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -12,11 +12,16 @@ from functools import cached_property
 import libcst as cst
 from libcst import metadata as meta
 
+from airflow_provider_airbyte_sme.migration.arguments import text_of
 from airflow_provider_airbyte_sme.migration.official import (
     CLASS_NAMES,
     CLASSES,
+    IMPORTED_NAMES,
+    MODULES,
+    OTHER_IMPORTED_NAMES,
     PACKAGE,
     Thing,
+    imported_from,
     is_official,
 )
 
@@ -82,6 +87,7 @@ class Module:
         self._parents = wrapper.resolve(meta.ParentNodeProvider)
         self.nodes: list[cst.CSTNode] = list(self._parents)
         self._stars = set(self._star_imports())
+        self._reaches_by_text = any(map(_reaches_by_text, self.nodes))
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """Return the node that contains *node*; ``None`` for the module."""
@@ -103,14 +109,82 @@ class Module:
         if not isinstance(node, cst.CSTNode) or not dotted(node):
             # LibCST gives a call the name of its function.
             return []
-        found = self._names.get(node, ())
-        if callable(found):
-            found = found()
+        found = self._qualified(node)
         imported = [each for each in found if each.source is meta.QualifiedNameSource.IMPORT]
-        if isinstance(node, cst.Name) and not found and node.value in CLASS_NAMES:
-            path = CLASS_NAMES[node.value]
-            return [path] if path.rpartition(".")[0] in self._stars else []
-        return sorted(str(each.name) for each in imported)
+        if isinstance(node, cst.Name) and not found:
+            return [*self._paths_of_stars(node.value)]
+        return sorted(imported_from(path) or path for path in (str(e.name) for e in imported))
+
+    def is_indirect(self, node: cst.Attribute) -> bool:
+        """Whether *node* is what an official module imports, as a member of that module."""
+        return any(imported_from(str(each.name)) for each in self._qualified(node))
+
+    def _qualified(self, node: cst.CSTNode) -> Collection[meta.QualifiedName]:
+        found = self._names.get(node, ())
+        return found() if callable(found) else found
+
+    def _paths_of_stars(self, name: str) -> Iterator[str]:
+        """Yield what a name is that comes from a star import of an official module."""
+        path = CLASS_NAMES.get(name, "")
+        if path.rpartition(".")[0] in self._stars:
+            yield path
+        elif name in IMPORTED_NAMES and self._stars & MODULES:
+            yield IMPORTED_NAMES[name]
+
+    def names_of_stars(self) -> Iterator[cst.Name]:
+        """Yield names that a star import must have brought, other than its classes."""
+        for node in self.nodes:
+            if isinstance(node, cst.Name) and (
+                node.value in IMPORTED_NAMES or node.value in OTHER_IMPORTED_NAMES
+            ):
+                path = CLASS_NAMES.get(node.value, "").rpartition(".")[0]
+                if path not in self._stars and self._is_unassigned(node):
+                    yield node
+
+    def _is_unassigned(self, name: cst.Name) -> bool:
+        """Whether a name is read, and nothing in the module gives it a value."""
+        above = self.parent(name)
+        is_read = not isinstance(above, cst.Attribute) or above.value is name
+        is_read = is_read and not (isinstance(above, cst.Arg) and above.keyword is name)
+        return is_read and name in self._scopes and not self._qualified(name)
+
+    def _path_by_text(self, node: Value, seen: frozenset[Value] = frozenset()) -> str:
+        """Return the path of what ``import_module("a")`` and ``getattr(a, "b")`` give."""
+        if not self._reaches_by_text or node in seen:
+            return ""
+        seen |= {node}
+        match node:
+            case cst.Name():
+                values = self.values(node)
+                return self._path_by_text(values[0], seen) if len(values) == 1 else ""
+            case cst.Attribute():
+                return self._member(node.value, node.attr.value, seen)
+            case cst.Call() if is_call_of(node, "import_module"):
+                return text_of(node.args[0].value) or ""
+            case cst.Call() if is_call_of(node, "getattr") and len(node.args) > 1:
+                return self._member(node.args[0].value, text_of(node.args[1].value), seen)
+        return ""
+
+    def _member(self, owner: cst.CSTNode, name: str | None, seen: frozenset[Value]) -> str:
+        path = self.path(owner) or self._path_by_text(owner, seen)
+        return f"{path}.{name}" if path and name else ""
+
+    def exports(self) -> set[str]:
+        """Return the names in ``__all__``."""
+        values = [
+            node.value
+            for node in self.nodes
+            if (isinstance(node, cst.Assign) and dotted(node.targets[0].target) == "__all__")
+            or (
+                isinstance(node, cst.AnnAssign | cst.AugAssign) and dotted(node.target) == "__all__"
+            )
+        ]
+        return {
+            text_of(element.value) or ""
+            for value in values
+            if isinstance(value, cst.List | cst.Tuple)
+            for element in value.elements
+        }
 
     def may_be_other(self, func: Value, seen: frozenset[Value] = frozenset()) -> bool:
         """Whether *func*, which may be an official class, may also be something else."""
@@ -138,7 +212,7 @@ class Module:
         if node is None or node in seen:
             return NOTHING
         seen |= {node}
-        if thing := CLASSES.get(self.path(node)):
+        if thing := CLASSES.get(self.path(node) or self._path_by_text(node)):
             return frozenset({Kind(Form.CLASS, thing)})
         match node:
             case cst.Name():
@@ -198,11 +272,7 @@ class Module:
             return _is_known_path(path)
         match func:
             case cst.Name() if values := self.values(func):
-                return all(
-                    all(self.is_known(each, seen) for each in _returns(function))
-                    for function in values
-                    if isinstance(function, cst.FunctionDef)
-                )
+                return all(self._returns_known(each, seen) for each in values)
             case cst.Name():
                 # A star import may have brought it.
                 return hasattr(builtins, func.value) or _is_known_path(func.value)
@@ -213,6 +283,19 @@ class Module:
                 return self._is_known_function(func.func, seen)
         return False
 
+    def _returns_known(self, function: Value, seen: frozenset[Value]) -> bool:
+        """Whether it can be told what a call of *function*, which a name stands for, gives."""
+        if function in seen:
+            return True
+        match function:
+            case cst.FunctionDef() | cst.Lambda():
+                return all(self.is_known(each, seen) for each in _returns(function))
+            case cst.ClassDef():
+                return True
+            case cst.Name() | cst.Attribute() | cst.Call():
+                return self._is_known_function(function, seen | {function})
+        return False
+
     def _of_all(self, nodes: Sequence[Value], seen: frozenset[Value]) -> Kinds:
         return frozenset().union(*(self.kinds(each, seen) for each in nodes))
 
@@ -220,6 +303,8 @@ class Module:
         func = call.func
         if is_functools_partial(self, call):
             return self.kinds(call.args[0].value, seen)
+        if is_class_creation(call):
+            return _shallower(self.kinds(call.args[1].value, seen))
         made = {
             Kind(Form.OBJECT, each.thing)
             for each in self.kinds(func, seen)
@@ -234,7 +319,7 @@ class Module:
             returned = [
                 each
                 for function in self.values(func)
-                if isinstance(function, cst.FunctionDef)
+                if isinstance(function, cst.FunctionDef | cst.Lambda)
                 for each in _returns(function)
             ]
             return self._of_all(returned, seen)
@@ -307,7 +392,9 @@ class Module:
             case cst.Call(func=cst.Attribute(value=collection, attr=cst.Name(value="get" | "pop"))):
                 return self._items(collection, seen)
             case cst.Call(func=cst.Name() as func):
-                functions = [e for e in self.values(func) if isinstance(e, cst.FunctionDef)]
+                functions = [
+                    e for e in self.values(func) if isinstance(e, cst.FunctionDef | cst.Lambda)
+                ]
                 returned = [value for function in functions for value in _returns(function)]
                 found = [each for value in returned for each in self.alternatives(value, seen)]
                 return found or [node]
@@ -480,6 +567,24 @@ def is_functools_partial(module: Module, call: cst.Call) -> bool:
     return module.path(call.func) == "functools.partial" and bool(call.args)
 
 
+def is_class_creation(call: cst.Call) -> bool:
+    """Whether *call* is ``type("Name", (Base,), {…})``."""
+    return dotted(call.func) == "type" and len(call.args) > 2
+
+
+def is_call_of(node: cst.CSTNode, name: str) -> bool:
+    """Whether *node* is a call of a function of this name, which has arguments."""
+    return (
+        isinstance(node, cst.Call)
+        and dotted(node.func).rpartition(".")[2] == name
+        and bool(node.args)
+    )
+
+
+def _reaches_by_text(node: cst.CSTNode) -> bool:
+    return is_call_of(node, "getattr") or is_call_of(node, "import_module")
+
+
 def uses_official_provider(module: Module) -> bool:
     """Whether an import or a string names the official provider."""
     for node in module.nodes:
@@ -530,8 +635,10 @@ def _alternatives_of_annotation(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
             yield node
 
 
-def _returns(function: cst.FunctionDef) -> list[cst.CSTNode]:
+def _returns(function: cst.FunctionDef | cst.Lambda) -> list[cst.CSTNode]:
     """Return what a function returns, without that of the functions inside it."""
+    if isinstance(function, cst.Lambda):
+        return [function.body]
     found: list[cst.CSTNode] = []
 
     class Returns(cst.CSTVisitor):

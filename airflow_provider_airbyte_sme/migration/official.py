@@ -54,6 +54,35 @@ RENAMED = {
 }
 """Names that do not merely change their package."""
 
+IMPORTED_NAMES = {
+    "AirbyteHook": f"{PACKAGE}.hooks.airbyte.AirbyteHook",
+    "AirbyteSyncTrigger": f"{PACKAGE}.triggers.airbyte.AirbyteSyncTrigger",
+    "JobStatusEnum": "airbyte_api.models.JobStatusEnum",
+    "JobTypeEnum": "airbyte_api.models.JobTypeEnum",
+}
+"""What official modules import themselves, so that it can be imported from them."""
+OTHER_IMPORTED_NAMES = frozenset(
+    {
+        "AirbyteAPI",
+        "AirflowException",
+        "AirflowSkipException",
+        "Any",
+        "AsyncIterator",
+        "BaseHook",
+        "BaseOperator",
+        "BaseSensorOperator",
+        "BaseTrigger",
+        "Sequence",
+        "TYPE_CHECKING",
+        "TriggerEvent",
+        "asyncio",
+        "conf",
+        "datetime",
+        "time",
+    }
+)
+"""The same, of things that are in neither provider."""
+
 SDK = "airbyte_api"
 """The client that the official provider depends on, and this one does not."""
 
@@ -99,6 +128,12 @@ def new_text_path(path: str) -> str:
     if CLASSES.get(head) is Thing.HOOK:
         return f"{new_path(head)}.{HOOK_METHODS.get(last, last)}"
     return new_path(path) or path
+
+
+def imported_from(path: str) -> str | None:
+    """Return where a name is from that an official module imports itself."""
+    module, _, name = path.rpartition(".")
+    return IMPORTED_NAMES.get(name) if module in MODULES and path not in CLASSES else None
 
 
 def is_member(path: str) -> bool:

@@ -17,7 +17,7 @@ RESULT = "return_value"
 # One call of xcom_pull in a template, and its parts.
 _PULL = re.compile(r"xcom_pull\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)")
 _TASK_ID = re.compile(
-    r"^\s*(?:task_ids\s*=\s*)?(?P<quote>['\"])(?P<id>[^'\"]*)(?P=quote)\s*(?:,|$)"
+    r"^\s*(?:task_ids\s*=\s*)?\[?(?P<quote>['\"])(?P<id>[^'\"]*)(?P=quote)\]?\s*(?:,|$)"
 )
 # The DAG, by its name or as the second argument.
 _DAG_ID = re.compile(r"\bdag_id\s*=|^[^,]*,\s*(?!\w+\s*=)\S")
@@ -94,6 +94,8 @@ class Results:
     def is_for_sensor(self, node: cst.CSTNode) -> bool:
         """Whether *node* is the ``airbyte_job_id`` of a sensor, which takes the whole result."""
         above = self._module.parent(node)
+        if uses := self._uses(node):
+            return all(map(self.is_for_sensor, uses))
         if isinstance(above, cst.ConcatenatedString):
             return self.is_for_sensor(above)
         if not isinstance(above, cst.Arg) or above.keyword is None:
@@ -113,6 +115,21 @@ class Results:
 
     def is_mapped(self, node: cst.CSTNode) -> bool:
         """Whether *node* is mapped over, which Airflow allows for a whole result only."""
+        return self._is_mapped(node) or any(map(self._is_mapped, self._uses(node)))
+
+    def _uses(self, node: cst.CSTNode) -> list[cst.CSTNode]:
+        """Return where the variable is used that *node* is assigned to, if so."""
+        above = self._module.parent(node)
+        targets = above.targets if isinstance(above, cst.Assign) and above.value is node else ()
+        names = [each.target for each in targets]
+        return [
+            use
+            for name in names
+            if isinstance(name, cst.Name)
+            for use in self._module.references(name)
+        ]
+
+    def _is_mapped(self, node: cst.CSTNode) -> bool:
         above = self._module.parent(node)
         if isinstance(above, cst.Arg):
             above = self._module.parent(above)
@@ -195,7 +212,9 @@ class Results:
             if key:
                 return match[0].replace(key[0], key[0].replace(RESULT, JOB_ID))
             quote = task["quote"]
-            return f"xcom_pull({arguments.rstrip().removesuffix(',')}, key={quote}{JOB_ID}{quote})"
+            bare = arguments.rstrip()
+            space = arguments[len(bare) :]
+            return f"xcom_pull({bare.removesuffix(',')}, key={quote}{JOB_ID}{quote}{space})"
 
         return _PULL.sub(replace, text), unclear
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import libcst as cst
 
@@ -33,12 +34,17 @@ from airflow_provider_airbyte_sme.migration.hooks import (
     rewrite_constructor,
     rewrite_method,
 )
-from airflow_provider_airbyte_sme.migration.imports import rewrite_import, rewrite_import_from
+from airflow_provider_airbyte_sme.migration.imports import (
+    import_of,
+    rewrite_import,
+    rewrite_import_from,
+)
 from airflow_provider_airbyte_sme.migration.kinds import (
     Form,
     Kind,
     Module,
     dotted,
+    is_class_creation,
     is_functools_partial,
     uses_official_provider,
 )
@@ -48,7 +54,9 @@ from airflow_provider_airbyte_sme.migration.official import (
     CLASSES,
     HOOK_METHODS,
     HOOK_STATUSES,
+    IMPORTED_NAMES,
     KNOWN,
+    MODULES,
     OUR_PACKAGE,
     PACKAGE,
     RENAMED,
@@ -84,7 +92,16 @@ _HARMLESS = frozenset(
     }
 )
 # They take a class as an argument, but do not create anything from it.
-_ASKS_ABOUT_CLASS = frozenset({"isinstance", "issubclass", "cast", "object", "partial", "print"})
+_ASKS_ABOUT_CLASS = frozenset(
+    {
+        *("cast", "getattr", "isinstance", "issubclass", "object", "partial", "print", "super"),
+        *("delattr", "setattr"),
+    }
+)
+# They take the path, or the owner and the name, of what a test replaces.
+_PATCHES = frozenset({"delattr", "multiple", "patch", "setattr"})
+_TAKES_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})
+_MAY_HOLD_CLASS = cst.Name | cst.Attribute | cst.List | cst.Tuple | cst.Set | cst.Dict
 _TRIGGER_PARAMETERS = {"conn_id": "airbyte_conn_id", "end_time": "deadline"}
 _STATEMENTS = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
@@ -138,6 +155,7 @@ class _Rewriter(cst.CSTTransformer):
         self._find_default_args()
         self._find_arguments()
         self._find_class_paths()
+        self._find_exports()
 
     # What is decided beforehand.
 
@@ -151,6 +169,9 @@ class _Rewriter(cst.CSTTransformer):
             for literal in literals:
                 if OFFICIAL_ONLY & (names_of(literal) or frozenset()) and self._has_other_tasks:
                     self._note(literal, Reason.OTHER_OPERATORS)
+        if self._makes_tasks:
+            for call in self._defaults.unknown():
+                self._note(call, Reason.UNKNOWN_DEFAULT_ARGS)
 
     def _note_other_uses(self, value: cst.CSTNode, literals: list[cst.Dict | cst.Call]) -> None:
         """Leave it to a person to read a mapping of which keys have other names now."""
@@ -235,6 +256,32 @@ class _Rewriter(cst.CSTTransformer):
                     if not any(CONN_ID in each for each in keys):
                         self._note(node, Reason.CLASS_ELSEWHERE)
 
+    def _find_exports(self) -> None:
+        """Leave it to a person when a module imports classes only for other modules."""
+        exports = self._module.exports()
+        found = {
+            alias: node
+            for node in self._module.nodes
+            if isinstance(node, cst.ImportFrom) and not isinstance(node.names, cst.ImportStar)
+            for alias in node.names
+            if f"{dotted(node.module)}.{dotted(alias.name)}" in CLASSES
+        }
+        is_unused = not self._defaults.has_dags and self._words.isdisjoint(map(_name_of, found))
+        for alias, node in found.items():
+            if is_unused or _name_of(alias) in exports:
+                self._note(node, Reason.CLASS_ELSEWHERE)
+
+    @cached_property
+    def _words(self) -> set[str]:
+        """The names that are used, also in texts, such as annotations."""
+        words: set[str] = set()
+        for node in self._module.nodes:
+            if isinstance(node, cst.Name) and not self._is_in_import(node):
+                words.add(node.value)
+            elif isinstance(node, cst.SimpleString):
+                words |= set(re.findall(r"\w+", node.value))
+        return words
+
     # Comments.
 
     def _note(self, node: cst.CSTNode, reason: Reason) -> None:
@@ -280,7 +327,7 @@ class _Rewriter(cst.CSTTransformer):
                     self._note_all(original_node, reasons)
                 case cst.ImportFrom():
                     found, reasons = rewrite_import_from(small)
-                    new = [*found]
+                    new = [*found, *self._imports_of_star(original_node, small)]
                     self._note_all(original_node, reasons)
                 case _:
                     continue
@@ -313,6 +360,23 @@ class _Rewriter(cst.CSTTransformer):
         )
         if any(use.attr.value != "providers" for use in uses):
             yield cst.Import([cst.ImportAlias(cst.Name("airflow"))])
+
+    def _imports_of_star(
+        self, line: cst.SimpleStatementLine, node: cst.ImportFrom
+    ) -> Iterator[cst.ImportFrom]:
+        """Yield imports of what ``from … import *`` has brought, and does not bring here."""
+        is_star = isinstance(node.names, cst.ImportStar) and dotted(node.module) in MODULES
+        names = self._names_of_stars if is_star else set()
+        if names - IMPORTED_NAMES.keys():
+            self._note(line, Reason.NO_SUCH_NAME)
+        for name in sorted(names & IMPORTED_NAMES.keys()):
+            yield import_of(IMPORTED_NAMES[name])
+        self._names_of_stars -= names
+
+    @cached_property
+    def _names_of_stars(self) -> set[str]:
+        """The names that are still to be imported."""
+        return {name.value for name in self._module.names_of_stars()}
 
     def _is_in_import(self, node: cst.CSTNode) -> bool:
         return any(
@@ -348,6 +412,8 @@ class _Rewriter(cst.CSTTransformer):
         if self._is_in_import(original_node):
             return updated_node
         path, text = self._module.path(original_node), dotted(original_node)
+        if self._module.is_indirect(original_node):
+            self._note(original_node, Reason.NO_SUCH_NAME)
         if text == path == PACKAGE:
             return cst.Name(OUR_PACKAGE)
         if path in RENAMED:
@@ -356,12 +422,14 @@ class _Rewriter(cst.CSTTransformer):
         kinds = self._module.kinds(original_node.value)
         if Kind(Form.JOB, Thing.HOOK) in kinds:
             return self._field_of_job(original_node, updated_node)
-        if Kind(Form.STATUS, Thing.HOOK) in kinds and original_node.attr.value == "value":
-            return updated_node.value
+        if Kind(Form.STATUS, Thing.HOOK) in kinds:
+            return self._member_of_status(original_node, updated_node)
         if any(
-            each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) for each in kinds
+            each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) and not each.depth
+            for each in kinds
         ):
             return self._member_of_hook(original_node, updated_node)
+        self._check_value(original_node)
         if original_node.attr.value in OFFICIAL_ONLY and self._may_be_task(original_node):
             self._note(original_node, Reason.ATTRIBUTES)
         if original_node.attr.value in TELLING_METHODS and not self._module.is_known(
@@ -369,6 +437,17 @@ class _Rewriter(cst.CSTTransformer):
         ):
             self._note(original_node, Reason.MAY_BE_HOOK)
         return self._output(original_node, updated_node)
+
+    def _check_value(self, node: cst.Attribute) -> None:
+        """Leave it to a person when a class path is computed, or ``xcom_pull`` is called later."""
+        if node.attr.value == "__module__" and any(
+            each.form is Form.CLASS for each in self._module.kinds(node.value)
+        ):
+            self._note(node, Reason.CLASS_ELSEWHERE)
+        above = self._module.parent(node)
+        is_called = isinstance(above, cst.Call) and above.func is node
+        if node.attr.value == "xcom_pull" and not is_called and self._results.has_operators:
+            self._note(node, Reason.JOB_ID)
 
     def _may_be_task(self, node: cst.Attribute) -> bool:
         """Whether ``asynchronous`` and the like may be read from a task, or set in one."""
@@ -402,6 +481,15 @@ class _Rewriter(cst.CSTTransformer):
             return updated
         self._note(original, Reason.JOB_FIELDS)
         return updated.with_changes(attr=cst.Name(RENAMED_FIELDS.get(name, name)))
+
+    def _member_of_status(
+        self, original: cst.Attribute, updated: cst.Attribute
+    ) -> cst.BaseExpression:
+        if original.attr.value == "value":
+            return updated.value
+        if original.attr.value == "name":
+            self._note(original, Reason.JOB_FIELDS)
+        return updated
 
     def _is_read_response(self, node: cst.Attribute) -> bool:
         """Whether ``response.json`` is called for a field that a job has here."""
@@ -443,7 +531,9 @@ class _Rewriter(cst.CSTTransformer):
             return self._literal(original, name.lower())
         is_object = Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(original.value)
         is_called = is_object and isinstance(above, cst.Call) and above.func is original
-        if name not in UNCHANGED_HOOK_MEMBERS and not (is_called and name in HOOK_METHODS):
+        if name not in (*UNCHANGED_HOOK_MEMBERS, "__init__") and not (
+            is_called and name in HOOK_METHODS
+        ):
             self._note(original, Reason.HOOK_MEMBER)
         return updated
 
@@ -455,9 +545,7 @@ class _Rewriter(cst.CSTTransformer):
         if is_functools_partial(self._module, call):
             func = call.args[0].value
         elif _is_super_init(call):
-            func = next(  # type: ignore[assignment]
-                (e for e in self._module.ancestors(call) if isinstance(e, cst.ClassDef)), func
-            )
+            func = self._class_around(call) or func  # type: ignore[assignment]
         elif isinstance(func, cst.Attribute) and func.attr.value in (
             "partial",
             "expand",
@@ -485,21 +573,52 @@ class _Rewriter(cst.CSTTransformer):
             for each in classes
         )
 
+    def _passed_on(self, call: cst.Call) -> tuple[Thing, frozenset[str]] | None:
+        """Return whose ``**kwargs`` a class of this module passes on, and its own parameters."""
+        func = call.func
+        if isinstance(func, cst.Attribute) and func.attr.value in ("partial", "expand"):
+            func = func.value
+        if not self._has_own_init(func):
+            return None
+        things = [e.thing for e in self._module.kinds(func) if e.form is Form.CLASS]
+        classes = [e for e in self._module.values(func) if isinstance(e, cst.ClassDef)]  # type: ignore[arg-type]
+        inits = [part for each in classes for part in each.body.body if _is_init(part)]
+        if len(classes) != 1 or len(inits) != 1 or not set(things) <= set(_TASKS) or not things:
+            return None
+        names = _own_parameters(cst.ensure_type(inits[0], cst.FunctionDef))
+        is_inherited = any(self._has_own_init(base.value) for base in classes[0].bases)
+        return None if names is None or is_inherited else (things[0], names)
+
+    def _task_of_subclass(
+        self, original: cst.Call, updated: cst.Call, thing: Thing, own: frozenset[str]
+    ) -> cst.Call:
+        """Rewrite the arguments that a subclass passes on to the official class."""
+        rewrite = self._rewrite_for(original, thing)
+
+        def rewrite_others(name: str, value: cst.BaseExpression) -> Argument:
+            return Argument(name, value) if name in own else rewrite(name, value)
+
+        updated, reasons = rewrite_call(updated, rewrite_others)
+        self._note_all(original, reasons)
+        return updated
+
+    def _class_around(self, call: cst.Call) -> cst.ClassDef | None:
+        return next((e for e in self._module.ancestors(call) if isinstance(e, cst.ClassDef)), None)
+
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:  # noqa: N802
         """Rewrite what makes tasks and hooks, calls of hooks, and ``xcom_pull``."""
         self._note_passed_classes(original_node)
+        self._note_names_in_text(original_node)
         if thing := self._thing_of_arguments(original_node):
             return self._task(original_node, updated_node, thing)
+        if passed := self._passed_on(original_node):
+            return self._task_of_subclass(original_node, updated_node, *passed)
         func = original_node.func
         kinds = self._module.kinds(func)
         if original_node in self._roles:
             return self._literal_call(original_node, updated_node)
-        if Kind(Form.CLASS, Thing.HOOK) in kinds:
-            if self._module.may_be_other(func):
-                self._note(original_node, Reason.SEVERAL_CLASSES)
-            updated, reasons = rewrite_constructor(updated_node)
-            self._note_all(original_node, reasons)
-            return updated
+        if Kind(Form.CLASS, Thing.HOOK) in kinds or self._is_init_of_hook(original_node):
+            return self._hook(original_node, updated_node)
         if Kind(Form.CLASS, Thing.TRIGGER) in kinds:
             return self._trigger(original_node, updated_node)
         if isinstance(func, cst.Attribute):
@@ -518,7 +637,8 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node
 
     def _task(self, original: cst.Call, updated: cst.Call, thing: Thing) -> cst.Call:
-        if self._module.may_be_other(original.func):
+        is_partial = is_functools_partial(self._module, original)
+        if self._module.may_be_other(original.args[0].value if is_partial else original.func):
             self._note(original, Reason.SEVERAL_CLASSES)
         rewrite = self._rewrite_for(original, thing)
         updated, reasons = rewrite_call(updated, rewrite)
@@ -534,7 +654,7 @@ class _Rewriter(cst.CSTTransformer):
         values = self._module.values(name) if isinstance(name, cst.Name) else []
         if (
             len(values) == 1
-            and isinstance(values[0], cst.BaseString)
+            and isinstance(values[0], cst.BaseString | cst.List | cst.Tuple | cst.Dict)
             and not may_be_uuid(values[0])
         ):
             self._note(call, Reason.CONNECTION_ID)
@@ -561,23 +681,40 @@ class _Rewriter(cst.CSTTransformer):
         )
 
     def _gives_connection(self, call: cst.Call) -> bool | None:
-        """Whether a call, and the ``expand`` after it, have ``airbyte_conn_id``."""
-        calls = [call]
-        above = self._module.parent(call)
-        if isinstance(above, cst.Attribute) and isinstance(
-            after := self._module.parent(above), cst.Call
-        ):
-            calls.append(after)
+        """Whether a call, or the ``expand`` after it, has ``airbyte_conn_id``."""
         if isinstance(call.func, cst.Name) and any(
-            isinstance(each, cst.Call) for each in self._module.values(call.func)
+            isinstance(each, cst.Call) and is_functools_partial(self._module, each)
+            for each in self._module.values(call.func)
         ):
             return None  # functools.partial has it
-        found: set[bool | None] = {CONN_ID in names_in(each) for each in calls}
-        for each in calls:
-            found |= {self._maps_connection(arg.value) for arg in each.args if arg.star == "**"}
-            if _is_method(each, "expand_kwargs"):
-                found |= {self._mapped_connection(arg.value) for arg in each.args}
+        own = self._has_connection(call)
+        if own is not False or not _is_method(call, "partial"):
+            return own
+        found = {self._has_connection(each) for each in self._expansions[call]}
+        if len(found) > 1:
+            # What one of several mapped tasks lacks cannot be given to all of them.
+            self._note(call, Reason.KEYWORDS)
+            return None
+        return found.pop() if found else False
+
+    def _has_connection(self, call: cst.Call) -> bool | None:
+        found: set[bool | None] = {CONN_ID in names_in(call)}
+        found |= {self._maps_connection(arg.value) for arg in call.args if arg.star == "**"}
+        if _is_method(call, "expand_kwargs"):
+            found |= {self._mapped_connection(arg.value) for arg in call.args}
         return True if True in found else None if None in found else False
+
+    @cached_property
+    def _expansions(self) -> dict[cst.CSTNode, list[cst.Call]]:
+        """The calls of ``expand`` after each call of ``partial``, directly or in a variable."""
+        found: dict[cst.CSTNode, list[cst.Call]] = defaultdict(list)
+        for node in self._module.nodes:
+            if isinstance(node, cst.Call) and _is_method(node, "expand", "expand_kwargs"):
+                func = cst.ensure_type(node.func, cst.Attribute)
+                for each in self._module.alternatives(func.value):
+                    if isinstance(each, cst.Call):
+                        found[each].append(node)
+        return found
 
     def _maps_connection(self, value: cst.BaseExpression) -> bool | None:
         names = self._mappings.names(value)
@@ -629,6 +766,20 @@ class _Rewriter(cst.CSTTransformer):
         )
         return updated
 
+    def _is_init_of_hook(self, call: cst.Call) -> bool:
+        around = self._class_around(call) if _is_super_init(call) else None
+        return Kind(Form.CLASS, Thing.HOOK) in self._module.kinds(around)
+
+    def _hook(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        """Rewrite what makes a hook, unless a class of this module decides about its parameters."""
+        if not _is_super_init(original) and self._has_own_init(original.func):
+            return updated
+        if self._module.may_be_other(original.func):
+            self._note(original, Reason.SEVERAL_CLASSES)
+        updated, reasons = rewrite_constructor(updated, is_init=_is_super_init(original))
+        self._note_all(original, reasons)
+        return updated
+
     def _call_of_hook(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
         func = cst.ensure_type(original.func, cst.Attribute)
         if func.attr.value not in HOOK_METHODS:
@@ -670,6 +821,9 @@ class _Rewriter(cst.CSTTransformer):
         is_result = bool(original.args) and self._results.is_operator(original.args[0].value)
         if not is_result or self._results.is_for_sensor(original):
             return updated
+        if self._results.is_mapped(original):
+            self._note(original, Reason.JOB_ID)
+            return updated
         literal = self._literal(original, JOB_ID)
         if len(original.args) == 1:
             return with_argument(updated, "key", literal)
@@ -696,11 +850,32 @@ class _Rewriter(cst.CSTTransformer):
         """Leave it to a person when a class is created elsewhere."""
         if dotted(call.func).rpartition(".")[2] in _ASKS_ABOUT_CLASS:
             return
+        if is_class_creation(call):
+            if any(each.form is Form.CLASS for each in self._module.kinds(call)):
+                self._note(call, Reason.SUBCLASS)
+            return
         for arg in call.args:
-            if isinstance(arg.value, cst.Name | cst.Attribute) and any(
+            if isinstance(arg.value, _MAY_HOLD_CLASS) and any(
                 each.form is Form.CLASS for each in self._module.kinds(arg.value)
             ):
                 self._note(call, Reason.CLASS_ELSEWHERE)
+
+    def _note_names_in_text(self, call: cst.Call) -> None:
+        """Leave it to a person to look at ``getattr(task, "asynchronous")`` and the like."""
+        function = dotted(call.func).rpartition(".")[2]
+        if function not in _TAKES_NAME or len(call.args) < 2:
+            return
+        owner, name = call.args[0].value, text_of(call.args[1].value) or ""
+        kinds = self._module.kinds(owner)
+        is_known = self._module.is_known(owner)
+        is_hook = any(each.thing is Thing.HOOK and not each.depth for each in kinds)
+        is_task = any(each.thing in _TASKS and not each.depth for each in kinds)
+        if name in OFFICIAL_ONLY and (is_task or not (is_known or name == "api_version")):
+            self._note(call, Reason.ATTRIBUTES)
+        elif name in TELLING_METHODS and (is_hook or not is_known):
+            is_replaced = isinstance(call.func, cst.Attribute)
+            reason = Reason.HOOK_MEMBER if is_hook else Reason.MAY_BE_HOOK
+            self._note(call, Reason.MOCKS if is_replaced else reason)
 
     # Strings.
 
@@ -716,7 +891,7 @@ class _Rewriter(cst.CSTTransformer):
         text = text_of(original_node) or ""
         if CLASS_PATH.fullmatch(text):
             return self._class_path(original_node, updated_node)
-        if any(path in text for path in CLASSES):
+        if f"{PACKAGE}." in text:
             self._note(original_node, Reason.CLASS_ELSEWHERE)
         return with_text(updated_node, partial(self._text, original_node))
 
@@ -734,7 +909,7 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node.with_changes(value=new)
 
     def _text(self, node: cst.CSTNode, text: str) -> str:
-        if any(path in text for path in CLASSES):
+        if f"{PACKAGE}." in text:
             text = CLASS_PATH.sub(lambda match: new_text_path(match[0]), text)
         if "xcom_pull" in text and not self._results.is_for_sensor(node):
             text, unclear = self._results.rewrite_template(text)
@@ -754,8 +929,9 @@ class _Rewriter(cst.CSTTransformer):
     ) -> cst.SimpleString:
         path = text_of(original) or ""
         call = next((e for e in self._module.ancestors(original) if isinstance(e, cst.Call)), None)
-        is_patch = call is not None and dotted(call.func).rpartition(".")[2] == "patch"
-        if is_patch and (is_member(path) or path not in KNOWN):
+        function = "" if call is None else dotted(call.func).rpartition(".")[2]
+        is_patch = function in _PATCHES
+        if is_patch and (is_member(path) or path not in KNOWN or function == "multiple"):
             self._note(original, Reason.MOCKS)
         elif path not in KNOWN and not is_member(path):
             self._note(original, Reason.NO_SUCH_NAME)
@@ -767,19 +943,38 @@ class _Rewriter(cst.CSTTransformer):
         return any(each in self._roles for each in self._module.ancestors(node))
 
 
+def _name_of(alias: cst.ImportAlias) -> str:
+    """Return the name that an import gives to what it imports."""
+    return dotted(alias.asname.name if alias.asname else alias.name)
+
+
 def _is_super_init(call: cst.Call) -> bool:
-    match call.func:
-        case cst.Attribute(
-            value=cst.Call(func=cst.Name(value="super")), attr=cst.Name(value="__init__")
-        ):
-            return True
-    return False
+    """Whether *call* is ``super().__init__(…)`` or ``Base.__init__(self, …)``."""
+    if not _is_method(call, "__init__"):
+        return False
+    owner = cst.ensure_type(call.func, cst.Attribute).value
+    if isinstance(owner, cst.Call):
+        return dotted(owner.func) == "super"
+    return bool(call.args) and dotted(call.args[0].value) == "self"
 
 
 def _reads_xcom(func: cst.Attribute) -> bool:
     """Whether *func* is a method of Airflow's model, which may read the result of any task."""
     is_model = dotted(func.value).rpartition(".")[2] in ("BaseXCom", "XCom")
     return is_model and func.attr.value in ("get_all", "get_many", "get_one", "get_value")
+
+
+def _own_parameters(init: cst.FunctionDef) -> frozenset[str] | None:
+    """Return the parameters of a constructor that does nothing but pass on its ``**kwargs``."""
+    rest = init.params.star_kwarg
+    if rest is None:
+        return None
+    code = cst.Module([]).code_for_node(init.body)
+    uses = re.findall(rf"(\**)\b{rest.name.value}\b", code)
+    if uses != ["**"]:
+        return None
+    params = (*init.params.posonly_params, *init.params.params, *init.params.kwonly_params)
+    return frozenset(each.name.value for each in params)
 
 
 def _is_init(node: cst.CSTNode) -> bool:

@@ -49,10 +49,20 @@ class AirbyteJobLink(BaseOperatorLink):
 
 def push_job(context: Context, tracked: TrackedJob) -> None:
     """Push id, connection and link of a job, for other tasks and for :class:`AirbyteJobLink`."""
+    push_target(context, tracked.job.connection_id, tracked.job.job_id)
+    context["ti"].xcom_push(key=JOB_URL_KEY, value=tracked.job_url)
+
+
+def push_target(context: Context, connection_id: str, job_id: int | None = None) -> None:
+    """
+    Push what a task waits for, which the page in Airflow's UI shows.
+
+    :param job_id: ``None`` if it waits for any sync of the connection.
+    """
     task_instance = context["ti"]
-    task_instance.xcom_push(key=JOB_ID_KEY, value=tracked.job.job_id)
-    task_instance.xcom_push(key=CONNECTION_ID_KEY, value=tracked.job.connection_id)
-    task_instance.xcom_push(key=JOB_URL_KEY, value=tracked.job_url)
+    if job_id is not None:
+        task_instance.xcom_push(key=JOB_ID_KEY, value=job_id)
+    task_instance.xcom_push(key=CONNECTION_ID_KEY, value=connection_id)
 
 
 class AirbyteOperator(BaseOperator):

@@ -91,6 +91,7 @@ class AirbyteJobOperator(AirbyteJobWaiter):
 
         A job that clears data would cancel one that is running, so that is looked for first.
 
+        :param connection: The Airbyte connection, as just read.
         :return: The job, or one that is running and so in the way.
         :raises AirbyteConflictError: A job of the connection is already running.
         """
@@ -110,6 +111,7 @@ class AirbyteJobOperator(AirbyteJobWaiter):
         """
         Check a job that has succeeded; by default, there is nothing to check.
 
+        :param tracked: The job, and whose it is.
         :return: The same job, with what the check has found out.
         """
         self.log.info("%s succeeded.", tracked)
@@ -120,6 +122,9 @@ class AirbyteJobOperator(AirbyteJobWaiter):
         Tell Airflow of a job that has succeeded and passed its check; by default, nothing.
 
         What goes wrong here must not fail the task.
+
+        :param context: Airflow's context of the task.
+        :param tracked: The job, and whose it is.
         """
 
     def execute(self, context: Context) -> dict[str, Any]:

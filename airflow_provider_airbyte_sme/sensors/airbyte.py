@@ -110,6 +110,7 @@ class AirbyteJobSensor(AirbyteAlarmOperator, AirbyteSensor):
             pace = self._pace = self._pace or self._find_pace(context, job)
             self._log_progress(job, pace)
             if not job.is_terminal:
+                self._push_target(context, job.connection_id, job_id)
                 self._raise_if_slow(context, job, pace)
         return job if job.is_terminal else partial(self._wait_in_triggerer, context, job)
 
@@ -322,6 +323,8 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
         if job := syncs.decisive(self.fail_on_failed_sync):
             return job
         self._log_progress(connection, since, syncs)
+        if not self.deferrable:
+            self._push_target(context, connection.connection_id)
         return partial(self._wait_in_triggerer, connection, since)
 
     def _read_connection(self) -> AirbyteConnection:

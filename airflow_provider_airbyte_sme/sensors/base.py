@@ -33,7 +33,7 @@ from airflow_provider_airbyte_sme.api.waiting import (
     Wait,
     duration_text,
 )
-from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink
+from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, push_target
 from airflow_provider_airbyte_sme.operators.delivery import AirbyteDeliveryOperator
 from airflow_provider_airbyte_sme.outcome import JobEvent, TrackedJob, failing_fast
 from airflow_provider_airbyte_sme.parameters import (
@@ -92,6 +92,8 @@ class AirbyteSensor(AirbyteDeliveryOperator, BaseSensorOperator):
         "timeout",
     )
     operator_extra_links = (AirbyteJobLink(),)
+    # Whether this process has pushed what it waits for.
+    _has_pushed_target = False
 
     def __init__(
         self,
@@ -233,6 +235,12 @@ class AirbyteSensor(AirbyteDeliveryOperator, BaseSensorOperator):
                     f"{duration_text(self.timeout)} was over: {error}"
                 ) from error
             raise
+
+    def _push_target(self, context: Context, connection_id: str, job_id: int | None = None) -> None:
+        """Push what this process pokes for, once. A deferred wait is known by its trigger."""
+        if not self._has_pushed_target:
+            push_target(context, connection_id, job_id)
+            self._has_pushed_target = True
 
     def _track(self, job: Job) -> TrackedJob:
         connection = self._connection_of(job)

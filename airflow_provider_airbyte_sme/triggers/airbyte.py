@@ -67,14 +67,14 @@ class AirbyteJobTrigger(BaseTrigger):
     :param cancel_on_kill: Whether to cancel the job when the deferred task is cleared or marked
         (Airflow 3.3 and later). A foreign job is never cancelled.
     :param deferred_at: When the task was deferred, in seconds since the epoch. In a triggerer, the
-        trigger fires at the earliest :data:`.SAFE_AFTER` seconds later; 0: at once.
+        trigger fires 10 s later at the earliest; 0: at once.
     :param job_began_at: When the job was created, in seconds since the epoch, for messages; 0: at
         the deferral.
     :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
         is unknown.
     :param slow_at: When to end the wait with the outcome ``slow``, in seconds since the epoch, if
         that is before *deadline* and the job is still running; ``None``: never.
-    :param slow_limit: See :class:`.SlowAlarm`.
+    :param slow_limit: The limit that is exceeded at *slow_at*, for messages.
     :param has_warned: Whether the log of the task says already that the job is slow.
     """
 
@@ -374,13 +374,14 @@ class AirbyteSyncTrigger(BaseTrigger):
 
 class AirbytePauseTrigger(BaseTrigger):
     """
-    Wait for a moment, then hand the values of a :class:`.Pause` back.
+    Wait before the next attempt to start a job, then hand back what was given.
 
     :param until: When to resume, in seconds since the epoch.
     :param deferred_at: When the task was deferred, as for :class:`AirbyteJobTrigger`.
-    :param deadline: See :class:`.Pause`.
-    :param unseen_since: See :class:`.Pause`.
-    :param connection_id: See :class:`.Pause`.
+    :param deadline: When all waiting of the task ends, in seconds since the epoch.
+    :param unseen_since: Since when Airbyte says that a job is running, but lists none.
+    :param connection_id: UUID of the Airbyte connection; empty after a deferral by an older
+        version.
     """
 
     def __init__(

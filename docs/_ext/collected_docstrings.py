@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_airbyte_sme.operators import base
@@ -30,6 +31,7 @@ SELF_EXPLAINING = {
     "connection_id": "UUID of the Airbyte connection.",
     "dataplane_id": "UUID of the data plane.",
     "definition_id": "UUID of the definition.",
+    "destination_id": "UUID of the destination.",
     "group_id": "UUID of the group.",
     "job": "The job.",
     "job_id": "Job number.",
@@ -37,14 +39,20 @@ SELF_EXPLAINING = {
     "organization_id": "UUID of the organization.",
     "payload": "The body of the request, as Airbyte wants it.",
     "permission_id": "UUID of the permission.",
+    "region_id": "UUID of the region.",
     "resource_id": "UUID of the resource.",
+    "session": "What sends its requests.",
+    "source_id": "UUID of the source.",
     "state": "The state, as Airbyte returns it.",
+    "tag_id": "UUID of the tag.",
     "timeout": "Seconds for the whole operation; ``None`` for no limit of its own.",
     "user_id": "UUID of the user.",
     "workspace_id": "UUID of the workspace.",
 }
 """What parameters of this name are, wherever a docstring does not say it."""
 
+# As autodoc calls them.
+_CALLABLE = ("class", "exception", "function", "method")
 _FIELD = re.compile(r":(?P<kind>param|raises|return)(?: (?P<name>\w+))?:")
 _PAGE = re.compile(r"(?<![`\w/])docs/(?P<page>[\w/-]+)\.md")
 _SENTENCE_END = r"\.(?=\s|$)"
@@ -116,6 +124,11 @@ class Parameter(NamedTuple):
 def is_task(documented: object) -> bool:
     """Whether it is an operator or a sensor of this package."""
     return inspect.isclass(documented) and issubclass(documented, AirbyteOperator)
+
+
+def is_enum(documented: object) -> bool:
+    """Whether it is an enumeration, which nobody calls."""
+    return inspect.isclass(documented) and issubclass(documented, Enum)
 
 
 def own_classes(task: type) -> list[type]:
@@ -191,22 +204,49 @@ def _without_pointers(text: str) -> str:
 
 
 def undescribed(function: Callable[..., Any]) -> list[str]:
-    """Return the parameters of a function of which its docstring does not say a word."""
-    text = inspect.getdoc(function) or ""
+    """Return the parameters of a function or class of which its docstring does not say a word."""
+    text = _own_text(function)
     return [
         name
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in _signature(function).items()
         if name != "self"
         and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         and not re.search(rf":param {name}:|\*{name}\*", text)
     ]
 
 
-def with_self_explaining(function: Callable[..., Any], lines: list[str]) -> list[str]:
-    """Return the lines of a docstring with what explains itself, before its other fields."""
-    names = [name for name in undescribed(function) if name in SELF_EXPLAINING]
+def _own_text(documented: Callable[..., Any]) -> str:
+    """Return a docstring; of a class, not that of its base class, which Python would take."""
+    if inspect.isclass(documented):
+        return inspect.cleandoc(vars(documented).get("__doc__") or "")
+    return inspect.getdoc(documented) or ""
+
+
+def _signature(documented: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(documented).parameters
+    except ValueError:  # an exception without a constructor of its own takes anything
+        return {}
+
+
+def elsewhere(documented: Callable[..., Any]) -> dict[str, str]:
+    """
+    Return what is said of parameters, but not in their docstring.
+
+    Either the base class says it, which has the constructor, or their names do.
+    """
+    inherited = collected(documented) if inspect.isclass(documented) else {}
+    said = {
+        name: inherited.get(("param", name)) or SELF_EXPLAINING.get(name, "")
+        for name in undescribed(documented)
+    }
+    return {name: text for name, text in said.items() if text}
+
+
+def with_descriptions(documented: Callable[..., Any], lines: list[str]) -> list[str]:
+    """Return the lines of a docstring with what is said elsewhere, before its other fields."""
     start = next((at for at, line in enumerate(lines) if _FIELD.match(line)), len(lines))
-    fields = [f":param {name}: {SELF_EXPLAINING[name]}" for name in names]
+    fields = [f":param {name}: {text}" for name, text in elsewhere(documented).items()]
     gap = [""] if fields and start == len(lines) else []
     return [*lines[:start], *gap, *fields, *lines[start:]]
 
@@ -216,8 +256,8 @@ def _process_docstring(
 ) -> None:
     if is_task(documented):
         lines[:] = description_of(documented)  # type: ignore[arg-type]
-    elif what in ("function", "method") and name.startswith(f"{PACKAGE}."):
-        lines[:] = with_self_explaining(documented, lines)  # type: ignore[arg-type]
+    elif what in _CALLABLE and name.startswith(f"{PACKAGE}.") and not is_enum(documented):
+        lines[:] = with_descriptions(documented, lines)  # type: ignore[arg-type]
     lines[:] = [_PAGE.sub(r":doc:`\g<0> </\g<page>>`", line) for line in lines]
 
 

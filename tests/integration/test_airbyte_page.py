@@ -12,8 +12,9 @@ import threading
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
@@ -45,6 +46,7 @@ pytestmark = [
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 AUTH_MANAGER = "tests.picky_auth_manager.PickyAuthManager"
+FAB_AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 CONN_ID = "airbyte_prod"
 PATH = "/airbyte-sme/page/"
 # Where there is nothing to show, and between two numbers.
@@ -64,8 +66,8 @@ class Response(NamedTuple):
     @property
     def rows(self) -> list[str]:
         """What people read of each Airbyte connection."""
-        bodies = re.findall(r"<tr>(.*?)</tr>", self.body, re.DOTALL)
-        return [_Text.of(each) for each in bodies if "<td" in each]
+        bodies = re.findall(r"<tr[ >](.*?)</tr>", self.body, re.DOTALL)
+        return [_Text.of(f"<tr {each}") for each in bodies if "<td" in each]
 
     @property
     def names(self) -> list[str]:
@@ -145,10 +147,16 @@ def waiting_tasks() -> Iterator[None]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Both plugins as Airflow's API server mounts them, behind an auth manager."""
+    with mounted(monkeypatch, AUTH_MANAGER) as url:
+        yield url
+
+
+@contextmanager
+def mounted(monkeypatch: pytest.MonkeyPatch, auth_manager: str) -> Iterator[str]:
     from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
     from fastapi import FastAPI
 
-    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", AUTH_MANAGER)
+    monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", auth_manager)
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only for this test, but long enough")
     monkeypatch.setenv("AIRFLOW__AIRBYTE_SME__WEBHOOK", "True")
     create_auth_manager()
@@ -170,19 +178,57 @@ def get(server: str) -> Get:
     """Ask for a page as a user with a role; by default as one who may read connections."""
 
     def request(path: str = "", *, role: str = "OP", method: str = "GET", **query: Any) -> Response:
-        parts = urlsplit(server)
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-        headers = {"Cookie": f"_token={token_of(role)}"} if role else {}
-        try:
-            connection.request(method, f"{PATH}{path}?{urlencode(query)}", headers=headers)
-            response = connection.getresponse()
-            body = response.read().decode()
-        finally:
-            connection.close()
-        traces.note("a page", f"{body} {response.getheaders()}")
-        return Response(response.status, body, dict(response.getheaders()))
+        token = token_of(role) if role else ""
+        return ask(server, f"{PATH}{path}?{urlencode(query)}", token, method)
 
     return request
+
+
+def ask(server: str, path: str, token: str, method: str = "GET") -> Response:
+    parts = urlsplit(server)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+    headers = {"Cookie": f"_token={token}"} if token else {}
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        body = response.read().decode()
+    finally:
+        connection.close()
+    traces.note("a page", f"{body} {response.getheaders()}")
+    return Response(response.status, body, dict(response.getheaders()))
+
+
+@pytest.fixture
+def hanging_secrets(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Have the secrets backends hang while the context is open; it provides what was asked for."""
+    from airflow.models.connection import Connection
+
+    @contextmanager
+    def hang() -> Iterator[list[str]]:
+        asked: list[str] = []
+        end = threading.Event()
+
+        def ask_for(conn_id: str) -> None:
+            asked.append(conn_id)
+            end.wait()
+            raise LookupError(conn_id)
+
+        monkeypatch.setattr(Connection, "get_connection_from_secrets", ask_for)
+        try:
+            yield asked
+        finally:
+            end.set()
+
+    return hang
+
+
+@pytest.fixture
+def endless_patience(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Have requests wait until all is read; return more than the page has threads for them."""
+    from airflow_provider_airbyte_sme.plugins.page import application
+
+    monkeypatch.setattr(application, "PATIENCE", 60.0)
+    return 2 * application._THREADS
 
 
 @pytest.fixture
@@ -242,6 +288,8 @@ class TestWhoSeesIt:
 
         assert response.status == 401
         assert "You are not signed in" in response.text
+        # Not inside the frame of the page.
+        assert 'target="_top" href="../../">Open Airflow' in response.body
         assert CONNECTION_NAME not in response.body
         assert routes(emulator) == {}
 
@@ -312,10 +360,116 @@ class TestWhoSeesIt:
         assert headers["x-content-type-options"] == "nosniff"
         assert "set-cookie" not in headers
 
+    @pytest.mark.parametrize(
+        ("path", "root"), [("nowhere", ""), ("nowhere/deep/", "../../"), ("static/nowhere", "../")]
+    )
+    def test_an_address_that_does_not_exist_is_a_page_with_links_that_work(self, path, root, get):
+        page = get(path)
+
+        assert page.status == 404
+        assert "There is no such page" in page.text
+        assert f'href="{root}static/page.css' in page.body
+        assert f'href="{root}../page/"' in page.body
+
     def test_no_cache_keeps_what_it_shows(self, get, emulator, add_conn):
         add_conn(emulator)
 
         assert get().headers["cache-control"] == "no-store"
+
+
+@pytest.mark.usefixtures("waiting_tasks")
+class TestWithFab:
+    """Airflow's other auth manager, which knows permissions for a single DAG."""
+
+    @pytest.fixture
+    def page_of(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Response]]:
+        """Ask for the page as a user with permissions to read some things and no others."""
+        pytest.importorskip("airflow.providers.fab", reason="needs the FAB provider")
+        from airflow.api_fastapi.app import get_auth_manager
+
+        with mounted(monkeypatch, FAB_AUTH_MANAGER) as url, fab_users() as add_user:
+
+            def request(*resources: str) -> Response:
+                manager: Any = get_auth_manager()
+                # It keeps users by their ids, and another test had one with the same.
+                manager.cache.clear()
+                token: str = manager.generate_jwt(add_user(resources))
+                return ask(url, PATH, token)
+
+            yield request
+
+    @pytest.mark.parametrize(
+        ("resources", "shown"),
+        [
+            (["Connections", "DAG Runs", "Task Instances", "DAG:sales"], {"sales"}),
+            (["Connections", "DAG Runs", "Task Instances", "DAGs"], {"sales", "salaries"}),
+            (["Connections", "DAG Runs", "Task Instances"], set()),
+            (["Connections", "DAG:sales"], set()),
+        ],
+        ids=["one DAG", "all DAGs", "no DAG", "no task"],
+    )
+    def test_tasks_are_shown_only_of_dags_whose_tasks_the_user_may_read(
+        self, resources, shown, page_of, emulator, add_conn
+    ):
+        add_conn(emulator)
+        for dag_id in ("sales", "salaries"):
+            trigger = {"connection_id": emulator.connection_id}
+            add_waiting_task(dag_id, trigger=trigger)
+
+        page = page_of(*resources)
+
+        assert page.names == [CONNECTION_NAME]
+        assert {each for each in ("sales", "salaries") if f"{each}.sync" in page.body} == shown
+        assert f"Airflow tasks waiting {len(shown)} " in page.text
+
+    def test_nothing_is_shown_to_who_may_not_read_connections(self, page_of, emulator, add_conn):
+        add_conn(emulator)
+
+        page = page_of("DAG Runs", "Task Instances", "DAGs")
+
+        assert page.status == 403
+        assert "You may not see this page" in page.text
+        assert routes(emulator) == {}
+
+
+@contextmanager
+def fab_users() -> Iterator[Callable[[Sequence[str]], Any]]:
+    """Add users of FAB with a role that may read some resources; all is removed at the end."""
+    from airflow.providers.fab.auth_manager.models import (
+        Action,
+        Permission,
+        Resource,
+        Role,
+        User,
+    )
+    from airflow.utils.session import create_session
+
+    def add(resources: Sequence[str]) -> Any:
+        with create_session() as session:
+            can_read = Action(name="can_read")
+            role = Role(
+                name="of this test",
+                permissions=[
+                    Permission(action=can_read, resource=Resource(name=name)) for name in resources
+                ],
+            )
+            user = User(
+                username="reader",
+                first_name="",
+                last_name="",
+                email="reader@example.com",
+                active=True,
+                roles=[role],
+            )
+            session.add(user)
+        return user
+
+    yield add
+    with create_session() as session:
+        for model in (User, Role, Permission, Resource, Action):
+            for each in session.query(model):
+                session.delete(each)
+            session.flush()
 
 
 class TestWhatItShows:
@@ -329,6 +483,17 @@ class TestWhatItShows:
 
         assert row.startswith(f"{CONNECTION_NAME} Analytics Active Manual Succeeded")
         assert " 1.23 M 1 min 30 s " in row
+
+    def test_it_is_a_table_however_it_is_laid_out(self, complete, emulator, add_conn):
+        """Safari takes an element that is no table in its style for none, unless it has a role."""
+        add_conn(emulator)
+
+        (table,) = re.findall(r"<table.*</table>", complete().body, re.DOTALL)
+
+        roles = {"table": ["table"], "thead": ["rowgroup"], "tbody": ["rowgroup"], "tr": ["row"]}
+        roles |= {"th": ["columnheader", "rowheader"], "td": ["cell"]}
+        for tag, role in re.findall(r'<(table|thead|tbody|tr|th|td)\b(?: role="(\w+)")?', table):
+            assert role in roles[tag]
 
     @pytest.mark.parametrize(
         ("outcome", "text"), [("failed", "Failed"), ("cancelled", "Cancelled")]
@@ -346,8 +511,11 @@ class TestWhatItShows:
 
         body = complete().body
 
-        assert body.count('class="bar good"') == 19
-        assert body.count('class="bar bad"') == 1
+        (bars,) = re.findall(r'<svg class="bars" role="img".*?</svg>', body, re.DOTALL)
+        assert bars.count('class="bar good"') == 19
+        assert bars.count('class="bar bad"') == 1
+        # Not by its colour alone.
+        assert bars.count('class="mark"') == 1
         assert f"Job {jobs[-1]}: sync succeeded · " in body
         assert " · 1 min 30 s · 1,234,567 rows</title>" in body
         assert f"Job {jobs[2]}: " not in body
@@ -387,6 +555,8 @@ class TestWhatItShows:
         page = complete(q="<script>")
 
         assert page.names == [name]
+        # Of any direction: one does not turn what is around it.
+        assert re.search(r'class="strong" dir="auto"[^>]*>&lt;script', page.body)
         assert "<script>alert" not in page.body
         assert "<img" not in page.body
 
@@ -531,10 +701,12 @@ class TestTasks:
         assert "tenants.gate [3]" in page.rows[0]
         assert "/tasks/gate/mapped/3" in page.body
 
-    def test_a_task_on_a_worker(self, complete, emulator, add_conn):
+    @pytest.mark.parametrize("state", ["running", "up_for_reschedule"])
+    @pytest.mark.parametrize("job", [{"job_id": 7}, {}], ids=["a job", "any sync"])
+    def test_a_task_on_a_worker(self, job, state, complete, emulator, add_conn):
         add_conn(emulator)
-        xcoms = {"job_id": 7, "connection_id": emulator.connection_id}
-        add_waiting_task("sales", state="running", xcoms=xcoms)
+        xcoms = {**job, "connection_id": emulator.connection_id}
+        add_waiting_task("sales", state=state, xcoms=xcoms)
 
         assert "sales.sync" in complete().rows[0]
 
@@ -681,7 +853,7 @@ class TestWhatItCosts:
 
         page = complete(q="other")
 
-        assert page.body.count('class="bar good"') == 2
+        assert page.body.count('<g class="bar good"><title>') == 2
 
     def test_after_more_changes_than_are_read_nothing_runs_for_ever(
         self, complete, emulator, add_conn, monkeypatch
@@ -818,32 +990,51 @@ class TestTrouble:
         assert sum("with 500" in row for row in page.rows) == 1
         assert "cannot be read" not in page.text
 
+    def test_a_secrets_backend_that_hangs_is_told(self, get, hanging_secrets, monkeypatch):
+        from airflow_provider_airbyte_sme.plugins.page import application
+
+        monkeypatch.setattr(application, "PATIENCE", 0.05)
+
+        with hanging_secrets():
+            assert "secrets backend does not answer" in get(conn_id="in_a_vault").text
+
     def test_a_secrets_backend_that_hangs_is_asked_once_and_holds_up_no_other_connection(
-        self, get, emulator, add_conn, monkeypatch
+        self, get, hanging_secrets, emulator, add_conn, endless_patience
     ):
-        from airflow.models.connection import Connection
-
-        asked: list[str] = []
-        end = threading.Event()
-
-        def hang(conn_id: str) -> None:
-            asked.append(conn_id)
-            end.wait()
-            raise LookupError(conn_id)
-
-        monkeypatch.setattr(Connection, "get_connection_from_secrets", hang)
         add_conn(emulator)
-        with ThreadPoolExecutor(5) as browsers:
-            try:
-                waiting = [browsers.submit(get, conn_id="in_a_vault") for _ in range(5)]
+        with ThreadPoolExecutor(endless_patience) as browsers:
+            with hanging_secrets() as asked:
+                waiting = [
+                    browsers.submit(get, conn_id="in_the_vault") for _ in range(endless_patience)
+                ]
                 poll(lambda: asked, timeout=60, what="the backend to be asked", interval=0.01)
 
                 assert get().names == [CONNECTION_NAME]
-                for each in waiting:
-                    assert "secrets backend does not answer" in each.result().text
-                assert asked == ["in_a_vault"]
-            finally:
-                end.set()
+                assert not any(each.done() for each in waiting)
+            for each in waiting:
+                assert "No Airflow connection in_the_vault to show" in each.result().text
+        assert asked == ["in_the_vault"]
+
+    def test_an_airbyte_that_hangs_holds_up_no_other_one(
+        self, get, emulator, add_conn, endless_patience
+    ):
+        add_conn(emulator)
+        end = threading.Event()
+        with (hanging := Emulator()).serve():
+            add_conn(hanging, "hanging_one")
+            hanging.call_next("GET /connections", lambda: end.wait(60))
+            with ThreadPoolExecutor(endless_patience) as browsers:
+                try:
+                    waiting = [
+                        browsers.submit(get, conn_id="hanging_one") for _ in range(endless_patience)
+                    ]
+                    poll(lambda: hanging.in_flight.now, timeout=60, what="the list", interval=0.01)
+
+                    assert get().names == [CONNECTION_NAME]
+                    assert not any(each.done() for each in waiting)
+                finally:
+                    end.set()
+                assert all(each.result().names == [CONNECTION_NAME] for each in waiting)
 
     @pytest.mark.parametrize("query", [{}, {"conn_id": CONN_ID}, {"conn_id": "of_another_key"}])
     def test_an_airflow_connection_that_cannot_be_decrypted_does_not_hide_the_others(

@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,6 +59,27 @@ def test_the_result_describes_the_sync(sensor_run, deferrable, job_id):
     assert result["rows_synced"] == 120
     assert result["adopted"] is True
     assert result["job_url"].endswith(f"/timeline?jobId={job_id}&openLogs=true")
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_the_job_is_pushed_before_a_wait_on_a_worker(emulator, sensor_run, running_job, mode):
+    run = sensor_run(running_job, deferrable=False, mode=mode, began=datetime.now(UTC))
+    pushed: list[tuple[str, Any]] = []
+
+    def end(key: str) -> None:
+        pushed.append((key, run.ti.xcoms[key]))
+        if len(pushed) == 2:
+            emulator.finish_job(running_job)
+
+    run.ti.on_push = end
+
+    with suppress(AirflowRescheduleException):
+        run.start()
+
+    assert pushed[:2] == [
+        ("job_id", running_job),
+        ("connection_id", emulator.connection_id),
+    ]
 
 
 def test_the_result_is_that_of_the_operator(sync_run, sensor_run, deferrable):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
+from scripts.airflow_api import poll
 from tests.integration.dag_runs import load_dag, states_of
 from tests.integration.test_sync_sensor import IS_AIRFLOW_2
 
@@ -31,8 +33,12 @@ class Notifier(BaseNotifier):
         self.text = text
 
     def notify(self, context):
-        with open("{file}", "a") as file:
-            file.write(self.text + chr(10))
+        write("alarms", self.text)
+
+
+def write(name, line):
+    with open("{folder}/" + name, "a") as file:
+        file.write(line + chr(10))
 
 
 with DAG("slow", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
@@ -44,6 +50,7 @@ with DAG("slow", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         slow_after=0.3,
         on_slow=[Notifier("{{{{ slow_job.job_id }}}} {{{{ slow_job.connection_id }}}}")],
         cancel_on_timeout=False,
+        on_retry_callback=lambda context: write("retries", context["task"].connection_id),
         retries=1,
         retry_delay=timedelta(0),
     ).expand(connection_id={connection_ids})
@@ -73,24 +80,62 @@ def _delete_notes() -> None:
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    emulator = Emulator(sync_duration=4.0)
+    emulator = Emulator()
     with emulator.serve():
         yield emulator
+
+
+def _finish_after_second_tries(
+    emulator: Emulator, folder: Path, connection_ids: list[str], reads: int
+) -> None:
+    """End the sync of each connection once its second try has read it, and an alarm was raised."""
+
+    def lines_of(name: str) -> list[str]:
+        file = folder / name
+        return file.read_text().splitlines() if file.exists() else []
+
+    def reads_of(job_id: int) -> int:
+        return sum(request.path.endswith(f"/jobs/{job_id}") for request in emulator.requests)
+
+    def finish(connection_id: str) -> None:
+        def has_ended_first_try() -> bool:
+            return connection_id in lines_of("retries")
+
+        def was_read_by_second_try() -> bool:
+            raised = any(line.endswith(connection_id) for line in lines_of("alarms"))
+            return raised and reads_of(job.id) >= before + reads
+
+        poll(has_ended_first_try, timeout=240, what="the second try", interval=0.05)
+        job = next(each for each in emulator.jobs.values() if each.connection_id == connection_id)
+        before = reads_of(job.id)
+        try:
+            poll(was_read_by_second_try, timeout=240, what="its reads", interval=0.05)
+        finally:
+            emulator.finish_job(job.id)
+
+    for connection_id in connection_ids:
+        finish(connection_id)
 
 
 def test_all_tries_of_a_mapped_task_raise_one_alarm_together(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deferrable: bool
 ) -> None:
     connection_ids = [emulator.connection_id, emulator.add_connection("Other")]
-    file = tmp_path / "alarms.txt"
-    text = DAG.format(deferrable=deferrable, connection_ids=connection_ids, file=file)
+    for connection_id in connection_ids:
+        emulator.script_job(connection_id, statuses=[("running", None)])
+    text = DAG.format(deferrable=deferrable, connection_ids=connection_ids, folder=tmp_path)
     (tmp_path / "slow.py").write_text(text)
     monkeypatch.setenv("AIRFLOW_CONN_AIRBYTE_SME_DEFAULT", emulator.connection_uri)
 
-    states = states_of(load_dag(tmp_path, "slow", monkeypatch))
+    with ThreadPoolExecutor() as background:
+        finished = background.submit(
+            _finish_after_second_tries, emulator, tmp_path, connection_ids, reads=3
+        )
+        states = states_of(load_dag(tmp_path, "slow", monkeypatch))
+        finished.result()
 
     assert states == {"sync[0]": "success", "sync[1]": "success"}
-    alarms = file.read_text().splitlines()
+    alarms = (tmp_path / "alarms").read_text().splitlines()
     assert {*alarms} == {f"{job.id} {job.connection_id}" for job in emulator.jobs.values()}
     # Before 3.3, no try knows of the one before it.
     assert IS_AIRFLOW_2 or len(alarms) == 2

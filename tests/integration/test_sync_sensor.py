@@ -163,6 +163,20 @@ class TestSyncOfSomebodyElse:
         assert result["status"] == "succeeded"
         assert result["job_id"] == max(emulator.jobs)
 
+    def test_the_connection_is_pushed_before_a_wait_on_a_worker(self, emulator, sensor_run, way):
+        run = sensor_run(**way)
+        run.ti.on_push = lambda key: key == "connection_id" and run_sync(emulator)
+        is_deferred = bool(way.get("deferrable"))
+
+        with suppress(AirflowRescheduleException):
+            run.start()
+
+        # Airflow's database has what a deferred task waits for.
+        assert run.ti.xcoms.get("connection_id") == (
+            None if is_deferred else emulator.connection_id
+        )
+        assert bool(run.deferrals) == is_deferred
+
     def test_one_that_was_started_before_counts_if_it_completes_after(
         self, emulator, sensor_run, running_job, way
     ):

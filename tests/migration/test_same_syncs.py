@@ -11,6 +11,7 @@ from airflow_provider_airbyte_sme.migration.rewriter import rewrite
 
 DAG_IDS = [
     "branch",
+    "by_name",
     "default_args",
     "deferred",
     "factory_0",

@@ -1,6 +1,9 @@
 """Each fault that would make a bad release is found, and what is as it should be is not."""
 
+import os
+import re
 import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -10,6 +13,7 @@ from scripts.release_check import (
     changelog_problems,
     checkout_problems,
     declared_version,
+    history_problems,
     leak_problems,
     link_problems,
     rendered,
@@ -18,6 +22,7 @@ from scripts.release_check import (
     url_problems,
     version_problems,
     versions_in,
+    wanted_version,
     wheel_problems,
 )
 
@@ -276,9 +281,62 @@ def test_every_problem_is_printed_and_fails_the_run(capsys):
         "passed version",
         "FAILED links: one",
         "FAILED links: two",
-        "2 problems",
+        "Problems: 2",
     ]
     assert release_check.run(checks[:1]) == 0
+
+
+def test_a_check_that_cannot_run_is_a_problem_and_does_not_stop_the_others(capsys):
+    checks = [
+        ("changelog", lambda: changelog_problems(release_check.text_of("NOTHING.md"), today=TODAY)),
+        ("versions", lambda: support_problems({"project": {}}, {}, {})),
+        ("links", lambda: []),
+    ]
+
+    assert release_check.run(checks) == 1
+    changelog, versions, links, _ = capsys.readouterr().out.splitlines()
+    assert changelog.startswith("FAILED changelog: it cannot be checked, correct this first: File")
+    assert "NOTHING.md" in changelog
+    assert versions.startswith("FAILED versions: it cannot be checked, ")
+    assert links == "passed links"
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [("0.2.0", "0.2.0"), ("v0.2.0", "0.2.0"), ("0.2.0-rc1", "0.2.0rc1"), ("", "")],
+)
+def test_the_version_to_release_may_be_written_as_its_tag(written, version):
+    assert wanted_version(written) == version
+
+
+def test_something_else_than_a_version_is_refused_before_anything_is_checked(capsys):
+    with pytest.raises(SystemExit) as ended:
+        release_check.main(["--version", "next"])
+
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert "'next' is no version by PEP 440: write one such as 0.2.0" in said.err
+    assert said.out == ""
+
+
+def test_a_checkout_without_the_older_release_is_found(tmp_path, monkeypatch):
+    version_file = tmp_path / release_check.VERSION_FILE
+    version_file.parent.mkdir()
+    version_file.write_text("")
+    for command in ("init", "add .", "-c user.name=a -c user.email=a@b commit -m a", "tag v0.1.0"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(release_check, "REPOSITORY", tmp_path)
+
+    assert list(history_problems("v0.1.0")) == []
+    (problem,) = history_problems("41ca022")
+    assert problem.startswith("41ca022 is not in this checkout: run `git fetch --tags`")
+
+
+def test_a_folder_that_is_no_repository_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(release_check, "REPOSITORY", tmp_path)
+
+    with pytest.raises(SystemExit, match="`git tag` fails: fatal: not a git repository"):
+        next(release_check.all_checks("", tmp_path, installs=False))
 
 
 def test_a_build_that_fails_is_the_only_problem_and_says_why(tmp_path, monkeypatch):
@@ -299,6 +357,29 @@ def test_a_build_that_fails_is_the_only_problem_and_says_why(tmp_path, monkeypat
     (problem,) = problems["build"]
     assert problem.startswith("the build fails, see `make build`: ")
     assert release_check.VERSION_FILE in problem
+    # Where the exception was raised.
+    assert re.search(r" at \S+\.py:\d+$", problem)
+
+
+def test_a_distribution_without_an_entry_point_of_airflow_is_found(tmp_path):
+    metadata = tmp_path / f"{PACKAGE}-0.2.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: airflow-provider-airbyte-sme\nVersion: 0.2.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[apache_airflow_provider]\nprovider_info=a:b\n[pytest11]\nc=d\n"
+    )
+
+    probe = release_check.REPOSITORY / "scripts/installation_probe.py"
+    done = subprocess.run(
+        [sys.executable, str(probe), "airflow"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert "RuntimeError: there is no entry point of airflow.plugins" in done.stderr
 
 
 def test_this_repository_passes_what_needs_no_package_index(tmp_path):

@@ -11,13 +11,11 @@ import pytest
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_harness import LocalAirflow
-from scripts.release_check import previous_release
+from scripts.release_check import older_release
 from tests.system.conftest import TEST_DAGS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "airflow_provider_airbyte_sme"
-# The older release, as long as none has a tag.
-FIRST_FROZEN_COMMIT = "41ca022"
 DAG_IDS = ("short_sync", "gate_of_a_worker", "gate_of_the_triggerer")
 # Seconds.
 MAX_WAIT = 180.0
@@ -32,7 +30,7 @@ class Installation:
         self.folder = folder / "installed"
         old = folder / "old"
         old.mkdir()
-        release = previous_release() or FIRST_FROZEN_COMMIT
+        release = older_release()
         archive = subprocess.run(
             ["git", "archive", release, PACKAGE],
             cwd=REPOSITORY,

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,8 @@ class Newcomer:
 
     def run(self, commands: str) -> str:
         """Run *commands* in the first terminal, and return what they print."""
-        script = self._setup + commands
         done = subprocess.run(
-            ["bash", "-c", script],
+            ["bash", "-c", self._setup + commands],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -68,6 +67,14 @@ class Newcomer:
             check=False,
         )
         return done.stdout + done.stderr
+
+    @contextmanager
+    def running(self, commands: str) -> Iterator[LoggedProcess]:
+        """Run *commands* in the first terminal, and watch what they print."""
+        # In a terminal, grep prints each line at once.
+        script = self._setup + commands.replace("grep ", "grep --line-buffered ")
+        with self._process("terminal", script) as process:
+            yield process
 
     def connect(self) -> None:
         """Set up what later commands need, in the first terminal."""
@@ -81,17 +88,22 @@ class Newcomer:
         ready.unlink(missing_ok=True)
         shorter = f"--sync-duration 1 --port {self._port}"
         line = re.sub(r"--sync-duration \d+", shorter, without_installation(commands).strip())
+        with self._process("emulator", f"exec {line}"):
+            poll(lambda: ready.exists() and ready.stat().st_size, timeout=60, what="the emulator")
+            yield
+
+    @contextmanager
+    def _process(self, name: str, script: str) -> Iterator[LoggedProcess]:
         process = LoggedProcess(
-            "emulator",
-            ["bash", "-c", f"exec {line}"],
+            name,
+            ["bash", "-c", script],
             environment=self.environment,
-            log=self.folder / "emulator.log",
+            log=self.folder / f"{name}.log",
             folder=self.folder,
         )
         process.start()
         try:
-            poll(lambda: ready.exists() and ready.stat().st_size, timeout=60, what="the emulator")
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait_until_stopped()
@@ -102,18 +114,28 @@ def newcomer(tmp_path: Path) -> Newcomer:
     return Newcomer(tmp_path)
 
 
-def test_dbt_is_gated_by_the_sync(newcomer: Newcomer) -> None:
+def test_dbt_is_gated_by_the_sync_and_an_outage_is_survived(newcomer: Newcomer) -> None:
     assert "Database migration done" in newcomer.run("")
     run, look = command("airflow dags test"), command("duckdb.connect")
 
-    with newcomer.emulator(command("--state-file")):
+    # The first run is also that of the last step, as each takes Airflow half a minute.
+    with ExitStack() as terminal, ExitStack() as second_terminal:
+        second_terminal.enter_context(newcomer.emulator(command("--state-file")))
         newcomer.connect()
         assert "Connection success!" in newcomer.run(command("connections test"))
-        first = newcomer.run(run)
-        assert "succeeded with 100 rows" in first
-        assert "PASS=1" in first
-        assert "state=success" in first
-        assert re.search(r"│ +1 │ +100 │", newcomer.run(look))
+        first = terminal.enter_context(newcomer.running(run))
+        poll(lambda: "Job 1 " in first.output, timeout=180, what="the sync")
+        second_terminal.close()
+        poll(lambda: "Retrying in" in first.output, timeout=60, what="an outage")
+        second_terminal.enter_context(newcomer.emulator(command("--state-file")))
+        poll(lambda: first.exit_code is not None, timeout=180, what="dbt")
+        output = first.output
+    assert re.search(r"Retrying in \S+ s: No response to GET \S+/jobs/1: ", output)
+    assert "Started sync job 2" not in output
+    assert "succeeded with 100 rows" in output
+    assert "PASS=1" in output
+    assert "state=success" in output
+    assert re.search(r"│ +1 │ +100 │", newcomer.run(look))
 
     with newcomer.emulator(command("--rows 0")):
         second = newcomer.run(run)

@@ -122,10 +122,13 @@ def alone(page: Any, airflow: LocalAirflow, tmp_path: Path) -> Callable[..., Non
         page.evaluate(
             "localStorage.removeItem('theme'); dispatchEvent(new StorageEvent('storage'))"
         )
+        colors = set()
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             wait_for_theme(page, theme)
             page.screenshot(path=tmp_path / f"{name}-{theme}.png")
+            colors.add(page.evaluate("getComputedStyle(document.body).color"))
+        assert len(colors) == len(THEMES)
         assert not overflows(page)
 
     return open_page
@@ -208,6 +211,7 @@ def test_a_tile_filters_and_a_bar_tells_its_values(frame, page, airbyte, add_con
 
 def test_the_keyboard_reaches_all_of_it(alone, page, airbyte, add_conn):
     add_conn("airbyte_prod", airbyte)
+    add_conn("airbyte_test", airbyte)
     alone("airbyte_prod", "Failing", "keyboard")
 
     reached = set()
@@ -218,6 +222,23 @@ def test_the_keyboard_reaches_all_of_it(alone, page, airbyte, add_conn):
 
     assert {"conn_id", "q", "status", "Failing"} <= reached
     assert any(each.startswith("Running now") for each in reached)
+    # The values of a bar too.
+    page.get_by_role("row", name="Failing").get_by_role("img").focus()
+    for keys, text in ({"ArrowLeft": "failed", "Home": "succeeded", "End": "failed"}).items():
+        page.keyboard.press(keys)
+        assert f"sync {text}" in page.get_by_role("status").inner_text()
+    page.keyboard.press("Escape")
+    assert not page.locator("#tooltip").is_visible()
+    # Whoever goes through a list by its arrow keys is still there after the first one.
+    choice = page.locator("select[name=conn_id]")
+    choice.focus()
+    for key, conn_id in (("ArrowDown", "airbyte_test"), ("ArrowUp", "airbyte_prod")):
+        with page.expect_response("**/content?*"):
+            page.keyboard.press(key)
+        page.locator(f"select[name=conn_id] option[selected][value={conn_id}]").wait_for(
+            state="attached"
+        )
+        assert page.evaluate("document.activeElement.name") == "conn_id"
 
 
 def test_1000_connections_in_pages(alone, page, thousand, add_conn):
@@ -233,7 +254,7 @@ def test_1000_connections_in_pages(alone, page, thousand, add_conn):
 
 @pytest.mark.parametrize(
     ("width", "has_schedules"),
-    [(400, True), (900, True), (1100, False), (1200, True), (2200, True)],
+    [(340, True), (900, True), (1100, False), (1200, True), (2200, True)],
 )
 def test_windows_of_all_sizes(width, has_schedules, alone, page, airbyte, add_conn):
     add_conn("airbyte_prod", airbyte)
@@ -242,6 +263,9 @@ def test_windows_of_all_sizes(width, has_schedules, alone, page, airbyte, add_co
     alone("airbyte_prod", "Never synced", f"width-{width}")
 
     assert page.locator("td.schedule").first.is_visible() == has_schedules
+    right = "element => element.getBoundingClientRect().right"
+    edge = page.locator(".card").evaluate(right)
+    assert all(each.evaluate(right) < edge for each in page.locator("tbody .bars").all())
 
 
 def test_no_airflow_connection(alone):

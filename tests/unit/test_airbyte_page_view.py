@@ -88,7 +88,7 @@ def test_bars_are_as_high_as_syncs_are_long_and_the_newest_is_on_the_right():
 
     assert [bar.text for bar in bars] == ["1", "2", "3"]
     assert [bar.height for bar in bars] == [16, 32, 8]
-    assert all(bar.y + bar.height == charts.HEIGHT for bar in bars)
+    assert all(bar.y + bar.height == charts.BASELINE for bar in bars)
     assert bars[-1].x + bars[-1].width == charts.WIDTH
 
 
@@ -114,6 +114,16 @@ def test_one_that_still_runs_does_not_make_the_others_look_alike():
 
 def test_a_reset_moves_no_data_so_it_has_no_bar():
     assert [bar.text for bar in chart(job(2, job_type="reset"), job(1)).bars] == ["1"]
+
+
+def test_results_are_told_apart_without_their_colour():
+    statuses = ("succeeded", "failed", "cancelled", "running")
+    bars = chart(*(job(number, status) for number, status in enumerate(statuses))).bars
+
+    marks = {bar.tone: charts.MARKS.get(bar.tone, "") for bar in bars}
+    assert len(set(marks.values())) == len(statuses)
+    assert all(bar.mark.endswith(marks[bar.tone]) for bar in bars)
+    assert [bool(bar.mark) for bar in bars] == [bar.tone != "good" for bar in bars]
 
 
 def test_the_chart_can_be_heard():

@@ -26,6 +26,7 @@ class Definition(NamedTuple):
 
     :param docker_repository: Name of the image.
     :param docker_image_tag: Its version.
+    :param documentation_url: Empty if missing.
     """
 
     definition_id: str
@@ -119,7 +120,11 @@ class ConnectorDefinition(NamedTuple):
 
 
 class Organization(NamedTuple):
-    """One organization. A self-managed Airbyte has one."""
+    """
+    One organization. A self-managed Airbyte has one.
+
+    :param email: Empty if missing.
+    """
 
     organization_id: str
     name: str
@@ -141,7 +146,11 @@ class Organization(NamedTuple):
 
 
 class User(NamedTuple):
-    """One user."""
+    """
+    One user.
+
+    :param email: Empty if missing.
+    """
 
     user_id: str
     name: str
@@ -230,7 +239,13 @@ class Application(NamedTuple):
 
 
 class Region(NamedTuple):
-    """One region: a place with data planes, where workspaces run their syncs."""
+    """
+    One region: a place with data planes, where workspaces run their syncs.
+
+    :param is_enabled: Whether syncs may run there.
+    :param created_at: ``None`` if missing.
+    :param updated_at: ``None`` if missing.
+    """
 
     region_id: str
     name: str
@@ -258,7 +273,13 @@ class Region(NamedTuple):
 
 
 class Dataplane(NamedTuple):
-    """One data plane of a region, where syncs run."""
+    """
+    One data plane of a region, where syncs run.
+
+    :param is_enabled: Whether syncs may run there.
+    :param created_at: ``None`` if missing.
+    :param updated_at: ``None`` if missing.
+    """
 
     dataplane_id: str
     name: str
@@ -313,7 +334,12 @@ class DataplaneCredentials(NamedTuple):
 
 
 class Group(NamedTuple):
-    """One group of users."""
+    """
+    One group of users.
+
+    :param description: Empty if missing.
+    :param member_count: How many users are in it; 0 if missing.
+    """
 
     group_id: str
     name: str
@@ -347,7 +373,13 @@ class Group(NamedTuple):
 
 
 class GroupMember(NamedTuple):
-    """One member of a group."""
+    """
+    One member of a group.
+
+    :param member_id: UUID of the membership.
+    :param user_email: Empty if missing.
+    :param user_name: Empty if missing.
+    """
 
     member_id: str
     group_id: str

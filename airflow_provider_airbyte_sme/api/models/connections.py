@@ -108,8 +108,13 @@ class ConnectionStream:
 
     :param namespace: The source's own; ``None`` if it has none.
     :param sync_mode: Such as ``incremental_append``; empty if missing.
+    :param cursor_field: Path of the field that tells what is new; empty if none is set.
+    :param primary_key: Paths of its fields; empty if none is set.
     :param selected_fields: Empty: all fields.
     :param mappers: In Airbyte's format, with their ids; a secret in one is masked.
+    :param include_files: Whether files are copied too, not only records about them.
+    :param destination_object_name: Name of the object in the destination into which its records go;
+        empty if none is set.
     :param other: Fields that this version does not know. They are sent back unchanged, because a
         PATCH resets every field that it leaves out.
     """
@@ -201,10 +206,13 @@ class AirbyteConnection:
     :param name: Empty if missing or unreadable.
     :param status: ``active``, ``inactive``, ``deprecated`` (deleted) or ``locked``; more may come.
     :param streams: The selected ones.
+    :param schedule: When Airbyte itself syncs it.
     :param schema_changes: ``nonBreakingSchemaUpdatesBehavior``: ``ignore``, ``disable_connection``,
         ``propagate_columns`` or ``propagate_fully``; empty if missing.
     :param namespace_definition: ``source``, ``destination`` or ``custom_format``.
     :param namespace_format: It counts only with ``custom_format``.
+    :param prefix: Of the names of its streams in the destination; may be empty.
+    :param tags: Its tags, in Airbyte's order.
     :param created_at: In seconds since the epoch; 0 if missing.
     """
 
@@ -272,6 +280,7 @@ class StreamProperties(NamedTuple):
     """
     One stream that a source offers, and how a destination can receive it.
 
+    :param namespace: The source's own; ``None`` if it has none.
     :param sync_modes: Those that both support. Airbyte never lists
         ``full_refresh_overwrite_deduped``, but accepts it: docs/airbyte-api.md §4.4.
     :param default_cursor_field: Empty if the source names none.

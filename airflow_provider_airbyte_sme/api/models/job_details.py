@@ -114,6 +114,7 @@ class StreamCounters(NamedTuple):
     """
     What a job has committed of one stream, in all attempts.
 
+    :param namespace: The source's own; ``None`` if it has none.
     :param rows: Records; ``None`` if Airbyte has no statistics.
     :param bytes: Bytes; ``None`` likewise.
     """

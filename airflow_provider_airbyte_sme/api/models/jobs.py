@@ -209,7 +209,11 @@ class Job:
         return self.job_type in ("", stored)
 
     def describe(self, connection_name: str = "") -> str:
-        """Return how messages name the job: ``Job 42 of connection 'crm to lake' (18dc…)``."""
+        """
+        Return how messages name the job: ``Job 42 of connection 'crm to lake' (18dc…)``.
+
+        :param connection_name: Name of its connection; empty if it is unknown.
+        """
         return f"Job {self.job_id} of connection {label(self.connection_id, connection_name)}"
 
 

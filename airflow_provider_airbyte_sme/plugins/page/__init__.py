@@ -62,7 +62,7 @@ class LazyPage:
             if self._application is None:
                 from airflow_provider_airbyte_sme.plugins.page.application import make_application
 
-                self._application = make_application()
+                self._application = make_application(URL_PREFIX)
             return self._application
 
 

@@ -28,7 +28,6 @@ from starlette.exceptions import HTTPException
 from airflow_provider_airbyte_sme import __version__
 from airflow_provider_airbyte_sme.plugins.page import charts, texts, view
 from airflow_provider_airbyte_sme.plugins.page.permissions import (
-    AirflowConnection,
     AirflowConnections,
     find_connections,
     readable_dags,
@@ -74,9 +73,14 @@ class _Content(NamedTuple):
 
 
 class Page:
-    """Reads for a request, and renders. It keeps what it has read for a few seconds."""
+    """
+    Reads for a request, and renders. It keeps what it has read for a few seconds.
 
-    def __init__(self) -> None:
+    :param url_prefix: Where Airflow mounts the page.
+    """
+
+    def __init__(self, url_prefix: str) -> None:
+        self._url_prefix = url_prefix
         self._threads = DaemonThreads(_THREADS, "airbyte-page-airflow")
         self._readers = AirbyteReaders()
         self._tasks = WaitingTasks()
@@ -87,9 +91,13 @@ class Page:
         content = await self._read(user, query)
         return _response(await self._in_thread(self._render_content, template, content))
 
-    def refusal(self, code: int) -> HTMLResponse:
+    def refusal(self, request: Request, code: int) -> HTMLResponse:
         """Return the page that says why there is no other. It waits for no thread."""
-        return _response(self._render("refused.html", code=code), code)
+        return _response(self._render("refused.html", code=code, root=self._root(request)), code)
+
+    def _root(self, request: Request) -> str:
+        """Return the way from the URL of a request up to the page, for links."""
+        return "../" * request.url.path.partition(f"{self._url_prefix}/")[2].count("/")
 
     def _render_content(self, template: str, content: _Content) -> str:
         return self._render(template, **self._values(content))
@@ -102,8 +110,11 @@ class Page:
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     async def _read(self, user: Any, query: view.Query) -> _Content:
-        connections = await self._in_thread(find_connections, user, query.conn_id)
-        selected: AirflowConnection | None = connections.selected
+        found: AirflowConnections = await self._in_thread(find_connections, user, query.conn_id)
+        if found.lookup is not None:
+            await _wait_for([found.lookup.found])
+        connections = found.looked_up()
+        selected = connections.selected
         if selected is None or selected.settings is None:
             return _Content(connections, query, Snapshot(), {})
         reader = self._readers.get(selected.settings)
@@ -144,11 +155,12 @@ class Page:
             "workspaces": view.workspace_options(snapshot),
             "tags": view.tag_options(snapshot),
             "now": now,
+            "root": "",
             "poll": int(1000 * (POLL_SOON if is_loading else POLL_INTERVAL)),
         }
 
 
-async def _wait_for(reads: Sequence[Future[None]]) -> None:
+async def _wait_for(reads: Sequence[Future[Any]]) -> None:
     """Wait for what is being read, but not long. It goes on if the browser goes away."""
     if reads:
         await asyncio.wait([asyncio.wrap_future(each) for each in reads], timeout=PATIENCE)
@@ -171,6 +183,7 @@ def _make_templates() -> Environment:
         {
             "version": __version__,
             "chart_size": (charts.WIDTH, charts.HEIGHT),
+            "marks": charts.MARKS,
             "show": {
                 "running": view.SHOW_RUNNING,
                 "trouble": view.SHOW_TROUBLE,
@@ -199,9 +212,13 @@ async def _query(
     return view.Query(conn_id, q, show, status, workspace, tag, page)
 
 
-def make_application() -> FastAPI:
-    """Return the web application; Airflow mounts it below its own."""
-    page = Page()
+def make_application(url_prefix: str) -> FastAPI:
+    """
+    Return the web application.
+
+    :param url_prefix: Where Airflow mounts it, below its own.
+    """
+    page = Page(url_prefix)
     application = FastAPI(
         title="Airbyte in Airflow", docs_url=None, redoc_url=None, openapi_url=None
     )
@@ -219,21 +236,20 @@ def make_application() -> FastAPI:
 
     @application.exception_handler(HTTPException)
     async def refuse(request: Request, error: HTTPException) -> HTMLResponse:
-        del request
-        response = page.refusal(error.status_code)
+        response = page.refusal(request, error.status_code)
         response.headers.update(error.headers or {})
         return response
 
     @application.exception_handler(RequestValidationError)
     async def refuse_query(request: Request, error: RequestValidationError) -> HTMLResponse:
-        del request, error
-        return page.refusal(422)
+        del error
+        return page.refusal(request, 422)
 
     # The server raises the error again, and so logs it. No middleware sees the response.
     @application.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> HTMLResponse:
-        del request, error
-        response = page.refusal(500)
+        del error
+        response = page.refusal(request, 500)
         response.headers.update(_HEADERS)
         return response
 

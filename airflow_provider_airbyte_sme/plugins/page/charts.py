@@ -8,12 +8,25 @@ from typing import NamedTuple
 
 from airflow_provider_airbyte_sme.api import Job
 
-WIDTH, HEIGHT = 158, 32
+WIDTH, HEIGHT = 158, 41
 """Of the chart, in pixels."""
+BASELINE = 32
+"""Where the bars stand; their marks are below."""
+MARKS = {
+    "bad": "m0 0 6 6m0-6-6 6",
+    "stopped": "m0 3h6",
+    "going": "m1 0 4 3-4 3z",
+}
+"""
+The drawing of a result, from its upper left corner, in 6 by 6 pixels: a cross, a dash, an arrow.
+
+It tells what the colour of a bar tells. Most syncs succeed, so a success has none.
+"""
 
 _BARS = 20
 _BAR_WIDTH, _GAP = 6, 2
 _LOWEST = 3
+_MARK_Y = HEIGHT - 7
 
 
 class Bar(NamedTuple):
@@ -24,6 +37,7 @@ class Bar(NamedTuple):
     :param y: Upper edge, in pixels.
     :param tone: How the sync ended: see :func:`tone_of`.
     :param text: What the tooltip says.
+    :param mark: What is drawn below it, as a path in SVG; empty for nothing.
     """
 
     x: int
@@ -32,6 +46,7 @@ class Bar(NamedTuple):
     height: int
     tone: str
     text: str
+    mark: str
 
 
 class Chart(NamedTuple):
@@ -74,9 +89,11 @@ def chart_of(
     bars = []
     for number, job in enumerate(shown):
         share = (seconds_of(job) or 0.0) / longest if longest else 0.0
-        height = min(HEIGHT, max(_LOWEST, round(share * HEIGHT)))
+        height = min(BASELINE, max(_LOWEST, round(share * BASELINE)))
         x = WIDTH - _BAR_WIDTH - number * (_BAR_WIDTH + _GAP)
-        bars.append(Bar(x, HEIGHT - height, _BAR_WIDTH, height, tone_of(job), describe(job)))
+        tone = tone_of(job)
+        mark = f"M{x} {_MARK_Y}{MARKS[tone]}" if tone in MARKS else ""
+        bars.append(Bar(x, BASELINE - height, _BAR_WIDTH, height, tone, describe(job), mark))
     return Chart(tuple(reversed(bars)), _summary(shown))
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from airflow_provider_airbyte_sme.api import AirbyteConfigError, AirbyteSettings
 from airflow_provider_airbyte_sme.connection import (
@@ -24,14 +24,9 @@ from airflow_provider_airbyte_sme.connection import (
 from airflow_provider_airbyte_sme.get_provider_info import CONNECTION_TYPE
 from airflow_provider_airbyte_sme.plugins.page.threads import DaemonThreads
 
-if TYPE_CHECKING:
-    pass
-
 # Seconds for which a look-up in the secrets backends counts, and how many are kept.
 _MAX_LOOKUP_AGE = 60.0
 _MAX_LOOKUPS = 100
-# Seconds that a request waits for one.
-_LOOKUP_PATIENCE = 3.0
 _LOOKUP_THREADS = 2
 
 
@@ -48,6 +43,30 @@ class AirflowConnection(NamedTuple):
     problem: str = ""
 
 
+class Lookup(NamedTuple):
+    """
+    A question to the secrets backends and the environment.
+
+    :param began: By the monotonic clock.
+    :param found: ``None`` if there is no such Airflow connection of our type.
+    """
+
+    conn_id: str
+    began: float
+    found: Future[AirflowConnection | None]
+
+    def result(self) -> AirflowConnection | None:
+        """Return what was found; one with a problem if there is no answer yet."""
+        try:
+            return self.found.result(0)
+        except (TimeoutError, CancelledError):
+            return AirflowConnection(
+                self.conn_id,
+                problem="Airflow's secrets backend does not answer. It is asked again: wait, or "
+                "see the log of Airflow's API server.",
+            )
+
+
 class AirflowConnections(NamedTuple):
     """
     The Airflow connections that the user may read, and the one that is looked at.
@@ -55,10 +74,16 @@ class AirflowConnections(NamedTuple):
     :param conn_ids: Those in Airflow's database, in the order of their ids.
     :param selected: ``None`` if there is none, or if the user may not read the one that was asked
         for: which of these it is, nobody learns.
+    :param lookup: What a secrets backend is being asked for, instead.
     """
 
     conn_ids: tuple[str, ...]
     selected: AirflowConnection | None
+    lookup: Lookup | None = None
+
+    def looked_up(self) -> AirflowConnections:
+        """Return the same with what the secrets backend has said until now."""
+        return self if self.lookup is None else self._replace(selected=self.lookup.result())
 
 
 def find_connections(user: Any, wanted: str) -> AirflowConnections:
@@ -66,7 +91,8 @@ def find_connections(user: Any, wanted: str) -> AirflowConnections:
     Return the Airflow connections of our type that *user* may read.
 
     :param wanted: Id of the one to look at; empty for the first one. It need not be in Airflow's
-        database: the secrets backends and the environment are asked for it too.
+        database: the secrets backends and the environment are asked for it too, without waiting
+        for them here.
     """
     from airflow.models.connection import Connection
 
@@ -78,19 +104,14 @@ def find_connections(user: Any, wanted: str) -> AirflowConnections:
     conn_id = wanted or next(iter(readable), "")
     if conn_id in readable:
         return AirflowConnections(readable, _read(conn_id, partial(load_stored, conn_id)))
-    return AirflowConnections(readable, _find_elsewhere(user, conn_id))
+    return AirflowConnections(readable, None, _find_elsewhere(user, conn_id))
 
 
-def _find_elsewhere(user: Any, conn_id: str) -> AirflowConnection | None:
+def _find_elsewhere(user: Any, conn_id: str) -> Lookup | None:
     """Look for an Airflow connection of our type in the secrets backends and the environment."""
     if not may_be_looked_up(conn_id) or not may_read_connection(user, conn_id):
         return None
     return _lookups.get(conn_id)
-
-
-class _Lookup(NamedTuple):
-    began: float
-    found: Future[AirflowConnection | None]
 
 
 class _Lookups:
@@ -103,30 +124,20 @@ class _Lookups:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._threads = DaemonThreads(_LOOKUP_THREADS, "airbyte-page-secrets")
-        self._lookups: dict[str, _Lookup] = {}
+        self._lookups: dict[str, Lookup] = {}
 
-    def get(self, conn_id: str) -> AirflowConnection | None:
-        try:
-            return self._begin(conn_id).result(_LOOKUP_PATIENCE)
-        except (TimeoutError, CancelledError):
-            return AirflowConnection(
-                conn_id,
-                problem="Airflow's secrets backend does not answer. It is asked again: wait, or "
-                "see the log of Airflow's API server.",
-            )
-
-    def _begin(self, conn_id: str) -> Future[AirflowConnection | None]:
+    def get(self, conn_id: str) -> Lookup:
         now = time.monotonic()
         with self._lock:
             known = self._lookups.get(conn_id)
             if known and (now - known.began < _MAX_LOOKUP_AGE or not known.found.done()):
-                return known.found
+                return known
             self._lookups.pop(conn_id, None)
-            found = self._threads.submit(_look_up, conn_id)
-            self._lookups[conn_id] = _Lookup(now, found)
+            lookup = Lookup(conn_id, now, self._threads.submit(_look_up, conn_id))
+            self._lookups[conn_id] = lookup
             while len(self._lookups) > _MAX_LOOKUPS:
                 self._lookups.pop(next(iter(self._lookups))).found.cancel()
-        return found
+        return lookup
 
 
 _lookups = _Lookups()

@@ -1,8 +1,9 @@
 """
 What the page knows of one Airbyte: read by few requests, and kept for a short time.
 
-However many people look at the page, a process has at most two requests in flight to an Airbyte.
-Each read of the same thing is made once and shared. When nobody looks, nothing is read.
+However many people look at the page, a process has at most two requests in flight to an Airbyte
+with the same credentials. Each read of the same thing is made once and shared. When nobody looks,
+nothing is read.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
 
 REQUESTS_IN_FLIGHT = 2
-"""Per Airbyte and process: the public API of Airbyte has five threads."""
+"""Per Airbyte, credentials and process: the public API of Airbyte has five threads."""
 REFRESH_INTERVAL = 20.0
 """Seconds between two reads of what runs and what has changed."""
 LIST_INTERVAL = 300.0

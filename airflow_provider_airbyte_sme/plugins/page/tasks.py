@@ -2,7 +2,8 @@
 Which tasks of Airflow wait for Airbyte now.
 
 A deferred task is known by the arguments of its trigger, one on a worker by the XComs that our
-operators push before they wait. The id of the Airbyte connection says what it waits for.
+operators and sensors push before they wait. The id of the Airbyte connection says what it waits
+for.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def test_an_environment_is_left_out_whatever_its_name(dags, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (f"{OFFICIAL}def (:\n".encode(), "is not valid Python, line 3: "),
+        (f"{OFFICIAL}def (:\n".encode(), "is not valid Python 3, line 3: "),
         (f"# coding: utf-8\n{OFFICIAL}".encode("latin-1"), "cannot be decoded: "),
         (f"# coding: klingon\n{OFFICIAL}".encode(), "cannot be decoded: "),
     ],
@@ -145,6 +145,40 @@ def test_a_broken_file_is_named_and_the_others_change(dags, content, message, ca
     assert output.err.endswith("changed 2 of 4 files, 0 comments to look at, 1 file not migrated\n")
     assert (dags / "broken.py").read_bytes() == content
     assert (dags / "one.py").read_text() == OURS
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"x = {'(' * 5000}1{')' * 5000}",
+        f"x = {' + '.join('a' * 5000)}",
+        f"x = {'not ' * 5000}1",
+    ],
+    ids=["brackets", "sum", "not"],
+)
+def test_a_file_that_is_nested_too_deeply_is_named_and_the_others_change(dags, code, capsys):
+    (dags / "deep.py").write_text(f"{OFFICIAL}{code}\n")
+
+    assert migrate(dags, "--write") == 1
+
+    assert capsys.readouterr().err.splitlines()[0] == (
+        f"error: {dags / 'deep.py'} cannot be rewritten: its code is nested too deeply"
+    )
+    assert (dags / "one.py").read_text() == OURS
+
+
+def test_as_many_brackets_as_python_accepts_are_rewritten(dags):
+    (dags / "deep.py").write_text(f"{OFFICIAL}x = {'[' * 150}{']' * 150}\n")
+
+    assert migrate(dags, "--write") == 0
+    assert (dags / "deep.py").read_text().startswith(OURS)
+
+
+def test_a_message_about_a_syntax_error_is_short(tmp_path, capsys):
+    (tmp_path / "old.py").write_text(f"{OFFICIAL}print 'Python 2'\n")
+
+    assert migrate(tmp_path) == 1
+    assert re.search(r"old\.py is not valid Python 3, line 3: .{1,60}\n", capsys.readouterr().err)
 
 
 def test_a_path_that_does_not_exist_is_an_error(tmp_path, capsys):

@@ -88,6 +88,45 @@ def body(code: str) -> str:
             "from airflow_provider_airbyte_sme.hooks.airbyte import *\n"
             'AirbyteHook(airbyte_conn_id="airbyte_default")',
         ),
+        # An official module imports others, so they can be imported from it.
+        (
+            "from airflow.providers.airbyte.operators.airbyte import *\n"
+            "AirbyteHook('c').get_job_status(1) == JobStatusEnum.FAILED",
+            "from airflow_provider_airbyte_sme.operators.airbyte import *\n"
+            "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook\n"
+            "from airflow_provider_airbyte_sme.api import JobStatus\n"
+            "AirbyteHook('c').get_job(1).status == JobStatus.FAILED",
+        ),
+        (
+            "from airflow.providers.airbyte.operators.airbyte import *\nraise AirflowException",
+            "# TODO names-that-do-not-exist-here\n"
+            "from airflow_provider_airbyte_sme.operators.airbyte import *\nraise AirflowException",
+        ),
+        (
+            "from airflow.providers.airbyte.operators.airbyte import *\n"
+            "from airflow.exceptions import AirflowException\nraise AirflowException",
+            "from airflow_provider_airbyte_sme.operators.airbyte import *\n"
+            "from airflow.exceptions import AirflowException\nraise AirflowException",
+        ),
+        (
+            "from airflow.providers.airbyte.operators.airbyte import (\n"
+            "    AirbyteHook as H,  # calls it\n)\nH('c').get_job_status(1)",
+            "from airflow_provider_airbyte_sme.hooks.airbyte import (\n"
+            "    AirbyteHook as H,  # calls it\n)\nH('c').get_job(1).status",
+        ),
+        (
+            "from airflow.providers.airbyte.triggers.airbyte import AirbyteHook, "
+            "AirbyteSyncTrigger\n"
+            "def f(t: AirbyteSyncTrigger): return AirbyteHook('c').get_job_status(1)",
+            "from airflow_provider_airbyte_sme.triggers.airbyte import AirbyteJobTrigger\n"
+            "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook\n"
+            "def f(t: AirbyteJobTrigger): return AirbyteHook('c').get_job(1).status",
+        ),
+        (
+            "from airflow.providers.airbyte.operators import airbyte\nairbyte.AirbyteHook('c')",
+            "from airflow_provider_airbyte_sme.operators import airbyte\n"
+            "# TODO names-that-do-not-exist-here\nairbyte.AirbyteHook('c')",
+        ),
         (
             "from airflow.providers.airbyte.triggers.airbyte import AirbyteSyncTrigger\n"
             "def f(t: AirbyteSyncTrigger, u: 'list[AirbyteSyncTrigger]'): ...",
@@ -115,7 +154,8 @@ def body(code: str) -> str:
     ],
 )
 def test_imports(before, after):
-    assert rewritten(before + "\n") == after + "\n"
+    # Without a DAG, the imports are for other modules.
+    assert rewritten(f"{before}\ndag = DAG('d')\n") == f"{after}\ndag = DAG('d')\n"
 
 
 @pytest.mark.parametrize(
@@ -443,6 +483,155 @@ def test_default_args_that_others_may_take_have_a_comment():
 
 
 @pytest.mark.parametrize(
+    ("options", "new_options", "has_comment", "gives_connection"),
+    [
+        (
+            "{'default_args': {'airbyte_conn_id': 'c', 'asynchronous': True}}",
+            "{'default_args': {'airbyte_conn_id': 'c', 'wait_for_completion': False}}",
+            False,
+            True,
+        ),
+        (
+            "dict(default_args=dict(airbyte_conn_id='c', wait_seconds=1))",
+            "dict(default_args=dict(airbyte_conn_id='c', poll_interval=1))",
+            False,
+            True,
+        ),
+        ("{'default_args': {'retries': 1}}", "{'default_args': {'retries': 1}}", False, False),
+        ("{'schedule': None}", "{'schedule': None}", False, False),
+        ("load()", "load()", True, None),
+    ],
+)
+def test_default_args_in_a_mapping_for_the_dag_are_found(
+    options, new_options, has_comment, gives_connection
+):
+    code = "options = {}\n{}with DAG('e', **options):\n    {}Sync(task_id='t'{})\n"
+    added = "" if gives_connection in (True, None) else ', airbyte_conn_id="airbyte_default"'
+
+    assert body(code.format(options, "", "", "")) == code.format(
+        new_options,
+        "# TODO default_args-from-elsewhere\n" if has_comment else "",
+        "# TODO airbyte_conn_id-and-default_args\n    " if gives_connection is None else "",
+        added,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("p.expand(airbyte_conn_id=IDS)\n", None),
+        ("p.expand_kwargs([{'airbyte_conn_id': 'c'}])\n", None),
+        ("q = p\nq.expand(airbyte_conn_id=IDS)\n", None),
+        (
+            "p.expand(connection_id=CS)\n",
+            "p = Sync.partial(task_id='t', airbyte_conn_id=\"airbyte_default\")\n"
+            "p.expand(connection_id=CS)\n",
+        ),
+        (
+            "if x:\n    p.expand(airbyte_conn_id=IDS)\nelse:\n    p.expand(connection_id=CS)\n",
+            "# TODO keyword-arguments\np = Sync.partial(task_id='t')\n"
+            "if x:\n    p.expand(airbyte_conn_id=IDS)\nelse:\n    p.expand(connection_id=CS)\n",
+        ),
+    ],
+)
+def test_a_task_that_is_mapped_in_another_statement_has_one_connection(before, after):
+    made = "p = Sync.partial(task_id='t')\n"
+
+    assert body(made + before) == (after or made + before)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "S = getattr(ops, 'AirbyteTriggerSyncOperator')\n{}",
+        "S = import_module('airflow.providers.airbyte.operators.airbyte')"
+        ".AirbyteTriggerSyncOperator\n{}",
+        "m = importlib.import_module('airflow.providers.airbyte.operators.airbyte')\n"
+        "S = getattr(m, 'AirbyteTriggerSyncOperator')\n{}",
+        "{}S = type('S', (Sync,), {{'ui_color': 'red'}})\n",
+        "def make(): return Sync\nS = make()\n{}",
+    ],
+)
+def test_classes_that_are_reached_by_their_names_are_known(made):
+    code = "from airflow.providers.airbyte.operators import airbyte as ops\n" + made
+    call = "s = S(task_id='t', {})\nf(s.output{})\n"
+    comment = "# TODO subclasses\n" if "type(" in made else ""
+
+    assert body(code.format("") + call.format("asynchronous=True", "")) == (
+        code.format(comment).replace("airflow.providers.airbyte", "airflow_provider_airbyte_sme")
+        + call.format('airbyte_conn_id="airbyte_default", wait_for_completion=False', '["job_id"]')
+    )
+
+
+@pytest.mark.parametrize(
+    ("use", "comment"),
+    [
+        ("x = getattr(a, 'asynchronous')", "attributes-of-tasks"),
+        ("setattr(a, 'wait_seconds', 5)", "attributes-of-tasks"),
+        ("x = getattr(a, 'retries')", None),
+        ("x = getattr(pod, 'api_version')", None),
+        ("x = getattr(h, 'get_job_status')(1)", "other-members-of-the-hook"),
+        ("x = getattr(h, 'get_job')(1)", None),
+        (
+            "def f(hook):\n    {}return getattr(hook, 'wait_for_job')(1)",
+            "objects-that-may-be-the-hook",
+        ),
+        ("monkeypatch.setattr(AirbyteHook, 'get_job_status', f)", "mocks"),
+        (
+            "monkeypatch.setattr('airflow_provider_airbyte_sme.hooks.airbyte.AirbyteHook.X', f)",
+            None,
+        ),
+        ("register([Sync, Sensor])", "classes-that-are-created-elsewhere"),
+        ("register({'sync': Sync})", "classes-that-are-created-elsewhere"),
+        ("isinstance(a, (Sync, Sensor))", None),
+        ("PATH = Sync.__module__ + '.Sync'", "classes-that-are-created-elsewhere"),
+        ("pull = ti.xcom_pull", "the-job-id"),
+    ],
+)
+def test_names_and_classes_that_are_passed_on_have_a_comment(use, comment):
+    made = "a = Sync(task_id='a', airbyte_conn_id='c')\nh = AirbyteHook('c')\n"
+    code = made + (use if "{}" in use else "{}" + use) + "\n"
+    indent = "    " if "{}" in use else ""
+
+    assert body(code.replace("{}", "")) == code.replace(
+        "{}", f"# TODO {comment}\n{indent}" if comment else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "has_comment"),
+    [
+        ("", True),
+        ("__all__ = ['AirbyteTriggerSyncOperator']\ndag = DAG('d')\n", True),
+        ("__all__: list[str] = ['AirbyteTriggerSyncOperator']\ndag = DAG('d')\n", True),
+        ("dag = DAG('d')\n", False),
+        ("def f(task: 'AirbyteTriggerSyncOperator'): ...\n", False),
+        ("x = isinstance(y, AirbyteTriggerSyncOperator)\n", False),
+    ],
+)
+def test_a_class_that_is_imported_for_other_modules_has_a_comment(code, has_comment):
+    new = rewritten(
+        "from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperator\n"
+        + code
+    )
+
+    comment = "# TODO classes-that-are-created-elsewhere\n" if has_comment else ""
+    assert new == (
+        f"{comment}from airflow_provider_airbyte_sme.operators.airbyte import "
+        f"AirbyteTriggerSyncOperator\n{code}"
+    )
+
+
+def test_code_in_a_text_has_a_comment():
+    import_line = "from airflow.providers.airbyte.sensors.airbyte import AirbyteJobSensor"
+
+    assert body(f"TEXT = '''\n{import_line}\n'''\n") == (
+        "# TODO classes-that-are-created-elsewhere\nTEXT = '''\n"
+        "from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteJobSensor\n'''\n"
+    )
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         (
@@ -493,9 +682,27 @@ def test_mapped_tasks(before, after):
         ("f(a.output['return_value'])", 'f(a.output["job_id"])'),
         ("x = XComArg(a, key='return_value')", 'x = XComArg(a, key="job_id")'),
         ("x = XComArg(a, 'return_value')", 'x = XComArg(a, "job_id")'),
+        (
+            "x = \"{{ ti.xcom_pull(task_ids=['a'])[0] }}\"",
+            "x = \"{{ ti.xcom_pull(task_ids=['a'], key='job_id')[0] }}\"",
+        ),
+        (
+            "x = '''{{ ti.xcom_pull(\n  'a'\n) }}'''",
+            "x = '''{{ ti.xcom_pull(\n  'a', key='job_id'\n) }}'''",
+        ),
         ("x = \"{{ ti.xcom_pull('a',) }}\"", "x = \"{{ ti.xcom_pull('a', key='job_id') }}\""),
         ("f(Other(x='x').output)", None),
         ("f(other('x').output)", "# TODO the-job-id\nf(other('x').output)"),
+        ("m = lambda: a\nf(m().output)", 'm = lambda: a\nf(m().output["job_id"])'),
+        (
+            "m = lambda: Sync(task_id='b', airbyte_conn_id='c')\nf(m().output)",
+            "m = lambda: Sync(task_id='b', airbyte_conn_id='c')\nf(m().output[\"job_id\"])",
+        ),
+        ("m = lambda: BashOperator()\nf(m().output)", None),
+        (
+            "import common\nm = common.make\nb = m('x')\nf(b.output)",
+            "import common\nm = common.make\nb = m('x')\n# TODO the-job-id\nf(b.output)",
+        ),
         (
             "from common import make\nb = make('x')\nf(b.output)",
             "from common import make\nb = make('x')\n# TODO the-job-id\nf(b.output)",
@@ -507,6 +714,14 @@ def test_mapped_tasks(before, after):
             "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
             None,
         ),
+        ("i = a.output\ns = Sensor(airbyte_conn_id='c', airbyte_job_id=i)", None),
+        (
+            "i = a.output\ns = Sensor.partial(airbyte_conn_id='c').expand(airbyte_job_id=i)",
+            None,
+        ),
+        ("i = a.output\nf.expand(x=i)", "# TODO the-job-id\ni = a.output\nf.expand(x=i)"),
+        ("i = a.output\nf(i)", 'i = a.output["job_id"]\nf(i)'),
+        ("f.expand(x=XComArg(a))", "# TODO the-job-id\nf.expand(x=XComArg(a))"),
         ("f(airbyte_job_id=a.output)", 'f(airbyte_job_id=a.output["job_id"])'),
         ("x = {'airbyte_job_id': a.output}", "x = {'airbyte_job_id': a.output[\"job_id\"]}"),
         ("f([a, a][0].output)", 'f([a, a][0].output["job_id"])'),
@@ -669,6 +884,10 @@ def test_a_function_that_makes_a_task_is_followed():
         ),
         ("x = h.get_job_status(1)\n", "x = h.get_job(1).status\n"),
         ("x = h.get_job_details(job_id=1).status.value\n", "x = h.get_job(job_id=1).status\n"),
+        (
+            "x = h.get_job_status(1).name\n",
+            "# TODO fields-of-a-job\nx = h.get_job(1).status.name\n",
+        ),
         ("s = h.get_job_status(1)\nx = s.value\n", "s = h.get_job(1).status\nx = s.value\n"),
         ("x = h.submit_sync_connection(C).job_id\n", "x = h.create_job(C).job_id\n"),
         (
@@ -718,6 +937,24 @@ def test_a_function_that_makes_a_task_is_followed():
             "def f(hook):\n    # TODO objects-that-may-be-the-hook\n    hook.wait_for_job(1)\n",
         ),
         ("BatchHook().wait_for_job(1)\n", "BatchHook().wait_for_job(1)\n"),
+        (
+            "for i in {'c': h}.values():\n    i.get_job_status(1)\n",
+            "for i in {'c': h}.values():\n    i.get_job(1).status\n",
+        ),
+        (
+            "class Mine(AirbyteHook):\n    def __init__(self, c, limit):\n"
+            "        super().__init__(c, 'v1')\n        self.limit = limit\nMine('c', 180)\n",
+            "# TODO subclasses\n"
+            "class Mine(AirbyteHook):\n    def __init__(self, c, limit):\n"
+            "        super().__init__(c)\n        self.limit = limit\nMine('c', 180)\n",
+        ),
+        (
+            "class Mine(AirbyteHook):\n    def __init__(self, **kwargs):\n"
+            "        AirbyteHook.__init__(self, 'c', 'v1', **kwargs)\n",
+            "# TODO subclasses\n"
+            "class Mine(AirbyteHook):\n    def __init__(self, **kwargs):\n"
+            "        AirbyteHook.__init__(self, 'c', **kwargs)\n",
+        ),
         (
             "AirbyteHook.wait_for_job(h, 1)\n",
             "# TODO other-members-of-the-hook\nAirbyteHook.wait_for_job(h, 1)\n",
@@ -817,6 +1054,16 @@ def test_what_another_class_keeps_is_not_taken_for_the_hook():
             "def test(p): ...\n",
         ),
         (
+            "m.setattr('airflow.providers.airbyte.hooks.airbyte.AirbyteHook.wait_for_job', f)\n",
+            "# TODO mocks\n"
+            "m.setattr('airflow_provider_airbyte_sme.hooks.airbyte.AirbyteHook.wait_for_job', f)\n",
+        ),
+        (
+            "patch.multiple('airflow.providers.airbyte.hooks.airbyte.AirbyteHook', get_job=f)\n",
+            "# TODO mocks\n"
+            "patch.multiple('airflow_provider_airbyte_sme.hooks.airbyte.AirbyteHook', get_job=f)\n",
+        ),
+        (
             "mock.patch.object(AirbyteHook, 'get_job_status')\n",
             "# TODO mocks\nmock.patch.object(AirbyteHook, 'get_job')\n",
         ),
@@ -841,8 +1088,8 @@ def test_a_subclass_has_a_comment_and_new_arguments():
         class Mine(Sync):
             def __init__(self, **kwargs):
                 super().__init__(asynchronous=True, **kwargs)
-        m = Mine(task_id="m", asynchronous=1)
-        n = Mine.partial(task_id="n", asynchronous=1)
+        m = Mine(task_id="m", wait_seconds=1)
+        n = Mine.partial(task_id="n", wait_seconds=1)
         f(m.output)
         """
     ) == dedent(
@@ -851,10 +1098,21 @@ def test_a_subclass_has_a_comment_and_new_arguments():
         class Mine(Sync):
             def __init__(self, **kwargs):
                 super().__init__(wait_for_completion=False, **kwargs)
-        m = Mine(task_id="m", asynchronous=1)
-        n = Mine.partial(task_id="n", asynchronous=1)
+        m = Mine(task_id="m", poll_interval=1)
+        n = Mine.partial(task_id="n", poll_interval=1)
         f(m.output["job_id"])
         """
+    )
+
+
+@pytest.mark.parametrize(
+    "init", ["super(Mine, self).__init__(", "super().__init__(", "Sync.__init__(self, "]
+)
+def test_each_way_to_call_the_official_constructor_is_rewritten(init):
+    code = "{}class Mine(Sync):\n    def __init__(self, **kw):\n        {}{}=True, **kw)\n"
+
+    assert body(code.format("", init, "asynchronous")) == (
+        code.format("# TODO subclasses\n", init, "wait_for_completion").replace("True", "False")
     )
 
 
@@ -863,6 +1121,26 @@ def test_a_subclass_with_the_official_parameters_is_called_with_ours():
 
     assert body(code).endswith(
         "Mine(task_id='m', airbyte_conn_id=\"airbyte_default\", poll_interval=1)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("init", "is_renamed"),
+    [
+        ("self, note, **kwargs): super().__init__(**kwargs)", True),
+        ("self, *, note, **kw): Sync.__init__(self, **kw)", True),
+        ("self, asynchronous=False, **kwargs): super().__init__(**kwargs)", False),
+        ("self, **kwargs): super().__init__(**self.changed(kwargs))", False),
+        ("self, **kwargs): kwargs.pop('asynchronous'); super().__init__(**kwargs)", False),
+        ("self, asynchronous): super().__init__(task_id='m')", False),
+    ],
+)
+def test_what_a_subclass_passes_on_is_renamed_where_it_is_given(init, is_renamed):
+    code = f"class Mine(Sync):\n    def __init__({init}\n"
+    new = "wait_for_completion=False" if is_renamed else "asynchronous=True"
+
+    assert body(code + "Mine(task_id='m', asynchronous=True)\n") == (
+        f"# TODO subclasses\n{code}Mine(task_id='m', {new})\n"
     )
 
 
@@ -903,12 +1181,11 @@ def test_a_name_for_several_classes_has_a_comment(imports, has_comment):
 
 def test_a_function_with_bound_arguments_keeps_its_connection():
     code = (
-        "make = functools.partial(Sync, airbyte_conn_id='c', asynchronous=True)\n"
-        "make(task_id='t')\n"
+        "from functools import partial\n"
+        "make = partial(Sync, airbyte_conn_id='c', {})\nmake(task_id='t')\n"
     )
-    new = rewritten("import functools\n" + IMPORTS + code)
 
-    assert "partial(Sync, airbyte_conn_id='c', wait_for_completion=False)\nmake(task_id='t')" in new
+    assert body(code.format("asynchronous=True")) == code.format("wait_for_completion=False")
 
 
 @pytest.mark.parametrize(
@@ -927,6 +1204,11 @@ def test_a_function_with_bound_arguments_keeps_its_connection():
         (
             "ID = ''\nSync(airbyte_conn_id='c', connection_id=ID)\n",
             "ID = ''\n# TODO connection_id-is-no-uuid\n"
+            "Sync(airbyte_conn_id='c', connection_id=ID)\n",
+        ),
+        (
+            f"ID = ['{UUID}']\nSync(airbyte_conn_id='c', connection_id=ID)\n",
+            f"ID = ['{UUID}']\n# TODO connection_id-is-no-uuid\n"
             "Sync(airbyte_conn_id='c', connection_id=ID)\n",
         ),
         ("Sync(airbyte_conn_id='c', connection_id='{{ var.value.x }}')\n", None),

@@ -62,6 +62,7 @@ function storedTheme() {
 let timer = 0;
 let running = null;
 let lastLoad = Date.now();
+let isFormStale = false; // the content that is on its way has other forms
 
 function schedule() {
   clearTimeout(timer);
@@ -121,7 +122,7 @@ function show(html) {
     if (!old || !next || old.outerHTML === next.outerHTML) {
       continue;
     }
-    if (old.tagName === "FORM" && old.contains(focused)) {
+    if (old.tagName === "FORM" && old.contains(focused) && !isFormStale) {
       continue; // somebody is typing
     }
     keepQuiet(old, next);
@@ -130,8 +131,9 @@ function show(html) {
     if (key) {
       content().querySelector(key)?.focus({ preventScroll: true });
     }
+    hideTooltip();
   }
-  hideTooltip();
+  isFormStale = false;
 }
 
 /** Has a screen reader tell an error once, not with each new content. */
@@ -142,9 +144,12 @@ function keepQuiet(old, next) {
   }
 }
 
-/** A selector of a link that is there again after the content was replaced. */
+/** A selector of what is there again after the content was replaced. */
 function describe(element) {
   const quoted = (text) => `"${CSS.escape(text)}"`;
+  if (element.name) {
+    return `${element.localName}[name=${quoted(element.name)}]`;
+  }
   if (element.dataset?.key) {
     return `[data-key=${quoted(element.dataset.key)}]`;
   }
@@ -190,14 +195,16 @@ function submit(form) {
 function listenToFilters() {
   document.addEventListener("submit", (event) => {
     event.preventDefault();
-    document.activeElement?.blur();
     submit(event.target);
+    if (event.target.dataset.part === "other") {
+      event.target.reset();
+    }
   });
   document.addEventListener("change", (event) => {
     const form = event.target.form;
     if (form && event.target.name === "conn_id") {
-      // The other filters belong to another Airbyte.
-      event.target.blur();
+      // The other filters belong to another Airbyte. The focus stays, for the arrow keys.
+      isFormStale = true;
       go(`?${new URLSearchParams({ conn_id: event.target.value })}`);
     } else if (form && event.target.tagName === "SELECT") {
       submit(form);
@@ -236,12 +243,11 @@ function listenToLinks() {
     const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey);
     if (isPlain && "stay" in link.dataset) {
       event.preventDefault();
-      const target = new URL(link.href);
-      const form = part(content(), "choice");
-      if (form?.contains(document.activeElement)) {
-        document.activeElement.blur();
+      isFormStale = true;
+      go(new URL(link.href).search);
+      if (link.rel) {
+        document.querySelector(".tiles")?.scrollIntoView(); // another page begins at its top
       }
-      go(target.search);
     } else if (frame && (link.target || !isPlain)) {
       event.preventDefault();
       follow(link, link.target === "_blank" || !isPlain);
@@ -258,29 +264,62 @@ const tooltip = document.getElementById("tooltip");
 function hideTooltip() {
   if (tooltip) {
     tooltip.hidden = true;
+    document.querySelector(".is-pointed")?.classList.remove("is-pointed");
   }
+}
+
+function showTooltip(bar) {
+  hideTooltip();
+  const title = bar.querySelector("title");
+  if (title) {
+    bar.dataset.text = title.textContent;
+    title.remove(); // the browser would show a second one
+  }
+  tooltip.hidden = false;
+  tooltip.textContent = bar.dataset.text.replaceAll(" · ", "\n"); // a screen reader reads it now
+  bar.classList.add("is-pointed");
+  const box = bar.getBoundingClientRect();
+  const left = Math.min(box.left, window.innerWidth - tooltip.offsetWidth - 8);
+  const top = box.top - tooltip.offsetHeight - 8;
+  tooltip.style.left = `${Math.max(8, left)}px`;
+  tooltip.style.top = `${top < 8 ? box.bottom + 8 : top}px`;
+}
+
+/** The bar of a chart to which a key leads from the one that is pointed at; null for other keys. */
+function barAt(chart, key) {
+  const bars = [...chart.querySelectorAll(".bar")];
+  const now = bars.findIndex((bar) => bar.classList.contains("is-pointed"));
+  const last = bars.length - 1;
+  const targets = {
+    ArrowLeft: now < 0 ? last : Math.max(0, now - 1),
+    ArrowRight: now < 0 ? last : Math.min(last, now + 1),
+    Home: 0,
+    End: last,
+  };
+  return bars[targets[key]] ?? null;
 }
 
 function listenToBars() {
   document.addEventListener("pointerover", (event) => {
-    const bar = event.target.closest?.(".bars .bar");
-    if (!bar) {
+    const bar = event.target.closest?.(".bar");
+    if (bar) {
+      showTooltip(bar);
+    } else {
       hideTooltip();
-      return;
     }
-    const title = bar.querySelector("title");
-    if (title) {
-      bar.dataset.text = title.textContent;
-      title.remove(); // the browser would show a second one
-    }
-    tooltip.textContent = bar.dataset.text.replaceAll(" · ", "\n");
-    tooltip.hidden = false;
-    const box = bar.getBoundingClientRect();
-    const left = Math.min(box.left, window.innerWidth - tooltip.offsetWidth - 8);
-    const top = box.top - tooltip.offsetHeight - 8;
-    tooltip.style.left = `${Math.max(8, left)}px`;
-    tooltip.style.top = `${top < 8 ? box.bottom + 8 : top}px`;
   });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      hideTooltip();
+    }
+    const chart = event.target.closest?.(".bars");
+    const bar = chart && barAt(chart, event.key);
+    if (bar) {
+      event.preventDefault();
+      showTooltip(bar);
+    }
+  });
+  document.addEventListener("focusout", hideTooltip);
   window.addEventListener("scroll", hideTooltip, { passive: true });
 }
 
