@@ -166,8 +166,9 @@ def test_the_log_says_what_to_do_about_a_gateway_that_blocks_the_config_api(
         run(client.jobs.ensure_succeeded(failed))
 
     assert (
-        f"Airbyte's config API is closed, so the attempts of jobs cannot be read: Airbyte "
-        f"responded to POST {AIRBYTE}/api/v1/jobs/get_without_logs with 403: an HTML page instead "
+        f"Airbyte's config API is closed, so the attempts of jobs cannot be read: A gateway or "
+        f"proxy, not Airbyte, responded to POST {AIRBYTE}/api/v1/jobs/get_without_logs with 403: "
+        f"an HTML page instead "
         f"of an API response. If an ingress or gateway lets only the public API pass, let it pass "
         f"POST /api/v1/jobs/get_without_logs and POST /api/v1/attempt/get_for_job too, or set "
         f"config_api of the Airflow connection to false."
