@@ -236,7 +236,7 @@ def test_a_request_is_not_sent_without_a_tunnel(send, certificates, connect):
 def test_the_message_says_how_the_proxy_rejected_the_tunnel(send):
     with (
         Proxy(connect=raw_response(b"", "407 Who are you")) as proxy,
-        pytest.raises(AirbyteTransportError, match=r"failed: 407 Who are you\. The proxy did not"),
+        pytest.raises(AirbyteTransportError, match=r"failed: 407 Who are you\. Check proxy of"),
     ):
         send("https://airbyte.invalid", proxy=proxy.url)
 
