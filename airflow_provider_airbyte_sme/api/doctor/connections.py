@@ -26,11 +26,11 @@ from airflow_provider_airbyte_sme.api.models import (
 from airflow_provider_airbyte_sme.api.retry import is_closed
 from airflow_provider_airbyte_sme.api.waiting import duration_text
 
-# The permissions that let start a sync in the workspace, or in those of the organization:
-# docs/airbyte-api.md §2.7.3 and §2.7.8.
-# docs/airbyte-api.md §9.1.2
+# A status of connections: docs/airbyte-api.md §9.1.2.
 _LOCKED = "locked"
 _INSTANCE_ADMIN = "instance_admin"
+# The permissions that let start a sync in the workspace, or in those of the organization:
+# docs/airbyte-api.md §2.7.3 and §2.7.8.
 _MAY_SYNC = frozenset(
     {
         _INSTANCE_ADMIN,
