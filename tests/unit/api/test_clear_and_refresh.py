@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteApiError,
     AirbyteBadRequestError,
     AirbyteClient,
     AirbyteConfigApiError,
@@ -112,6 +114,23 @@ class TestStart:
 
         assert begin().ownership is Ownership.STARTED
 
+    def test_a_job_of_another_connection_is_not_in_the_way(self, emulator, begin):
+        emulator.start_sync(emulator.add_connection("another"))
+
+        created = begin()
+
+        assert created.ownership is Ownership.STARTED
+        assert created.job.connection_id == emulator.connection_id
+
+    def test_an_outage_is_survived_up_to_the_timeout(self, emulator, begin):
+        began = emulator.clock.time()
+        emulator.fail_next("GET /jobs", 503, times=None)
+
+        with pytest.raises(AirbyteServerError):
+            begin(timeout=20.0)
+
+        assert 0 < emulator.clock.time() - began <= 20
+
     def test_a_rejection_is_raised_at_once(self, emulator, begin, start):
         emulator.fail_next(start.route, 422)
 
@@ -144,11 +163,31 @@ class TestLostResponse:
         emulator.script_job(statuses=[("running", None)])
         emulator.drop_next(start.route, after=True)
         client = client_for(emulator, emulator.transport())
+        began = emulator.clock.time()
 
         created = run(start.call(client, emulator.connection_id))
 
         assert list(emulator.jobs) == [created.job_id]
         assert created.ownership is Ownership.FOUND
+        assert emulator.clock.time() == began, "the first search finds it"
+
+    def test_a_job_of_another_connection_is_no_candidate(self, emulator, begin, start):
+        emulator.drop_next(start.route, after=True)
+        another = emulator.add_connection("another")
+        emulator.call_next(start.route, lambda: emulator.start_sync(another))
+
+        created = begin()
+
+        assert created.ownership is Ownership.FOUND
+        assert created.job.connection_id == emulator.connection_id
+
+    def test_a_search_reads_a_full_page_from_the_newest_job(self, emulator, begin, start):
+        emulator.drop_next(start.route, after=True)
+
+        begin()
+
+        query = emulator.requests[-1].query
+        assert (query["limit"], query["offset"]) == (["100"], ["0"])
 
     def test_a_request_that_did_not_arrive_is_sent_again(self, emulator, begin, start):
         emulator.drop_next(start.route, after=False)
@@ -227,7 +266,7 @@ class TestClearStreams:
         }
 
     def test_no_stream_is_refused_because_airbyte_takes_it_for_all(self, client, emulator, run):
-        with pytest.raises(AirbyteConfigError, match="No stream"):
+        with pytest.raises(AirbyteConfigError, match=r"^No stream to clear is given"):
             run(client.jobs.clear_streams(emulator.connection_id, []))
 
         assert emulator.jobs == {}
@@ -261,11 +300,18 @@ class TestRefresh:
 
         assert emulator.jobs == {}
 
-    def test_a_job_that_starts_just_before_is_waited_for_by_the_caller(self, client, emulator, run):
+    def test_a_job_that_starts_just_before_is_waited_for_by_the_caller(
+        self, client, emulator, run, caplog
+    ):
         """Airbyte answers without a job, and lets that one go on."""
+        caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
         emulator.call_next(REFRESH, emulator.start_sync)
 
         created = run(client.jobs.refresh(emulator.connection_id))
+
+        assert caplog.messages[-1] == (
+            "Airbyte started no refresh. Looking for a job that is in the way."
+        )
 
         assert created.is_in_the_way
         assert kinds(emulator) == [("sync", "running")]
@@ -284,7 +330,10 @@ class TestConfigApi:
         settings = settings_for(emulator, config_api=False)
         client = client_for(emulator, emulator.transport(), settings=settings)
 
-        with pytest.raises(AirbyteConfigApiError, match="config_api of the Airflow connection"):
+        what = "A refresh" if start.job_type == "refresh" else "Clearing single streams"
+        with pytest.raises(
+            AirbyteConfigApiError, match=f"^{what} needs .* config_api of the Airflow connection"
+        ):
             run(start.call(client, emulator.connection_id))
 
         assert emulator.requests == []
@@ -293,7 +342,11 @@ class TestConfigApi:
     def test_it_may_be_blocked_in_front_of_airbyte(self, emulator, begin, start, status):
         emulator.html_next(start.route, times=None, status=status)
 
-        with pytest.raises(Exception, match=r"config API \(/api/v1\) may be blocked"):
+        with pytest.raises(
+            AirbyteApiError,
+            match=r"instead of an API response; the config API \(/api/v1\) may be blocked in front "
+            r"of Airbyte\.",
+        ):
             begin()
 
         assert emulator.jobs == {}

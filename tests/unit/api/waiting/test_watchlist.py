@@ -320,6 +320,14 @@ class TestFirstLooks:
 
         assert delay(driver, late, 30.0) < 1
 
+    def test_a_second_wait_for_a_job_that_a_list_has_shown_costs_no_read(self, many, driver):
+        driver.run(31)
+
+        driver.join(job_watch(many[0].job.job_id))
+        driver.run(60)
+
+        assert kinds(driver.sent, since=31.0)["ReadJob"] == 0
+
     @pytest.mark.parametrize("others", [0, MANY])
     def test_a_sensor_is_told_soon_of_a_sync_however_long_its_interval_is(
         self, driver, add_job, others
@@ -1066,17 +1074,20 @@ class TestOutages:
             assert failed.startswith("No good response for")
             assert recovered.startswith("Airbyte responds again")
 
-    def test_an_outage_may_begin_with_a_page_of_a_sweep(self, airbyte, driver):
-        watches = [SyncWatch(f"c{n}", instant(0.0), make_wait()) for n in range(MANY)]
+    @pytest.mark.parametrize(("page", "began"), [(1, 0.055), (5, 0.195), (6, 0.215)])
+    def test_an_outage_may_begin_with_any_page_of_a_sweep(self, airbyte, driver, page, began):
+        for n in range(1000, 1600):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        watches = [SyncWatch(f"c{n}", instant(-1e4), make_wait()) for n in range(MANY)]
         driver.latency_of = lambda request: (
             0.02 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
         )
-        airbyte.faults.append(Fault("503", 0.055, 60.0))
+        airbyte.faults.append(Fault("503", began, 60.0))
         driver.join(*watches)
 
         driver.run(100)
 
-        assert kinds([each for each in driver.sent if each[0] < 0.06])["sweep"] == 1
+        assert kinds([each for each in driver.sent if each[0] < began])["sweep"] == page
         for watch in watches:
             failed, recovered = messages(driver, watch)
             assert failed.startswith("No good response for")
@@ -1361,6 +1372,27 @@ class TestDeadlines:
         assert driver.outcomes[watch].at <= 100.0 + DEADLINE_MARGIN
         assert "it could not be read any more" in str(driver.outcomes[watch].change.error)
 
+    @pytest.mark.parametrize("is_outage", [False, True])
+    def test_a_timeout_during_the_last_read_says_why(self, airbyte, add_job, driver, is_outage):
+        if is_outage:
+            airbyte.faults.append(Fault("503", 5.0))
+        watch = job_watch(add_job(1).job_id, timeout=100.0)
+        driver.join(watch)
+        driver.run(99)
+        driver.latency_of = lambda _: 60.0
+
+        driver.run(110)
+
+        assert driver.outcomes[watch].at == 100.0 + DEADLINE_MARGIN
+        assert str(driver.outcomes[watch].change.error).startswith(
+            f"Job 1 of connection {CONNECTION} is still running and the time to wait for it is over"
+            + (
+                "; it could not be read any more: Airbyte responded to GET https://ab/jobs with 503"
+                if is_outage
+                else "."
+            )
+        )
+
     def test_a_wait_without_a_time_limit_goes_on(self, add_job, driver):
         watch = JobWatch(Job(add_job(1, ended=90_000.0).job_id, "running", CONNECTION), Wait(0.0))
         driver.join(watch)
@@ -1410,6 +1442,15 @@ class TestFewAndMany:
 
         assert not driver.outcomes
         assert not driver.told
+
+    def test_a_page_that_is_refused_just_after_only_few_are_left_tells_nothing(self, many, driver):
+        driver.run(9.99)
+        page = driver.watchlist.next_request(now=10.0)
+        assert isinstance(page, ReadChanges)
+
+        driver.watchlist.discard(many[0], now=10.01)
+
+        assert driver.watchlist.failed(page, ERRORS["403"], now=10.02) == []
 
     def test_sensors_are_read_by_themselves_when_few_are_left(self, airbyte, many, add_job, driver):
         add_job(1, ended=50.0)
