@@ -6,6 +6,7 @@ import gc
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import MAXYEAR, UTC, datetime
 from functools import partial
 from itertools import pairwise
 from weakref import WeakSet
@@ -28,6 +29,7 @@ from airflow_provider_airbyte_sme.api.waiting.watchlist import (
     Request,
 )
 from tests.unit.api.waiting.simulated_airbyte import (
+    EPOCH,
     ERRORS,
     Driver,
     Fault,
@@ -732,6 +734,47 @@ class TestLists:
 
         assert kinds(driver.sent, since=30.0)["sweep"] == 0
         assert delay(driver, watch, 60.0) < 6
+
+    def test_a_job_of_the_last_second_of_all_is_not_looked_for_in_lists(
+        self, airbyte, many, driver
+    ):
+        """No instant after it could be asked for."""
+        driver.run(30)
+        last = (datetime(MAXYEAR, 12, 31, 23, 59, 59, tzinfo=UTC) - EPOCH).total_seconds()
+        job = SimulatedJob(1, CONNECTION, -60.0, [Update(-60.0, "running", last)], is_listed=False)
+        job.updates.append(Update(60.0, "succeeded", 60.0))
+        watch = job_watch(airbyte.add(job).job_id)
+        driver.join(watch)
+
+        driver.run(70)
+
+        assert kinds(driver.sent, since=30.0)["sweep"] == 0
+        assert delay(driver, watch, 60.0) < 6
+
+    def test_a_job_that_nobody_waits_for_any_more_is_not_looked_for_in_lists(
+        self, many, add_job, driver
+    ):
+        driver.run(31)
+        watch = job_watch(add_job(1, began=-7200.0).job_id)
+        driver.join(watch)
+        driver.run_until_sent(ReadJob(1))
+        driver.run(driver.now + 1)
+
+        driver.leave(watch)
+        driver.run(60)
+
+        assert kinds(driver.sent)["sweep"] == 0
+
+    def test_a_job_that_is_being_read_is_not_read_in_turn_too(self, airbyte, many, driver):
+        airbyte.list_counters = False
+        read = ReadJob(many[0].job.job_id)
+        airbyte.change(read.job_id, Update(93.0, "succeeded", 93.0))
+        driver.latency_of = lambda request: 20.0 if request == read else LATENCY
+
+        driver.run(130)
+
+        assert [round(at) for at, each in driver.sent if each == read and at > 90] == [95]
+        assert delay(driver, many[0], 95.0) < 21
 
     def test_rounds_that_take_longer_than_the_poll_interval_are_told_of_once(self, many, driver):
         driver.latency_of = lambda request: 7.0 if isinstance(request, ReadChanges) else LATENCY
@@ -1493,6 +1536,39 @@ class TestFewAndMany:
 
         assert all(delay(driver, watch, 100.0) < 6 for watch in watches)
         assert len(messages(driver, None)) == 1
+
+    def test_a_slow_page_that_arrives_when_few_are_left_tells_nothing(self, many, driver):
+        driver.run(9.99)
+        driver.latency_of = lambda request: 7.0 if isinstance(request, ReadChanges) else LATENCY
+        driver.at(12.0, lambda: driver.leave(many[0]))
+
+        driver.run(30)
+
+        assert kinds(driver.sent, since=9.99)["page"] == 1
+        assert messages(driver, None) == []
+
+    def test_a_sweep_that_is_refused_after_three_rounds_have_failed_says_what_was_refused(
+        self, airbyte, add_job, driver
+    ):
+        for n in range(1, MANY + 1):
+            add_job(n, began=-1e4 * n).is_listed = False
+        add_job(1000)
+        airbyte.sweep_error = "403"
+        airbyte.faults += [Fault("503", at - 1, at + 1, lists=True) for at in (5.0, 10.0, 15.0)]
+        driver.latency_of = lambda request: (
+            16.0
+            if isinstance(request, ReadChanges) and request.is_sweep
+            else 2.0
+            if isinstance(request, ReadJob)
+            else LATENCY
+        )
+        driver.join(*[job_watch(n) for n in range(1, MANY + 1)])
+
+        driver.run(30)
+
+        (told,) = [text for text in messages(driver, None) if "unusable" in text]
+        assert "with 403" in told
+        assert "tried again in 10 min" in told
 
     def test_lists_that_are_refused_twice_at_once_are_given_up_once(self, airbyte, add_job):
         driver = Driver(airbyte, lambda: 1.0)
