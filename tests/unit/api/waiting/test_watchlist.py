@@ -1554,13 +1554,12 @@ class TestFewAndMany:
             add_job(n, began=-1e4 * n).is_listed = False
         add_job(1000)
         airbyte.sweep_error = "403"
-        airbyte.faults += [Fault("503", at - 1, at + 1, lists=True) for at in (5.0, 10.0, 15.0)]
+        airbyte.faults += [
+            Fault(error, at - 1, at + 1, lists=True)
+            for error, at in (("500", 5.0), ("500", 10.0), ("503", 15.0))
+        ]
         driver.latency_of = lambda request: (
-            16.0
-            if isinstance(request, ReadChanges) and request.is_sweep
-            else 2.0
-            if isinstance(request, ReadJob)
-            else LATENCY
+            16.0 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
         )
         driver.join(*[job_watch(n) for n in range(1, MANY + 1)])
 
