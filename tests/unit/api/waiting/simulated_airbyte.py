@@ -313,8 +313,9 @@ class Driver:
 
     def run_until_sent(self, request: Request) -> None:
         """Let time pass until *request* is sent."""
-        sent = len(self.sent)
+        sent, latest = len(self.sent), self.now + 1000
         while request not in self.sent_requests[sent:]:
+            assert self.now < latest, f"{request} is not sent"
             self.run(self.now + 0.01)
 
     def run(self, until: float) -> None:

@@ -1156,6 +1156,7 @@ class TestOutages:
         airbyte.faults += [Fault("503", 30.0, 600.0, job_id=each.job.job_id) for each in many]
         driver.run(30)
         while not messages(driver, many[0]):
+            assert driver.now < 1000, "nobody is told of it"
             driver.run(driver.now + 0.1)
         return driver.now
 
