@@ -322,7 +322,11 @@ class TestFirstLooks:
 
         assert delay(driver, late, 30.0) < 1
 
-    def test_a_second_wait_for_a_job_that_a_list_has_shown_costs_no_read(self, many, driver):
+    def test_a_second_wait_for_a_job_that_a_list_has_shown_costs_no_read(
+        self, airbyte, many, driver
+    ):
+        """Although rounds do not show it any more, after a newer change."""
+        airbyte.add(SimulatedJob(1, "other", -9.0, [Update(20.0, "running", 20.0)]))
         driver.run(31)
 
         driver.join(job_watch(many[0].job.job_id))
