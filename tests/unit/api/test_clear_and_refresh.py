@@ -174,7 +174,9 @@ class TestLostResponse:
     def test_a_job_of_another_connection_is_no_candidate(self, emulator, begin, start):
         emulator.drop_next(start.route, after=True)
         another = emulator.add_connection("another")
-        emulator.call_next(start.route, lambda: emulator.start_sync(another))
+        emulator.call_next(
+            start.route, lambda: emulator.start_sync(another, job_type=start.job_type)
+        )
 
         created = begin()
 
