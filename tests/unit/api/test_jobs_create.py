@@ -138,12 +138,12 @@ def test_several_searches_precede_a_second_creation(client, emulator, wire, run)
 @pytest.mark.parametrize("is_executed", [True, False], ids=["executed", "not executed"])
 def test_the_log_says_what_became_of_a_lost_post(client, emulator, wire, run, caplog, is_executed):
     caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
-    emulator.drop_next(POST, after=is_executed)
+    emulator.fail_next(POST, 500, after=is_executed)
 
     created = run(client.jobs.create(emulator.connection_id))
 
     lost, *_, last = [each for each in caplog.messages if "created" in each]
-    assert lost.startswith("Checking whether a job was created after all: ")
+    assert re.match("Checking whether a job was created after all: .* with 500", lost)
     assert last == (
         f"{created.job.describe()} was created."
         if is_executed
