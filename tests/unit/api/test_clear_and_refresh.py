@@ -20,6 +20,10 @@ from airflow_provider_airbyte_sme.api import (
     JobCreation,
     Ownership,
 )
+from airflow_provider_airbyte_sme.api.resources.job_starts import (
+    BASELINE_JOBS,
+    HELD_OPEN_TIMEOUT,
+)
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.doubles import client_for, requests_to, settings_for
 from tests.unit.api.responses import html_page, json_response
@@ -114,6 +118,20 @@ class TestStart:
 
         assert begin().ownership is Ownership.STARTED
 
+    def test_the_newest_jobs_are_read_before(self, emulator, begin, start):
+        begin()
+
+        queries = [each.query for each in emulator.requests if each.route == "GET /jobs"]
+        assert {(*each["limit"], *each["offset"]) for each in queries} == {
+            (f"{BASELINE_JOBS}", "0")
+        }
+
+    def test_airbyte_may_hold_the_call_open(self, begin, wire):
+        begin()
+
+        assert wire.requests[-1].held_open is True
+        assert wire.requests[-1].timeout == HELD_OPEN_TIMEOUT
+
     def test_a_job_of_another_connection_is_not_in_the_way(self, emulator, begin):
         emulator.start_sync(emulator.add_connection("another"))
 
@@ -183,7 +201,7 @@ class TestLostResponse:
         assert created.ownership is Ownership.FOUND
         assert created.job.connection_id == emulator.connection_id
 
-    def test_a_search_reads_a_full_page_from_the_newest_job(self, emulator, begin, start):
+    def test_the_first_search_reads_a_full_page_of_the_newest_jobs(self, emulator, begin, start):
         emulator.drop_next(start.route, after=True)
 
         begin()
