@@ -122,8 +122,9 @@ class TestStart:
         begin()
 
         queries = [each.query for each in emulator.requests if each.route == "GET /jobs"]
-        assert {(*each["limit"], *each["offset"]) for each in queries} == {
-            (f"{BASELINE_JOBS}", "0")
+        names = ("limit", "offset", "orderBy")
+        assert {tuple(each[name][0] for name in names) for each in queries} == {
+            (f"{BASELINE_JOBS}", "0", "createdAt|DESC")
         }
 
     def test_airbyte_may_hold_the_call_open(self, begin, wire):
