@@ -52,7 +52,7 @@ def airbyte() -> SimulatedAirbyte:
 
 @pytest.fixture
 def driver(airbyte) -> Driver:
-    return Driver(airbyte, lambda: LATENCY)
+    return Driver(airbyte, lambda: LATENCY, limit=12_000)
 
 
 @pytest.fixture
@@ -125,6 +125,19 @@ class TestRequests:
         assert set(reads) == {ReadJob(1), ReadJob(2)}
         assert reads[ReadJob(1)] in range(29, 32)
         assert reads[ReadJob(2)] in range(6, 8)
+
+    @pytest.mark.parametrize("others", [0, MANY])
+    @pytest.mark.parametrize("status", ["succeeded", "failed"])
+    def test_a_wait_ends_with_the_job_as_it_has_ended(self, driver, add_job, others, status):
+        job_id = add_job(1, ended=20.0, status=status).job_id
+        watches = [job_watch(job_id), sync_watch(since=10.0, fail_on_failed_sync=True)]
+        driver.join(*watches, *[job_watch(add_job(1000 + n).job_id) for n in range(others)])
+
+        driver.run(40)
+
+        for watch in watches:
+            job = driver.outcomes[watch].change.job
+            assert (job.job_id, job.status, job.rows_synced) == (job_id, status, job_id)
 
     def test_waits_for_one_job_share_its_reads_at_the_shortest_interval(self, driver, add_job):
         job_id = add_job(1).job_id
@@ -651,6 +664,38 @@ class TestLists:
 
         assert delay(driver, watch, 140.0) < 10
 
+    def test_a_second_wait_during_a_read_does_not_make_the_next_one_necessary(
+        self, airbyte, many, driver
+    ):
+        driver.run(30)
+        read = ReadJob(many[0].job.job_id)
+        driver.latency_of = lambda request: 4.0 if request == read else LATENCY
+        driver.run_until_sent(read)
+        airbyte.faults.append(Fault("500", driver.now + 3, job_id=read.job_id))
+        second = job_watch(read.job_id)
+        driver.at(driver.now + 1, lambda: driver.join(second))
+        began = driver.now
+
+        driver.run(began + 60)
+
+        assert len([at for at, each in driver.sent if each == read and at > began]) == 1
+        assert messages(driver, many[0]) == messages(driver, second) == []
+
+    def test_syncs_that_were_read_for_more_need_not_be_readable_later(
+        self, airbyte, many, add_job, driver
+    ):
+        airbyte.list_counters = False
+        add_job(1, ended=100.0, status="failed")
+        watch = sync_watch(since=50.0)
+        driver.join(watch)
+        airbyte.faults.append(Fault("500", 120.0, syncs=True))
+
+        driver.run(900)
+
+        assert kinds(driver.sent, since=120.0)["ReadSyncs"] >= 1
+        (told,) = messages(driver, watch)
+        assert "failed. Waiting for one that succeeds." in told
+
     def test_a_job_that_lists_show_need_not_be_readable_by_its_id(self, airbyte, many, driver):
         airbyte.faults.append(Fault("500", 5.0, job_id=many[0].job.job_id))
 
@@ -716,13 +761,14 @@ class TestLists:
             "instead, and the list is tried again in 1 min 0 s."
         )
 
-    def test_the_log_says_what_airbyte_has_refused(self, airbyte, many, driver):
-        airbyte.faults.append(Fault("403", lists=True))
+    @pytest.mark.parametrize("error", ["403", "500", "503"])
+    def test_the_log_says_how_airbyte_responded(self, airbyte, many, driver, error):
+        airbyte.faults.append(Fault(error, lists=True))
 
         driver.run(60)
 
         assert messages(driver, None)[0].startswith(
-            "The list of jobs is unusable: Airbyte responded to GET https://ab/jobs with 403"
+            f"The list of jobs is unusable: Airbyte responded to GET https://ab/jobs with {error}"
         )
 
     def test_a_job_without_times_is_read_by_its_id_and_not_looked_for_in_lists(
@@ -779,6 +825,14 @@ class TestLists:
 
         assert [round(at) for at, each in driver.sent if each == read and at > 90] == [95]
         assert delay(driver, many[0], 95.0) < 21
+
+    def test_a_read_that_takes_as_long_as_the_poll_interval_is_not_told_of(self, driver, add_job):
+        driver.latency_of = lambda _: 5.0
+        driver.join(job_watch(add_job(1).job_id, poll_interval=5.0))
+
+        driver.run(60)
+
+        assert messages(driver, None) == []
 
     def test_rounds_that_take_longer_than_the_poll_interval_are_told_of_once(self, many, driver):
         driver.latency_of = lambda request: 7.0 if isinstance(request, ReadChanges) else LATENCY
