@@ -1582,6 +1582,18 @@ class TestFewAndMany:
         assert kinds(driver.sent)["page"] <= 2
         assert "it is not in the order of the changes" in messages(driver, None)[0]
 
+    def test_an_end_in_a_list_in_another_order_is_not_lost(self, airbyte, add_job, driver):
+        airbyte.ignored = frozenset({"order"})
+        for n in range(5000, 5050):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        ended = job_watch(add_job(100, ended=-30.0).job_id)
+        driver.join(*[job_watch(add_job(n).job_id) for n in range(MANY)], ended)
+
+        driver.run(1)
+
+        assert "it is not in the order of the changes" in messages(driver, None)[0]
+        assert delay(driver, ended, 0.0) == LATENCY
+
     def test_a_sweep_in_another_order_ends_the_use_of_lists(self, airbyte, add_job, driver):
         for n in range(1000, 1200):
             airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
