@@ -906,6 +906,17 @@ class TestLists:
 
         assert kinds(driver.sent)["sweep"] == 2
 
+    def test_a_sweep_begins_every_ten_minutes(self, airbyte, add_job):
+        driver = Driver(airbyte, lambda: 0.0)
+        for n in range(MANY):
+            add_job(n).is_listed = False
+            driver.join(job_watch(n))
+
+        driver.run(1300)
+
+        first = ReadChanges(None, is_sweep=True)
+        assert [at for at, each in driver.sent if each == first] == [0.0, 600.0, 1200.0]
+
     def test_a_sweep_looks_again_only_for_what_no_list_has_shown(self, airbyte, add_job, driver):
         for n in range(1000, 2500):
             airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
