@@ -104,17 +104,16 @@ class Watchlist:
 
     def discard(self, watch: Watch, *, now: float) -> None:
         """End a wait, if it has not ended yet."""
-        if self._remove(watch):
-            self._lists.switch(now)
+        self._remove(watch)
+        self._lists.switch(now)
 
-    def _remove(self, watch: Watch) -> bool:
+    def _remove(self, watch: Watch) -> None:
         if not self._targets.remove(watch):
-            return False
+            return
         self._deadlines.remove(watch)
         self._lines.remove(watch)
         if self._targets.get(watch.key) is None:
             self._lists.forget(watch.key)
-        return True
 
     def next_request(self, *, now: float) -> Request | None:
         """Return what to send now, beside what is in flight; ``None`` if nothing is due."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
 
 from airflow_provider_airbyte_sme.api import (
+    AirbyteApiError,
     AirbyteBadRequestError,
     AirbyteClient,
     AirbyteConfigApiError,
@@ -17,6 +19,10 @@ from airflow_provider_airbyte_sme.api import (
     CreatedJob,
     JobCreation,
     Ownership,
+)
+from airflow_provider_airbyte_sme.api.resources.job_starts import (
+    BASELINE_JOBS,
+    HELD_OPEN_TIMEOUT,
 )
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.doubles import client_for, requests_to, settings_for
@@ -112,13 +118,46 @@ class TestStart:
 
         assert begin().ownership is Ownership.STARTED
 
+    def test_the_newest_jobs_are_read_before(self, emulator, begin, start):
+        begin()
+
+        queries = [each.query for each in emulator.requests if each.route == "GET /jobs"]
+        names = ("limit", "offset", "orderBy")
+        assert {tuple(each[name][0] for name in names) for each in queries} == {
+            (f"{BASELINE_JOBS}", "0", "createdAt|DESC")
+        }
+
+    def test_airbyte_may_hold_the_call_open(self, begin, wire):
+        begin()
+
+        assert wire.requests[-1].held_open is True
+        assert wire.requests[-1].timeout == HELD_OPEN_TIMEOUT
+
+    def test_a_job_of_another_connection_is_not_in_the_way(self, emulator, begin):
+        emulator.start_sync(emulator.add_connection("another"))
+
+        created = begin()
+
+        assert created.ownership is Ownership.STARTED
+        assert created.job.connection_id == emulator.connection_id
+
+    def test_an_outage_is_survived_up_to_the_timeout(self, emulator, begin):
+        began = emulator.clock.time()
+        emulator.fail_next("GET /jobs", 503, times=None)
+
+        with pytest.raises(AirbyteServerError):
+            begin(timeout=20.0)
+
+        assert 0 < emulator.clock.time() - began <= 20
+
     def test_a_rejection_is_raised_at_once(self, emulator, begin, start):
         emulator.fail_next(start.route, 422)
 
-        with pytest.raises(AirbyteBadRequestError):
+        with pytest.raises(AirbyteBadRequestError) as rejected:
             begin()
 
         assert requests_to(emulator, start.route) == [422]
+        assert "may be blocked" not in str(rejected.value)
 
     @pytest.mark.parametrize("status", [401, 429])
     def test_what_was_not_executed_is_sent_again(self, emulator, begin, start, status):
@@ -144,11 +183,33 @@ class TestLostResponse:
         emulator.script_job(statuses=[("running", None)])
         emulator.drop_next(start.route, after=True)
         client = client_for(emulator, emulator.transport())
+        began = emulator.clock.time()
 
         created = run(start.call(client, emulator.connection_id))
 
         assert list(emulator.jobs) == [created.job_id]
         assert created.ownership is Ownership.FOUND
+        assert emulator.clock.time() == began, "the first search finds it"
+
+    def test_a_job_of_another_connection_is_no_candidate(self, emulator, begin, start):
+        emulator.drop_next(start.route, after=True)
+        another = emulator.add_connection("another")
+        emulator.call_next(
+            start.route, lambda: emulator.start_sync(another, job_type=start.job_type)
+        )
+
+        created = begin()
+
+        assert created.ownership is Ownership.FOUND
+        assert created.job.connection_id == emulator.connection_id
+
+    def test_the_first_search_reads_a_full_page_of_the_newest_jobs(self, emulator, begin, start):
+        emulator.drop_next(start.route, after=True)
+
+        begin()
+
+        query = emulator.requests[-1].query
+        assert (query["limit"], query["offset"]) == (["100"], ["0"])
 
     def test_a_request_that_did_not_arrive_is_sent_again(self, emulator, begin, start):
         emulator.drop_next(start.route, after=False)
@@ -227,7 +288,7 @@ class TestClearStreams:
         }
 
     def test_no_stream_is_refused_because_airbyte_takes_it_for_all(self, client, emulator, run):
-        with pytest.raises(AirbyteConfigError, match="No stream"):
+        with pytest.raises(AirbyteConfigError, match=r"^No stream to clear is given"):
             run(client.jobs.clear_streams(emulator.connection_id, []))
 
         assert emulator.jobs == {}
@@ -261,11 +322,18 @@ class TestRefresh:
 
         assert emulator.jobs == {}
 
-    def test_a_job_that_starts_just_before_is_waited_for_by_the_caller(self, client, emulator, run):
+    def test_a_job_that_starts_just_before_is_waited_for_by_the_caller(
+        self, client, emulator, run, caplog
+    ):
         """Airbyte answers without a job, and lets that one go on."""
+        caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
         emulator.call_next(REFRESH, emulator.start_sync)
 
         created = run(client.jobs.refresh(emulator.connection_id))
+
+        assert caplog.messages[-1] == (
+            "Airbyte started no refresh. Looking for a job that is in the way."
+        )
 
         assert created.is_in_the_way
         assert kinds(emulator) == [("sync", "running")]
@@ -284,7 +352,10 @@ class TestConfigApi:
         settings = settings_for(emulator, config_api=False)
         client = client_for(emulator, emulator.transport(), settings=settings)
 
-        with pytest.raises(AirbyteConfigApiError, match="config_api of the Airflow connection"):
+        what = "A refresh" if start.job_type == "refresh" else "Clearing single streams"
+        with pytest.raises(
+            AirbyteConfigApiError, match=f"^{what} needs .* config_api of the Airflow connection"
+        ):
             run(start.call(client, emulator.connection_id))
 
         assert emulator.requests == []
@@ -293,7 +364,11 @@ class TestConfigApi:
     def test_it_may_be_blocked_in_front_of_airbyte(self, emulator, begin, start, status):
         emulator.html_next(start.route, times=None, status=status)
 
-        with pytest.raises(Exception, match=r"config API \(/api/v1\) may be blocked"):
+        with pytest.raises(
+            AirbyteApiError,
+            match=r"instead of an API response; the config API \(/api/v1\) may be blocked in front "
+            r"of Airbyte\.",
+        ):
             begin()
 
         assert emulator.jobs == {}

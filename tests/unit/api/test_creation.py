@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -296,6 +297,7 @@ class TestStop:
     def test_a_search_that_finds_nothing_after_a_stop_is_the_last(
         self, client, emulator, wire, run, caplog
     ):
+        caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
         creation = JobCreation("sync")
         emulator.drop_next(POST, after=False)
         wire.after_next_sleep(creation.stop)
@@ -331,6 +333,15 @@ class TestTimeout:
         with pytest.raises(AirbyteServerError):
             create(5.0)
 
+        assert requests_to(emulator, POST) == [500]
+
+    def test_a_lost_post_is_not_repeated_at_that_very_second(self, emulator, wire, create):
+        emulator.fail_next(POST, 500, times=None)
+
+        with pytest.raises(AirbyteServerError):
+            create(10.0)
+
+        assert sum(wire.slept) == 10.0
         assert requests_to(emulator, POST) == [500]
 
     def test_a_lost_post_is_repeated_before_it(self, emulator, create):

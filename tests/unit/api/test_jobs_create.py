@@ -1,5 +1,7 @@
 """A job is created exactly once, even if the response to its creation is lost."""
 
+import logging
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -24,6 +26,7 @@ from airflow_provider_airbyte_sme.api import (
     Ownership,
     run_blocking,
 )
+from airflow_provider_airbyte_sme.api.resources.job_starts import DETAILS_PATIENCE
 from airflow_provider_airbyte_sme.emulator import Emulator
 from tests.unit.api.doubles import (
     Wire,
@@ -132,6 +135,22 @@ def test_several_searches_precede_a_second_creation(client, emulator, wire, run)
     assert wire.slept == [0.0, 3.0, 7.0]
 
 
+@pytest.mark.parametrize("is_executed", [True, False], ids=["executed", "not executed"])
+def test_the_log_says_what_became_of_a_lost_post(client, emulator, wire, run, caplog, is_executed):
+    caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
+    emulator.fail_next(POST, 500, after=is_executed)
+
+    created = run(client.jobs.create(emulator.connection_id))
+
+    lost, *_, last = [each for each in caplog.messages if "created" in each]
+    assert re.match("Checking whether a job was created after all: .* with 500", lost)
+    assert last == (
+        f"{created.job.describe()} was created."
+        if is_executed
+        else "No job was created. Trying again."
+    )
+
+
 def test_a_job_that_appears_late_is_found(client, emulator, wire, run):
     wire.before_next("POST", fail_sent)
     wire.after_next_sleep(emulator.start_sync)
@@ -188,7 +207,11 @@ def test_several_jobs_after_a_lost_response_are_foreign_and_the_newest_is_new_en
     assert list(emulator.jobs) == [1, created.job_id]
     assert created.ownership is Ownership.FOREIGN
     assert not created.is_in_the_way
-    assert "nobody can tell which of them is ours" in caplog.text
+    assert caplog.messages[-1] == (
+        "Several jobs were created since the request whose response was lost, and nobody can tell "
+        f"which of them is ours: the newest, {created.job.describe()}, can be waited for but is "
+        "never cancelled."
+    )
 
 
 @pytest.mark.parametrize("job_type", ["clear", "reset"])
@@ -542,15 +565,22 @@ def test_a_job_that_the_server_missed_is_found(client, emulator, wire, run):
 
 
 def test_a_job_that_the_server_missed_is_found_although_the_connection_cannot_be_read(
-    client, emulator, wire, run
+    client, emulator, wire, run, caplog
 ):
     wire.replace_next_response("POST", json_response(STATE_CONFLICT, 409))
     emulator.fail_next("GET /connections/{connectionId}", 503, times=None)
+    caplog.set_level(logging.INFO, logger="airflow_provider_airbyte_sme")
+    began = emulator.clock.time()
 
     created = run(client.jobs.create(emulator.connection_id))
 
     assert list(emulator.jobs) == [created.job_id]
     assert created.ownership is Ownership.FOUND
+    assert emulator.clock.time() - began <= DETAILS_PATIENCE
+    assert any(
+        re.match(f"Cannot read connection {emulator.connection_id}: .* with 503", each)
+        for each in caplog.messages
+    )
 
 
 def test_a_job_that_never_appears_raises_conflict_error(client, emulator, run):

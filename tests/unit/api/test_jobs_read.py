@@ -54,6 +54,12 @@ def test_find_running_returns_only_a_running_job(client, emulator, run):
     assert run(client.jobs.find_running(emulator.connection_id)).job_id == job_id
 
 
+def test_find_running_returns_no_job_of_another_connection(client, emulator, run):
+    emulator.start_sync(emulator.add_connection("another"))
+
+    assert run(client.jobs.find_running(emulator.connection_id)) is None
+
+
 def test_find_running_returns_a_refresh_that_lists_leave_out(run):
     emulator = Emulator(time="manual", version="2.0.0")
     wire = Wire(emulator)

@@ -32,6 +32,7 @@ from airflow_provider_airbyte_sme.api.waiting.watchlist import (
     Ended,
     Lost,
     ReadJob,
+    ReadSyncs,
     Request,
     Told,
     Watchlist,
@@ -130,6 +131,7 @@ class Fault(NamedTuple):
     :param error: One of :data:`ERRORS`.
     :param job_id: Of the job whose own reads fail; ``None`` for all requests, or with *lists*.
     :param lists: Whether only lists of all jobs fail.
+    :param syncs: Whether only reads of the syncs of a connection fail.
     """
 
     error: str
@@ -137,12 +139,15 @@ class Fault(NamedTuple):
     ended: float = math.inf
     job_id: int | None = None
     lists: bool = False
+    syncs: bool = False
 
     def concerns(self, request: Request, now: float) -> bool:
         if not self.began <= now < self.ended:
             return False
         if self.lists:
             return isinstance(request, ReadChanges)
+        if self.syncs:
+            return isinstance(request, ReadSyncs)
         return self.job_id is None or request == ReadJob(self.job_id)
 
 
@@ -274,17 +279,24 @@ class Driver:
     Drives a watchlist as ``triggers/watcher.py`` does, on a clock that moves when nothing is due.
 
     :param latency: Returns the seconds that the next request takes.
+    :param limit: How many requests it sends at most: more are a busy loop.
     :ivar latency_of: The same, for a request.
     :ivar sent: Every request, and when.
     :ivar outcomes: How waits have ended.
     """
 
     def __init__(
-        self, airbyte: SimulatedAirbyte, latency: Callable[[], float], *, now: float = 0.0
+        self,
+        airbyte: SimulatedAirbyte,
+        latency: Callable[[], float],
+        *,
+        now: float = 0.0,
+        limit: float = math.inf,
     ) -> None:
         self.airbyte = airbyte
         self.watchlist = Watchlist()
         self.now = now
+        self.limit = limit
         self.sent: list[tuple[float, Request]] = []
         self.outcomes: dict[Watch, Outcome] = {}
         self.told: list[tuple[float, Told]] = []
@@ -313,8 +325,9 @@ class Driver:
 
     def run_until_sent(self, request: Request) -> None:
         """Let time pass until *request* is sent."""
-        sent = len(self.sent)
+        sent, latest = len(self.sent), self.now + 1000
         while request not in self.sent_requests[sent:]:
+            assert self.now < latest, f"{request} is not sent"
             self.run(self.now + 0.01)
 
     def run(self, until: float) -> None:
@@ -347,6 +360,7 @@ class Driver:
 
     def _send(self, request: Request) -> None:
         assert len(self._in_flight) < MAX_IN_FLIGHT
+        assert len(self.sent) < self.limit
         self.sent.append((self.now, request))
         latency = self.latency_of(request)
         response = self.airbyte.respond(request, self.now + latency / 2)

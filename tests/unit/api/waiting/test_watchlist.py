@@ -6,6 +6,7 @@ import gc
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import MAXYEAR, UTC, datetime
 from functools import partial
 from itertools import pairwise
 from weakref import WeakSet
@@ -28,6 +29,7 @@ from airflow_provider_airbyte_sme.api.waiting.watchlist import (
     Request,
 )
 from tests.unit.api.waiting.simulated_airbyte import (
+    EPOCH,
     ERRORS,
     Driver,
     Fault,
@@ -50,7 +52,7 @@ def airbyte() -> SimulatedAirbyte:
 
 @pytest.fixture
 def driver(airbyte) -> Driver:
-    return Driver(airbyte, lambda: LATENCY)
+    return Driver(airbyte, lambda: LATENCY, limit=12_000)
 
 
 @pytest.fixture
@@ -123,6 +125,19 @@ class TestRequests:
         assert set(reads) == {ReadJob(1), ReadJob(2)}
         assert reads[ReadJob(1)] in range(29, 32)
         assert reads[ReadJob(2)] in range(6, 8)
+
+    @pytest.mark.parametrize("others", [0, MANY])
+    @pytest.mark.parametrize("status", ["succeeded", "failed"])
+    def test_a_wait_ends_with_the_job_as_it_has_ended(self, driver, add_job, others, status):
+        job_id = add_job(1, ended=20.0, status=status).job_id
+        watches = [job_watch(job_id), sync_watch(since=10.0, fail_on_failed_sync=True)]
+        driver.join(*watches, *[job_watch(add_job(1000 + n).job_id) for n in range(others)])
+
+        driver.run(40)
+
+        for watch in watches:
+            job = driver.outcomes[watch].change.job
+            assert (job.job_id, job.status, job.rows_synced) == (job_id, status, job_id)
 
     def test_waits_for_one_job_share_its_reads_at_the_shortest_interval(self, driver, add_job):
         job_id = add_job(1).job_id
@@ -319,6 +334,18 @@ class TestFirstLooks:
         driver.run(60)
 
         assert delay(driver, late, 30.0) < 1
+
+    def test_a_second_wait_for_a_job_that_a_list_has_shown_costs_no_read(
+        self, airbyte, many, driver
+    ):
+        """Although rounds do not show it any more, after a newer change."""
+        airbyte.add(SimulatedJob(1, "other", -9.0, [Update(20.0, "running", 20.0)]))
+        driver.run(31)
+
+        driver.join(job_watch(many[0].job.job_id))
+        driver.run(60)
+
+        assert kinds(driver.sent, since=31.0)["ReadJob"] == 0
 
     @pytest.mark.parametrize("others", [0, MANY])
     def test_a_sensor_is_told_soon_of_a_sync_however_long_its_interval_is(
@@ -637,6 +664,38 @@ class TestLists:
 
         assert delay(driver, watch, 140.0) < 10
 
+    def test_a_second_wait_during_a_read_does_not_make_the_next_one_necessary(
+        self, airbyte, many, driver
+    ):
+        driver.run(30)
+        read = ReadJob(many[0].job.job_id)
+        driver.latency_of = lambda request: 4.0 if request == read else LATENCY
+        driver.run_until_sent(read)
+        airbyte.faults.append(Fault("500", driver.now + 3, job_id=read.job_id))
+        second = job_watch(read.job_id)
+        driver.at(driver.now + 1, lambda: driver.join(second))
+        began = driver.now
+
+        driver.run(began + 60)
+
+        assert len([at for at, each in driver.sent if each == read and at > began]) == 1
+        assert messages(driver, many[0]) == messages(driver, second) == []
+
+    def test_syncs_that_were_read_for_more_need_not_be_readable_later(
+        self, airbyte, many, add_job, driver
+    ):
+        airbyte.list_counters = False
+        add_job(1, ended=100.0, status="failed")
+        watch = sync_watch(since=50.0)
+        driver.join(watch)
+        airbyte.faults.append(Fault("500", 120.0, syncs=True))
+
+        driver.run(900)
+
+        assert kinds(driver.sent, since=120.0)["ReadSyncs"] >= 1
+        (told,) = messages(driver, watch)
+        assert "failed. Waiting for one that succeeds." in told
+
     def test_a_job_that_lists_show_need_not_be_readable_by_its_id(self, airbyte, many, driver):
         airbyte.faults.append(Fault("500", 5.0, job_id=many[0].job.job_id))
 
@@ -702,13 +761,14 @@ class TestLists:
             "instead, and the list is tried again in 1 min 0 s."
         )
 
-    def test_the_log_says_what_airbyte_has_refused(self, airbyte, many, driver):
-        airbyte.faults.append(Fault("403", lists=True))
+    @pytest.mark.parametrize("error", ["403", "500", "503"])
+    def test_the_log_says_how_airbyte_responded(self, airbyte, many, driver, error):
+        airbyte.faults.append(Fault(error, lists=True))
 
         driver.run(60)
 
         assert messages(driver, None)[0].startswith(
-            "The list of jobs is unusable: Airbyte responded to GET https://ab/jobs with 403"
+            f"The list of jobs is unusable: Airbyte responded to GET https://ab/jobs with {error}"
         )
 
     def test_a_job_without_times_is_read_by_its_id_and_not_looked_for_in_lists(
@@ -724,6 +784,55 @@ class TestLists:
 
         assert kinds(driver.sent, since=30.0)["sweep"] == 0
         assert delay(driver, watch, 60.0) < 6
+
+    def test_a_job_of_the_last_second_of_all_is_not_looked_for_in_lists(
+        self, airbyte, many, driver
+    ):
+        """No instant after it could be asked for."""
+        driver.run(30)
+        last = (datetime(MAXYEAR, 12, 31, 23, 59, 59, tzinfo=UTC) - EPOCH).total_seconds()
+        job = SimulatedJob(1, CONNECTION, -60.0, [Update(-60.0, "running", last)], is_listed=False)
+        job.updates.append(Update(60.0, "succeeded", 60.0))
+        watch = job_watch(airbyte.add(job).job_id)
+        driver.join(watch)
+
+        driver.run(70)
+
+        assert kinds(driver.sent, since=30.0)["sweep"] == 0
+        assert delay(driver, watch, 60.0) < 6
+
+    def test_a_job_that_nobody_waits_for_any_more_is_not_looked_for_in_lists(
+        self, many, add_job, driver
+    ):
+        driver.run(31)
+        watch = job_watch(add_job(1, began=-7200.0).job_id)
+        driver.join(watch)
+        driver.run_until_sent(ReadJob(1))
+        driver.run(driver.now + 1)
+
+        driver.leave(watch)
+        driver.run(60)
+
+        assert kinds(driver.sent)["sweep"] == 0
+
+    def test_a_job_that_is_being_read_is_not_read_in_turn_too(self, airbyte, many, driver):
+        airbyte.list_counters = False
+        read = ReadJob(many[0].job.job_id)
+        airbyte.change(read.job_id, Update(93.0, "succeeded", 93.0))
+        driver.latency_of = lambda request: 20.0 if request == read else LATENCY
+
+        driver.run(130)
+
+        assert [round(at) for at, each in driver.sent if each == read and at > 90] == [95]
+        assert delay(driver, many[0], 95.0) < 21
+
+    def test_a_read_that_takes_as_long_as_the_poll_interval_is_not_told_of(self, driver, add_job):
+        driver.latency_of = lambda _: 5.0
+        driver.join(job_watch(add_job(1).job_id, poll_interval=5.0))
+
+        driver.run(60)
+
+        assert messages(driver, None) == []
 
     def test_rounds_that_take_longer_than_the_poll_interval_are_told_of_once(self, many, driver):
         driver.latency_of = lambda request: 7.0 if isinstance(request, ReadChanges) else LATENCY
@@ -796,6 +905,17 @@ class TestLists:
         driver.run(30)
 
         assert kinds(driver.sent)["sweep"] == 2
+
+    def test_a_sweep_begins_every_ten_minutes(self, airbyte, add_job):
+        driver = Driver(airbyte, lambda: 0.0)
+        for n in range(MANY):
+            add_job(n).is_listed = False
+            driver.join(job_watch(n))
+
+        driver.run(1300)
+
+        first = ReadChanges(None, is_sweep=True)
+        assert [at for at, each in driver.sent if each == first] == [0.0, 600.0, 1200.0]
 
     def test_a_sweep_looks_again_only_for_what_no_list_has_shown(self, airbyte, add_job, driver):
         for n in range(1000, 2500):
@@ -1066,17 +1186,20 @@ class TestOutages:
             assert failed.startswith("No good response for")
             assert recovered.startswith("Airbyte responds again")
 
-    def test_an_outage_may_begin_with_a_page_of_a_sweep(self, airbyte, driver):
-        watches = [SyncWatch(f"c{n}", instant(0.0), make_wait()) for n in range(MANY)]
+    @pytest.mark.parametrize(("page", "began"), [(1, 0.055), (5, 0.195), (6, 0.215)])
+    def test_an_outage_may_begin_with_any_page_of_a_sweep(self, airbyte, driver, page, began):
+        for n in range(1000, 1600):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        watches = [SyncWatch(f"c{n}", instant(-1e4), make_wait()) for n in range(MANY)]
         driver.latency_of = lambda request: (
             0.02 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
         )
-        airbyte.faults.append(Fault("503", 0.055, 60.0))
+        airbyte.faults.append(Fault("503", began, 60.0))
         driver.join(*watches)
 
         driver.run(100)
 
-        assert kinds([each for each in driver.sent if each[0] < 0.06])["sweep"] == 1
+        assert kinds([each for each in driver.sent if each[0] < began])["sweep"] == page
         for watch in watches:
             failed, recovered = messages(driver, watch)
             assert failed.startswith("No good response for")
@@ -1102,6 +1225,7 @@ class TestOutages:
         airbyte.faults += [Fault("503", 30.0, 600.0, job_id=each.job.job_id) for each in many]
         driver.run(30)
         while not messages(driver, many[0]):
+            assert driver.now < 1000, "nobody is told of it"
             driver.run(driver.now + 0.1)
         return driver.now
 
@@ -1361,6 +1485,27 @@ class TestDeadlines:
         assert driver.outcomes[watch].at <= 100.0 + DEADLINE_MARGIN
         assert "it could not be read any more" in str(driver.outcomes[watch].change.error)
 
+    @pytest.mark.parametrize("is_outage", [False, True])
+    def test_a_timeout_during_the_last_read_says_why(self, airbyte, add_job, driver, is_outage):
+        if is_outage:
+            airbyte.faults.append(Fault("503", 5.0))
+        watch = job_watch(add_job(1).job_id, timeout=100.0)
+        driver.join(watch)
+        driver.run(99)
+        driver.latency_of = lambda _: 60.0
+
+        driver.run(110)
+
+        assert driver.outcomes[watch].at == 100.0 + DEADLINE_MARGIN
+        assert str(driver.outcomes[watch].change.error).startswith(
+            f"Job 1 of connection {CONNECTION} is still running and the time to wait for it is over"
+            + (
+                "; it could not be read any more: Airbyte responded to GET https://ab/jobs with 503"
+                if is_outage
+                else "."
+            )
+        )
+
     def test_a_wait_without_a_time_limit_goes_on(self, add_job, driver):
         watch = JobWatch(Job(add_job(1, ended=90_000.0).job_id, "running", CONNECTION), Wait(0.0))
         driver.join(watch)
@@ -1411,6 +1556,15 @@ class TestFewAndMany:
         assert not driver.outcomes
         assert not driver.told
 
+    def test_a_page_that_is_refused_just_after_only_few_are_left_tells_nothing(self, many, driver):
+        driver.run(9.99)
+        page = driver.watchlist.next_request(now=10.0)
+        assert isinstance(page, ReadChanges)
+
+        driver.watchlist.discard(many[0], now=10.01)
+
+        assert driver.watchlist.failed(page, ERRORS["403"], now=10.02) == []
+
     def test_sensors_are_read_by_themselves_when_few_are_left(self, airbyte, many, add_job, driver):
         add_job(1, ended=50.0)
         watch = sync_watch(since=40.0)
@@ -1439,6 +1593,18 @@ class TestFewAndMany:
         assert kinds(driver.sent)["page"] <= 2
         assert "it is not in the order of the changes" in messages(driver, None)[0]
 
+    def test_an_end_in_a_list_in_another_order_is_not_lost(self, airbyte, add_job, driver):
+        airbyte.ignored = frozenset({"order"})
+        for n in range(5000, 5050):
+            airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
+        ended = job_watch(add_job(100, ended=-30.0).job_id)
+        driver.join(*[job_watch(add_job(n).job_id) for n in range(MANY)], ended)
+
+        driver.run(1)
+
+        assert "it is not in the order of the changes" in messages(driver, None)[0]
+        assert delay(driver, ended, 0.0) == LATENCY
+
     def test_a_sweep_in_another_order_ends_the_use_of_lists(self, airbyte, add_job, driver):
         for n in range(1000, 1200):
             airbyte.add(SimulatedJob(n, "other", -n, [Update(-n, "succeeded", -n)]))
@@ -1452,6 +1618,38 @@ class TestFewAndMany:
 
         assert all(delay(driver, watch, 100.0) < 6 for watch in watches)
         assert len(messages(driver, None)) == 1
+
+    def test_a_slow_page_that_arrives_when_few_are_left_tells_nothing(self, many, driver):
+        driver.run(9.99)
+        driver.latency_of = lambda request: 7.0 if isinstance(request, ReadChanges) else LATENCY
+        driver.at(12.0, lambda: driver.leave(many[0]))
+
+        driver.run(30)
+
+        assert kinds(driver.sent, since=9.99)["page"] == 1
+        assert messages(driver, None) == []
+
+    def test_a_sweep_that_is_refused_after_three_rounds_have_failed_says_what_was_refused(
+        self, airbyte, add_job, driver
+    ):
+        for n in range(1, MANY + 1):
+            add_job(n, began=-1e4 * n).is_listed = False
+        add_job(1000)
+        airbyte.sweep_error = "403"
+        airbyte.faults += [
+            Fault(error, at - 1, at + 1, lists=True)
+            for error, at in (("500", 5.0), ("500", 10.0), ("503", 15.0))
+        ]
+        driver.latency_of = lambda request: (
+            16.0 if isinstance(request, ReadChanges) and request.is_sweep else LATENCY
+        )
+        driver.join(*[job_watch(n) for n in range(1, MANY + 1)])
+
+        driver.run(30)
+
+        (told,) = [text for text in messages(driver, None) if "unusable" in text]
+        assert "with 403" in told
+        assert "tried again in 10 min" in told
 
     def test_lists_that_are_refused_twice_at_once_are_given_up_once(self, airbyte, add_job):
         driver = Driver(airbyte, lambda: 1.0)
