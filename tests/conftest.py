@@ -24,7 +24,7 @@ atexit.register(shutil.rmtree, airflow_home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = airflow_home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
-# The modules in which one process of Airflow keeps the secrets that it masks: Airflow 2, 3.0, newer.
+# The modules in which one process of Airflow keeps the secrets that it masks: 2, 3.0, newer.
 MASKERS = (
     "airflow.utils.log.secrets_masker",
     "airflow.sdk.execution_time.secrets_masker",
