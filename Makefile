@@ -14,6 +14,13 @@ FAKER := .venv/faker
 OFFICIAL := .venv/official
 AUDIT := .venv/audit
 COSMOS := .venv/cosmos
+# The other releases of Airflow 3, such as .venv/airflow-3.1: `make test-airflow`.
+AIRFLOW ?= 3.1
+BETWEEN = .venv/airflow-$(AIRFLOW)
+BETWEEN_ALL := 3.0 3.1 3.2
+# What depends on Airflow's release and starts no processes: its plugins, and retries of deferred tasks.
+ON_EACH_AIRFLOW ?= tests/unit/test_airbyte_page_plugin.py tests/unit/test_webhook_plugin.py \
+	tests/integration/test_retries_of_deferred_tasks.py
 
 # Many tests wait for real time, so twice as many processes as cores.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(8, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))')
@@ -120,6 +127,14 @@ test-short-syncs: $(NEWEST)/.installed $(FAKER)/.installed ## Run 30 syncs of 0 
 test-lowest: $(LOWEST)/.installed ## Run unit and integration tests on the lowest supported Airflow and dependencies
 	$(LOWEST)/bin/pytest $(ON_EVERY_CORE) $(addprefix --ignore=,$(SAME_EVERYWHERE)) tests/unit tests/integration $(PYTEST_ARGS)
 
+.PHONY: test-airflow
+test-airflow: .venv/airflow-$(AIRFLOW)/.installed ## Run what depends on Airflow's release on AIRFLOW=3.0, 3.1 or 3.2; ON_EACH_AIRFLOW=tests/unit runs other tests
+	$(BETWEEN)/bin/pytest $(ON_EVERY_CORE) $(addprefix --ignore=,$(SAME_EVERYWHERE)) $(ON_EACH_AIRFLOW) $(PYTEST_ARGS)
+
+.PHONY: test-airflows
+test-airflows: ## Do so on each release of Airflow 3 before the newest
+	@failed=0; for release in $(BETWEEN_ALL); do $(MAKE) test-airflow AIRFLOW=$$release || failed=1; done; exit $$failed
+
 .PHONY: test-data-aware
 test-data-aware: $(COSMOS)/.installed $(FAKER)/.installed ## Run what uses assets and lineage: Cosmos, dbt, OpenLineage, on a whole Airflow
 	$(COSMOS)/bin/pytest tests/data_aware $(PYTEST_ARGS)
@@ -205,6 +220,7 @@ release-check: $(NEWEST)/.installed ## Check what a release needs; VERSION=0.2.0
 	test $$failed -le 1 || exit $$failed; \
 	$(MAKE) --keep-going test-docs check-constraints test-upgrade || failed=1; exit $$failed
 
+# Releases of Airflow before the newest get what there was soon after them, as Airflow's own constraints do.
 .PHONY: constraints
 constraints: ## Resolve and rewrite constraints/*.txt
 	$(call make_environment,$(NEWEST),airflow-3.3,$(PYTHON),99)
@@ -215,6 +231,10 @@ constraints: ## Resolve and rewrite constraints/*.txt
 	}; \
 	resolve airflow-3.3 constraints/airflow-3.3.in pyproject.toml --group dev --group ui && \
 	resolve airflow-2.11 constraints/airflow-2.11.in pyproject.toml --group test && \
+	resolve airflow-3.0 constraints/airflow-3.0.in pyproject.toml --group test --exclude-newer 2025-09-15 \
+		--exclude-newer-package apache-airflow-providers-common-compat=2026-01-20 --exclude-newer-package pytest=2026-01-20 && \
+	resolve airflow-3.1 constraints/airflow-3.1.in pyproject.toml --group test --exclude-newer 2026-04-01 && \
+	resolve airflow-3.2 constraints/airflow-3.2.in pyproject.toml --group test --exclude-newer 2026-06-25 && \
 	resolve audit constraints/audit.in && \
 	resolve cosmos constraints/cosmos.in pyproject.toml --group test --group demo && \
 	resolve official constraints/official.in pyproject.toml --group bench --group test && \
@@ -238,6 +258,11 @@ $(NEWEST)/.installed-ui: $(NEWEST)/.installed
 $(LOWEST)/.installed: pyproject.toml constraints/airflow-2.11.txt
 	$(call make_environment,$(LOWEST),airflow-2.11,$(PYTHON) python3.11 python3.12,12)
 	$(call install,$(LOWEST),airflow-2.11,--group test --editable .)
+
+# Airflow 3.0 supports Python up to 3.12.
+$(BETWEEN_ALL:%=.venv/airflow-%/.installed): .venv/airflow-%/.installed: pyproject.toml constraints/airflow-%.txt
+	$(call make_environment,.venv/airflow-$*,airflow-$*,$(PYTHON) python3.11 python3.12,12)
+	$(call install,.venv/airflow-$*,airflow-$*,--group test --editable .)
 
 # Only here, because the plugins of Cosmos and OpenLineage are loaded into each Airflow process.
 $(COSMOS)/.installed: pyproject.toml constraints/cosmos.txt

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class AirflowApi:
         self.url = url.rstrip("/")
         # The API server listens on loopback: ignore HTTP_PROXY.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._headers = {"Accept": "application/json", "Content-Type": "application/json"}
 
     def request(
         self,
@@ -109,14 +111,25 @@ class AirflowApi:
         :raises AirflowApiError: The HTTP status is 400 or above.
         :raises OSError: No response was received.
         """
-        url = f"{self.url}/api/v2{path}"
+        path = f"/api/v2{path}"
         if query:
-            url += "?" + urllib.parse.urlencode(query)
+            path += "?" + urllib.parse.urlencode(query)
+        try:
+            return self._send(method, path, body)
+        except AirflowApiError as error:
+            if error.status != HTTPStatus.UNAUTHORIZED or "Authorization" in self._headers:
+                raise
+        # Airflow 3.1 wants a token even where all are admins.
+        token = self._send("GET", "/auth/token")["access_token"]
+        self._headers["Authorization"] = f"Bearer {token}"
+        return self._send(method, path, body)
+
+    def _send(self, method: str, path: str, body: object = None) -> Any:
         request = urllib.request.Request(
-            url,
+            f"{self.url}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Accept": "application/json", "Content-Type": "application/json"},
+            headers=self._headers,
         )
         try:
             with self._opener.open(request, timeout=30) as response:

@@ -24,9 +24,10 @@ atexit.register(shutil.rmtree, airflow_home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = airflow_home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
-# The modules in which one process of Airflow keeps the secrets that it masks: Airflow 2, then 3.
+# The modules in which one process of Airflow keeps the secrets that it masks: 2, 3.0, newer.
 MASKERS = (
     "airflow.utils.log.secrets_masker",
+    "airflow.sdk.execution_time.secrets_masker",
     "airflow._shared.secrets_masker.secrets_masker",
     "airflow.sdk._shared.secrets_masker.secrets_masker",
 )

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 
 def add_waiting_task(
@@ -62,7 +62,7 @@ def add_waiting_task(
         names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
         session.execute(
             insert(TaskInstance).values(
-                id=uuid4(),
+                id=_new_id(TaskInstance.id.type.python_type),
                 **names,
                 state=state,
                 pool="default_pool",
@@ -74,6 +74,12 @@ def add_waiting_task(
             session.execute(
                 insert(XComModel).values(dag_run_id=run.id, **names, key=key, value=value)
             )
+
+
+def _new_id(column_type: type) -> UUID | str:
+    """Return an id for a column, which has text up to Airflow 3.1."""
+    new_id = uuid4()
+    return new_id if column_type is UUID else str(new_id)
 
 
 def forget_waiting_tasks() -> None:

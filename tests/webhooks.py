@@ -139,7 +139,8 @@ def forget_dag() -> None:
     ours = select(AssetModel.id).where(AssetModel.name.like(_ASSET_NAMES))
     with create_session() as session:
         for model in (AssetDagRunQueue, AssetEvent, DagScheduleAssetReference):
-            session.execute(delete(model).where(model.asset_id.in_(ours)))
+            statement = delete(model).where(model.asset_id.in_(ours))
+            session.execute(statement, execution_options={"synchronize_session": False})
         session.execute(delete(AssetActive).where(AssetActive.name.like(_ASSET_NAMES)))
         session.execute(delete(AssetModel).where(AssetModel.name.like(_ASSET_NAMES)))
         session.execute(delete(DagModel).where(DagModel.dag_id == DAG_ID))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from airflow.providers.common.compat.sdk import Stats
+from packaging.version import Version
 from statsd import StatsClient
 
 from airflow_provider_airbyte_sme.api import AirbyteJobFailedError, AirbyteJobTimeoutError
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteSyncSensor
 from tests.integration.conftest import MAX_WAIT, request_count
-from tests.integration.test_sync_sensor import IS_AIRFLOW_2
 from tests.tasks import TaskRun, TaskStateStore
 
+AIRFLOW = Version(version("apache-airflow")).release
 DETAILS = "POST /api/v1/jobs/get_without_logs"
 PREFIX = "airflow.airbyte_sme.job."
 
@@ -86,7 +88,7 @@ class Client(StatsClient):  # type: ignore[misc]  # it has no types
 def restart_stats() -> Callable[[], None]:
     """Let Airflow read how to send metrics, as a new process does; return what undoes that."""
     stats: Any = Stats
-    if IS_AIRFLOW_2:
+    if AIRFLOW < (3, 2):
         from airflow.metrics import statsd_logger  # type: ignore[import-not-found]
 
         before = type(stats).factory
@@ -96,10 +98,18 @@ def restart_stats() -> Callable[[], None]:
 
         use(statsd_logger.get_statsd_logger)
         return lambda: use(before)
-    from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+    from airflow.sdk.observability.metrics import stats_utils
 
-    stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
-    return lambda: stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
+    get_factory: Any = stats_utils.get_stats_factory
+
+    def read() -> None:
+        if AIRFLOW < (3, 3):
+            stats.initialize(factory=get_factory(stats))
+        else:
+            stats.initialize(factory=get_factory(), export_legacy_names=True)
+
+    read()
+    return read
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 
 import pytest
-from packaging.version import Version
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_airbyte_sme.api.waiting import progress
 from airflow_provider_airbyte_sme.emulator import Emulator
@@ -21,7 +20,6 @@ READ = "GET /jobs/{jobId}"
 LIST = "GET /jobs"
 DETAILS = "POST /api/v1/jobs/get_without_logs"
 POKES = 20
-IS_AIRFLOW_2 = Version(version("apache-airflow")) < Version("3")
 
 
 @pytest.fixture
@@ -39,12 +37,12 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def said(caplog, capfd) -> Callable[[], str]:
-    """Return what was logged, each line once: Airflow 2 also prints what it hands to logging."""
+    """Return what was logged, each line once: up to 3.0, Airflow also prints what it logs."""
     caplog.set_level(logging.INFO)
 
     def read() -> str:
         printed = capfd.readouterr().out
-        return str(caplog.text) if IS_AIRFLOW_2 else caplog.text + printed
+        return caplog.text + printed if AIRFLOW_V_3_1_PLUS else str(caplog.text)
 
     return read
 

@@ -6,7 +6,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-FILES = ("airflow-3.3", "airflow-2.11", "audit", "cosmos", "faker", "official")
+FILES = (
+    *("airflow-3.3", "airflow-3.2", "airflow-3.1", "airflow-3.0", "airflow-2.11"),
+    *("audit", "cosmos", "faker", "official"),
+)
 
 
 @pytest.fixture

@@ -64,7 +64,10 @@ def airflow(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def browser(
-    playwright_api: Any, chromium: str, tmp_path_factory: pytest.TempPathFactory
+    playwright_api: Any,
+    chromium: str,
+    airflow: LocalAirflow,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Any]:
     with playwright_api.sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
@@ -75,6 +78,8 @@ def browser(
             locale="en-US",
             viewport={"width": 1280, "height": 1700},
         )
+        # Airflow 3.1 wants a cookie even where all are admins.
+        context.new_page().goto(f"{airflow.url}/auth/token/login")
         yield context
         context.close()
 
