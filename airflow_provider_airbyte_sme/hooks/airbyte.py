@@ -61,8 +61,8 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         Return the extra fields of the form for Airflow 2.11 to 3.1; later ones read provider info.
 
         All are text fields: the form of 2.11 resets a false to its default of true, and refuses to
-        save a cleared number. Empty without Flask-AppBuilder, which Airflow 3 does not need: an
-        ImportError would cost the labels too.
+        save a cleared number. Empty without Flask-AppBuilder, for which Airflow 3.1 has a stand-in:
+        an ImportError would cost the labels too.
         """
         try:
             from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget

@@ -3489,7 +3489,7 @@ CASES = (
     Case(
         AIRFLOW,
         "F1",
-        "The connection form is opened on Airflow 3.0 or 3.1 without the FAB provider.",
+        "The connection form is opened on Airflow 3.0 with WTForms and without the FAB provider.",
         "The form keeps our labels.",
         {
             "tests/integration/test_connection_settings.py": (
