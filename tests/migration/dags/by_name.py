@@ -3,11 +3,12 @@
 import importlib
 import os
 from datetime import datetime
+from typing import Any
 
 from airflow.providers.airbyte import operators
 from airflow.sdk import DAG
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "start_date": datetime(2025, 1, 1),
     "default_args": {"wait_seconds": 1},
 }
