@@ -12,14 +12,19 @@ from functools import cached_property
 import libcst as cst
 from libcst import metadata as meta
 
-from airflow_provider_airbyte_sme.migration.arguments import text_of
+from airflow_provider_airbyte_sme.migration.nodes import (
+    dotted,
+    is_call_of,
+    is_class_creation,
+    returns,
+    text_of,
+)
 from airflow_provider_airbyte_sme.migration.official import (
     CLASS_NAMES,
     CLASSES,
     IMPORTED_NAMES,
     MODULES,
     OTHER_IMPORTED_NAMES,
-    PACKAGE,
     Thing,
     imported_from,
     is_official,
@@ -98,6 +103,10 @@ class Module:
         while (above := self.parent(node)) is not None:
             yield above
             node = above
+
+    def is_in_import(self, node: cst.CSTNode) -> bool:
+        """Whether *node* is part of an import."""
+        return any(isinstance(each, cst.Import | cst.ImportFrom) for each in self.ancestors(node))
 
     def path(self, node: Value) -> str:
         """Return the dotted path of an imported name; empty if *node* is something else."""
@@ -289,7 +298,7 @@ class Module:
             return True
         match function:
             case cst.FunctionDef() | cst.Lambda():
-                return all(self.is_known(each, seen) for each in _returns(function))
+                return all(self.is_known(each, seen) for each in returns(function))
             case cst.ClassDef():
                 return True
             case cst.Name() | cst.Attribute() | cst.Call():
@@ -313,14 +322,14 @@ class Module:
         if made:
             return frozenset(made)
         if isinstance(func, cst.Attribute):
-            returned = [e for each in self._own_methods(func) for e in _returns(each)]
+            returned = [e for each in self._own_methods(func) for e in returns(each)]
             return frozenset(self._of_method(func, seen)) | self._of_all(returned, seen)
         if isinstance(func, cst.Name):
             returned = [
                 each
                 for function in self.values(func)
                 if isinstance(function, cst.FunctionDef | cst.Lambda)
-                for each in _returns(function)
+                for each in returns(function)
             ]
             return self._of_all(returned, seen)
         return NOTHING
@@ -395,7 +404,7 @@ class Module:
                 functions = [
                     e for e in self.values(func) if isinstance(e, cst.FunctionDef | cst.Lambda)
                 ]
-                returned = [value for function in functions for value in _returns(function)]
+                returned = [value for function in functions for value in returns(function)]
                 found = [each for value in returned for each in self.alternatives(value, seen)]
                 return found or [node]
         return [node]
@@ -495,9 +504,9 @@ class Module:
     def _own_values(self, node: cst.Attribute) -> list[Value]:
         """Return what a class has as ``self.name``."""
         properties = [
-            value for each in self._own_methods(node, properties=True) for value in _returns(each)
+            value for each in self._own_methods(node, properties=True) for value in returns(each)
         ]
-        own = self._class_around(node) if dotted(node.value) == "self" else None
+        own = self.class_around(node) if dotted(node.value) == "self" else None
         return properties + [
             value
             for around, assign in self._assigns_of_classes.get(node.attr.value, ())
@@ -515,14 +524,15 @@ class Module:
         self, node: cst.Attribute, *, properties: bool = False
     ) -> Iterator[cst.FunctionDef]:
         """Yield the method, or the property, of its class that ``self.name`` is."""
-        own = self._class_around(node) if dotted(node.value) in ("self", "cls") else None
+        own = self.class_around(node) if dotted(node.value) in ("self", "cls") else None
         for each in own.body.body if own else ():
             if isinstance(each, cst.FunctionDef) and each.name.value == node.attr.value:
                 names = {dotted(decorator.decorator) for decorator in each.decorators}
                 if properties == any(name.endswith("property") for name in names):
                     yield each
 
-    def _class_around(self, node: cst.CSTNode) -> cst.ClassDef | None:
+    def class_around(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        """Return the innermost class that contains *node*."""
         return next((e for e in self.ancestors(node) if isinstance(e, cst.ClassDef)), None)
 
     @cached_property
@@ -532,7 +542,7 @@ class Module:
         """The assignments to ``self.name``, and to names in the body of a class, by name."""
         found = defaultdict(list)
         for node in self.nodes:
-            if isinstance(node, cst.Assign | cst.AnnAssign) and (own := self._class_around(node)):
+            if isinstance(node, cst.Assign | cst.AnnAssign) and (own := self.class_around(node)):
                 targets = (
                     [each.target for each in node.targets]
                     if isinstance(node, cst.Assign)
@@ -551,61 +561,13 @@ class Module:
         )
 
 
-def dotted(node: Value | None) -> str:
-    """Return the text of a dotted name; empty if *node* is none."""
-    match node:
-        case cst.Name():
-            return str(node.value)
-        case cst.Attribute():
-            head = dotted(node.value)
-            return f"{head}.{node.attr.value}" if head else ""
-    return ""
-
-
 def is_functools_partial(module: Module, call: cst.Call) -> bool:
     """Whether *call* is ``functools.partial(something, …)``."""
     return module.path(call.func) == "functools.partial" and bool(call.args)
 
 
-def is_class_creation(call: cst.Call) -> bool:
-    """Whether *call* is ``type("Name", (Base,), {…})``."""
-    return dotted(call.func) == "type" and len(call.args) > 2
-
-
-def is_call_of(node: cst.CSTNode, name: str) -> bool:
-    """Whether *node* is a call of a function of this name, which has arguments."""
-    return (
-        isinstance(node, cst.Call)
-        and dotted(node.func).rpartition(".")[2] == name
-        and bool(node.args)
-    )
-
-
 def _reaches_by_text(node: cst.CSTNode) -> bool:
     return is_call_of(node, "getattr") or is_call_of(node, "import_module")
-
-
-def uses_official_provider(module: Module) -> bool:
-    """Whether an import or a string names the official provider."""
-    for node in module.nodes:
-        match node:
-            case cst.ImportFrom() if is_official(dotted(node.module)):
-                return True
-            case cst.ImportFrom() if dotted(node.module) == "airflow.providers":
-                names = node.names if not isinstance(node.names, cst.ImportStar) else ()
-                if any(dotted(each.name) == "airbyte" for each in names):
-                    return True
-            case cst.ImportAlias() if is_official(dotted(node.name)):
-                return True
-            case cst.SimpleString() | cst.FormattedStringText() if (
-                f"{PACKAGE}." in node.value and not _is_docstring(module, node)
-            ):
-                return True
-    return False
-
-
-def _is_docstring(module: Module, node: cst.CSTNode) -> bool:
-    return isinstance(module.parent(node), cst.Expr)
 
 
 def _is_known_path(path: str) -> bool:
@@ -633,21 +595,3 @@ def _alternatives_of_annotation(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
                     yield from _alternatives_of_annotation(each.slice.value)
         case _:
             yield node
-
-
-def _returns(function: cst.FunctionDef | cst.Lambda) -> list[cst.CSTNode]:
-    """Return what a function returns, without that of the functions inside it."""
-    if isinstance(function, cst.Lambda):
-        return [function.body]
-    found: list[cst.CSTNode] = []
-
-    class Returns(cst.CSTVisitor):
-        def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:  # noqa: N802
-            return node is function
-
-        def visit_Return(self, node: cst.Return) -> None:  # noqa: N802
-            if node.value is not None:
-                found.append(node.value)
-
-    function.visit(Returns())
-    return found
