@@ -8,7 +8,12 @@ import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.kinds import Form, Module, Value
-from airflow_provider_airbyte_sme.migration.nodes import dotted, is_class_creation, last_name
+from airflow_provider_airbyte_sme.migration.nodes import (
+    dotted,
+    is_class_creation,
+    last_name,
+    text_of,
+)
 from airflow_provider_airbyte_sme.migration.official import CLASSES
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 
@@ -39,7 +44,7 @@ class Classes:
 
         :param has_dags: Whether the module has a DAG, and so is none of these.
         """
-        exports = self._module.exports()
+        exports = _exports(self._module)
         found = {
             alias: node
             for node in self._module.nodes
@@ -88,7 +93,25 @@ class Classes:
         return any(each.form is Form.CLASS for each in self._module.kinds(node))
 
 
-def has_own_init(module: Module, func: cst.BaseExpression) -> bool:
+def may_be_other(module: Module, func: Value, seen: frozenset[Value] = frozenset()) -> bool:
+    """Whether *func*, which may be an official class, may also be something else."""
+    seen |= {func}
+    match func:
+        case cst.IfExp():
+            return any(_is_other(module, each, seen) for each in (func.body, func.orelse))
+        case cst.Name():
+            is_other = any(_is_other(module, each, seen) for each in module.values(func))
+            return is_other or not all(path in CLASSES for path in module.names.paths(func))
+    return False
+
+
+def _is_other(module: Module, value: Value, seen: frozenset[Value]) -> bool:
+    if value in seen or (isinstance(value, cst.Name) and value.value == "None"):
+        return False
+    return not module.kinds(value) or may_be_other(module, value, seen)
+
+
+def has_own_init(module: Module, func: cst.CSTNode) -> bool:
     """Whether *func* is a class of this module that decides about its parameters itself."""
     if not isinstance(func, cst.Name):
         return False
@@ -111,3 +134,19 @@ def inits_of(node: cst.ClassDef) -> list[cst.FunctionDef]:
 def _name_of(alias: cst.ImportAlias) -> str:
     """Return the name that an import gives to what it imports."""
     return dotted(alias.asname.name if alias.asname else alias.name)
+
+
+def _exports(module: Module) -> set[str]:
+    """Return the names in ``__all__``."""
+    values = [
+        node.value
+        for node in module.nodes
+        if (isinstance(node, cst.Assign) and dotted(node.targets[0].target) == "__all__")
+        or (isinstance(node, cst.AnnAssign | cst.AugAssign) and dotted(node.target) == "__all__")
+    ]
+    return {
+        text_of(element.value) or ""
+        for value in values
+        if isinstance(value, cst.List | cst.Tuple)
+        for element in value.elements
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.kinds import Module
@@ -35,7 +37,7 @@ class Comments:
             each for each in (node, *self._module.ancestors(node)) if isinstance(each, _STATEMENTS)
         )
 
-    def write(self, original, new):  # type: ignore[no-untyped-def]
+    def write(self, original: cst.CSTNode, new: Any) -> Any:
         """
         Return a rewritten node with the comments above it.
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import libcst as cst
 
+from airflow_provider_airbyte_sme.migration.alternatives import alternatives
 from airflow_provider_airbyte_sme.migration.arguments import CONN_ID
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.defaults import DefaultArgs
@@ -82,7 +83,7 @@ class Connections:
         for node in self._module.nodes:
             if isinstance(node, cst.Call) and is_method(node, "expand", "expand_kwargs"):
                 func = cst.ensure_type(node.func, cst.Attribute)
-                for each in self._module.alternatives(func.value):
+                for each in alternatives(self._module, func.value):
                     if isinstance(each, cst.Call):
                         found[each].append(node)
         return found

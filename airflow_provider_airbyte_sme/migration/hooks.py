@@ -15,9 +15,10 @@ from airflow_provider_airbyte_sme.migration.arguments import (
     with_argument,
     without,
 )
-from airflow_provider_airbyte_sme.migration.classes import has_own_init
+from airflow_provider_airbyte_sme.migration.classes import has_own_init, may_be_other
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module
+from airflow_provider_airbyte_sme.migration.known import is_known
 from airflow_provider_airbyte_sme.migration.nodes import (
     dotted,
     is_super_init,
@@ -80,7 +81,7 @@ class Hooks:
         """Rewrite what makes a hook, unless a class of this module decides about its parameters."""
         if not is_super_init(original) and has_own_init(self._module, original.func):
             return updated
-        if self._module.may_be_other(original.func):
+        if may_be_other(self._module, original.func):
             self._comments.note(original, Reason.SEVERAL_CLASSES)
         updated, reasons = _constructor(updated, is_init=is_super_init(original))
         self._comments.note(original, *reasons)
@@ -130,7 +131,7 @@ class Hooks:
             for each in kinds
         ):
             return self._member_of_hook(original, updated)
-        if original.attr.value in TELLING_METHODS and not self._module.is_known(original.value):
+        if original.attr.value in TELLING_METHODS and not is_known(self._module, original.value):
             self._comments.note(original, Reason.MAY_BE_HOOK)
         return None
 

@@ -99,7 +99,7 @@ class Imports:
     @cached_property
     def _names_of_stars(self) -> set[str]:
         """The names that are still to be imported."""
-        return {name.value for name in self._module.names_of_stars()}
+        return {name.value for name in self._module.names.of_stars()}
 
     def rewrite_name(self, original: cst.Name, updated: cst.Name) -> cst.Name:
         """Return a name as it is here, if an import brings it."""
@@ -110,7 +110,7 @@ class Imports:
         )
         if is_attribute or is_keyword or self._module.is_in_import(original):
             return updated
-        path = self._module.path(original)
+        path = self._module.names.path(original)
         if path in RENAMED and path.rpartition(".")[2] == original.value:
             return updated.with_changes(value=RENAMED[path].rpartition(".")[2])
         return updated
@@ -119,8 +119,8 @@ class Imports:
         self, original: cst.Attribute, updated: cst.Attribute
     ) -> cst.BaseExpression | None:
         """Return the dotted name of a package or class; ``None`` if it does not change here."""
-        path, text = self._module.path(original), dotted(original)
-        if self._module.is_indirect(original):
+        path, text = self._module.names.path(original), dotted(original)
+        if self._module.names.is_indirect(original):
             self._comments.note(original, Reason.NO_SUCH_NAME)
         if text == path == PACKAGE:
             return cst.Name(OUR_PACKAGE)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import libcst as cst
 
+from airflow_provider_airbyte_sme.migration.alternatives import alternatives
 from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module, Value
+from airflow_provider_airbyte_sme.migration.known import is_known
 from airflow_provider_airbyte_sme.migration.nodes import dotted, keyword, last_name, text_of
 from airflow_provider_airbyte_sme.migration.official import Thing
 
@@ -171,13 +173,13 @@ class Results:
 
     def _is_operator_or_unknown(self, node: cst.BaseExpression) -> bool | None:
         # A variable or a collection may have several tasks.
-        found = {self._is_one(each) for each in self._module.alternatives(node)}
+        found = {self._is_one(each) for each in alternatives(self._module, node)}
         return found.pop() if len(found) == 1 else None
 
     def _is_one(self, value: Value) -> bool | None:
         if self.is_operator(value):
             return True
-        return False if self._module.is_known(value) else None
+        return False if is_known(self._module, value) else None
 
     def is_output(self, node: cst.Attribute) -> bool | None:
         """

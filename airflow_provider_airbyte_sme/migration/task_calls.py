@@ -16,6 +16,7 @@ from airflow_provider_airbyte_sme.migration.arguments import (
     rewrite_mapped,
     with_argument,
 )
+from airflow_provider_airbyte_sme.migration.classes import may_be_other
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.connections import Connections
 from airflow_provider_airbyte_sme.migration.kinds import Module, is_functools_partial
@@ -51,7 +52,7 @@ class TaskCalls:
 
     def _of_official_class(self, original: cst.Call, updated: cst.Call, thing: Thing) -> cst.Call:
         is_partial = is_functools_partial(self._module, original)
-        if self._module.may_be_other(original.args[0].value if is_partial else original.func):
+        if may_be_other(self._module, original.args[0].value if is_partial else original.func):
             self._comments.note(original, Reason.SEVERAL_CLASSES)
         updated, reasons = rewrite_call(updated, _rewrite_for(original, thing))
         self._comments.note(original, *reasons)

@@ -11,6 +11,7 @@ from airflow_provider_airbyte_sme.migration.arguments import OFFICIAL_ONLY
 from airflow_provider_airbyte_sme.migration.classes import has_own_init, inits_of
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.kinds import Form, Module, is_functools_partial
+from airflow_provider_airbyte_sme.migration.known import is_known
 from airflow_provider_airbyte_sme.migration.nodes import dotted, is_method, is_super_init
 from airflow_provider_airbyte_sme.migration.official import CLASS_NAMES, TASKS, Thing
 from airflow_provider_airbyte_sme.migration.reasons import Reason
@@ -105,7 +106,7 @@ class Tasks:
             return True
         # Many things have a version, and of a subclass, the comment above it says enough.
         is_general = node.attr.value == "api_version" or dotted(node.value) == "self"
-        return not is_general and not self._module.is_known(node.value)
+        return not is_general and not is_known(self._module, node.value)
 
 
 def _own_parameters(init: cst.FunctionDef) -> frozenset[str] | None:

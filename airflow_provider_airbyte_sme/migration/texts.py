@@ -10,6 +10,7 @@ import libcst as cst
 from airflow_provider_airbyte_sme.migration.arguments import OFFICIAL_ONLY
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.kinds import Module
+from airflow_provider_airbyte_sme.migration.known import is_known
 from airflow_provider_airbyte_sme.migration.literals import Literals
 from airflow_provider_airbyte_sme.migration.nodes import dotted, last_name, text_of, with_text
 from airflow_provider_airbyte_sme.migration.official import (
@@ -125,12 +126,12 @@ class Texts:
             return
         owner, name = call.args[0].value, text_of(call.args[1].value) or ""
         kinds = self._module.kinds(owner)
-        is_known = self._module.is_known(owner)
+        is_unknown = not is_known(self._module, owner)
         is_hook = any(each.thing is Thing.HOOK and not each.depth for each in kinds)
         is_task = any(each.thing in TASKS and not each.depth for each in kinds)
-        if name in OFFICIAL_ONLY and (is_task or not (is_known or name == "api_version")):
+        if name in OFFICIAL_ONLY and (is_task or (is_unknown and name != "api_version")):
             self._comments.note(call, Reason.ATTRIBUTES)
-        elif name in TELLING_METHODS and (is_hook or not is_known):
+        elif name in TELLING_METHODS and (is_hook or is_unknown):
             is_replaced = isinstance(call.func, cst.Attribute)
             reason = Reason.HOOK_MEMBER if is_hook else Reason.MAY_BE_HOOK
             self._comments.note(call, Reason.MOCKS if is_replaced else reason)
