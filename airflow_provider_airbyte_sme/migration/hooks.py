@@ -83,7 +83,7 @@ class Hooks:
             return updated
         if may_be_other(self._module, original.func):
             self._comments.note(original, Reason.SEVERAL_CLASSES)
-        updated, reasons = _constructor(updated, is_init=is_super_init(original))
+        updated, reasons = _rewrite_constructor(updated, is_init=is_super_init(original))
         self._comments.note(original, *reasons)
         return updated
 
@@ -99,7 +99,7 @@ class Hooks:
             return updated
         above = self._module.parent(original)
         reads_job_id = isinstance(above, cst.Attribute) and above.attr.value == "job_id"
-        new, reasons = _method(updated, reads_job_id=reads_job_id)
+        new, reasons = _rewrite_method(updated, reads_job_id=reads_job_id)
         self._comments.note(original, *reasons)
         self._note_handler(original)
         return new
@@ -181,7 +181,7 @@ class Hooks:
         return cst.Attribute(field[0], cst.Name(found[1])) if field else None
 
 
-def _constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, list[Reason]]:
+def _rewrite_constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, list[Reason]]:
     """
     Return ``AirbyteHook(…)`` with the only parameter that it has here.
 
@@ -207,7 +207,9 @@ def _constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, list[Reaso
     return (call if has_connection else with_argument(call, CONN_ID, default_conn_id())), reasons
 
 
-def _method(call: cst.Call, *, reads_job_id: bool) -> tuple[cst.BaseExpression, list[Reason]]:
+def _rewrite_method(
+    call: cst.Call, *, reads_job_id: bool
+) -> tuple[cst.BaseExpression, list[Reason]]:
     """
     Return the call of a method of the official hook, as it is written here.
 

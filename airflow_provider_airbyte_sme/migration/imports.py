@@ -1,4 +1,4 @@
-"""Imports of the official provider, and of the client that it depends on."""
+"""Imports of the official provider and of the client that it depends on, and their names."""
 
 from __future__ import annotations
 

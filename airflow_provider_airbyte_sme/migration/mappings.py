@@ -35,7 +35,7 @@ class Mappings:
         seen |= {node}
         match node:
             case cst.Dict():
-                parts = [each.value for each in node.elements if is_starred(each)]
+                parts = [each.value for each in node.elements if _is_starred(each)]
                 found, complete = self._of_all(parts, seen)
                 return [node, *found], complete
             case cst.Call(func=cst.Name(value="dict")):
@@ -123,7 +123,7 @@ class Mappings:
         return frozenset(found)
 
 
-def is_starred(element: cst.BaseDictElement) -> bool:
+def _is_starred(element: cst.BaseDictElement) -> bool:
     """Whether an element of a dict literal is ``**something``."""
     return isinstance(element, cst.StarredDictElement)
 

@@ -155,13 +155,13 @@ class _Rewriter(cst.CSTTransformer):
         return self._texts.rewrite_formatted(original_node, updated_node)
 
 
-Node = TypeVar("Node", bound=cst.CSTNode)
+_Node = TypeVar("_Node", bound=cst.CSTNode)
 
 
 def _first(
-    rewrites: Iterable[Callable[[Node, Node], cst.BaseExpression | None]],
-    original: Node,
-    updated: Node,
+    rewrites: Iterable[Callable[[_Node, _Node], cst.BaseExpression | None]],
+    original: _Node,
+    updated: _Node,
 ) -> cst.BaseExpression | None:
     """Return what the first one returns that rewrites nodes such as *original*."""
     found = (rewrite(original, updated) for rewrite in rewrites)
