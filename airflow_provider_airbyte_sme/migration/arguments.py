@@ -8,7 +8,8 @@ from uuid import UUID
 
 import libcst as cst
 
-from airflow_provider_airbyte_sme.migration.official import Thing
+from airflow_provider_airbyte_sme.migration.nodes import text_of
+from airflow_provider_airbyte_sme.migration.official import DEFAULT_CONN_ID, Thing
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 
 CONN_ID = "airbyte_conn_id"
@@ -119,38 +120,6 @@ def may_be_uuid(value: cst.BaseExpression) -> bool:
     except ValueError:
         return False
     return True
-
-
-def text_of(node: cst.CSTNode | None) -> str | None:
-    """Return the value of a literal string; ``None`` if *node* is something else."""
-    if isinstance(node, cst.SimpleString | cst.ConcatenatedString):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else None
-    return None
-
-
-def flag_of(node: cst.CSTNode | None, default: bool | None) -> bool | None:
-    """Return the value of a literal ``True`` or ``False``; ``None`` if it is another expression."""
-    match node:
-        case None:
-            return default
-        case cst.Name(value="True"):
-            return True
-        case cst.Name(value="False" | "None"):
-            return False
-    return None
-
-
-def keyword(call: cst.Call, name: str) -> cst.BaseExpression | None:
-    """Return the keyword argument *name* of *call*."""
-    return next(
-        (each.value for each in call.args if each.keyword and each.keyword.value == name), None
-    )
-
-
-def names_in(call: cst.Call) -> set[str]:
-    """Return the names of the keyword arguments of *call*."""
-    return {each.keyword.value for each in call.args if each.keyword}
 
 
 Rewrite = Callable[[str, cst.BaseExpression], Argument]
@@ -343,3 +312,8 @@ def _separator(call: cst.Call) -> _Space:
 
 def _bare(line: cst.TrailingWhitespace) -> cst.TrailingWhitespace:
     return cst.TrailingWhitespace(newline=line.newline)
+
+
+def default_conn_id() -> cst.SimpleString:
+    """Return the literal of the Airflow connection that the official provider takes by default."""
+    return cst.SimpleString(f'"{DEFAULT_CONN_ID}"')

@@ -6,128 +6,18 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from airflow_provider_airbyte_sme.migration.arguments import (
-    CONN_ID,
-    OFFICIAL_ONLY,
-    keyword,
-    names_in,
-    text_of,
+from airflow_provider_airbyte_sme.migration.arguments import CONN_ID
+from airflow_provider_airbyte_sme.migration.kinds import Module
+from airflow_provider_airbyte_sme.migration.mappings import (
+    ANY,
+    DEFAULT_ARGS,
+    Mappings,
+    names_of,
 )
-from airflow_provider_airbyte_sme.migration.kinds import Element, Module, dotted
+from airflow_provider_airbyte_sme.migration.nodes import dotted, keyword, last_name, text_of
 
-DEFAULT_ARGS = "default_args"
-
-# What an unknown mapping may contain: everything.
-_ANY = None
 _OTHER_CONTEXTS = frozenset({"TaskGroup", "open", "suppress", "warns", "raises"})
 _CALLS_OF_DAGS = frozenset({"DAG", "dag"})
-
-
-class Mappings:
-    """
-    Finds the literals behind the mappings of a module.
-
-    :param module: The module.
-    """
-
-    def __init__(self, module: Module) -> None:
-        self._module = module
-
-    def literals(
-        self, node: cst.CSTNode, seen: frozenset[cst.CSTNode] = frozenset()
-    ) -> tuple[list[cst.Dict | cst.Call], bool]:
-        """Return the dict literals and calls of ``dict`` of a mapping, and whether that is all."""
-        if node in seen:
-            return [], True
-        seen |= {node}
-        match node:
-            case cst.Dict():
-                parts = [each.value for each in node.elements if is_starred(each)]
-                found, complete = self._of_all(parts, seen)
-                return [node, *found], complete
-            case cst.Call(func=cst.Name(value="dict")):
-                parts = [each.value for each in node.args if each.keyword is None]
-                found, complete = self._of_all(parts, seen)
-                return [node, *found], complete
-            case cst.Call(func=cst.Attribute(value=original, attr=cst.Name(value="copy"))):
-                return self.literals(original, seen)
-            case cst.BinaryOperation(operator=cst.BitOr()):
-                return self._of_all([node.left, node.right], seen)
-            case cst.IfExp():
-                return self._of_all([node.body, node.orelse], seen)
-            case cst.Name():
-                return self._of_name(node, seen)
-        return [], False
-
-    def _of_all(
-        self, nodes: list[cst.BaseExpression], seen: frozenset[cst.CSTNode]
-    ) -> tuple[list[cst.Dict | cst.Call], bool]:
-        parts = [self.literals(each, seen) for each in nodes]
-        return [each for found, _ in parts for each in found], all(done for _, done in parts)
-
-    def _of_name(
-        self, name: cst.Name, seen: frozenset[cst.CSTNode]
-    ) -> tuple[list[cst.Dict | cst.Call], bool]:
-        values = self._module.values(name)
-        known = [each for each in values if not isinstance(each, Element)]
-        found, complete = self._of_all(known, seen)  # type: ignore[arg-type]
-        is_all = complete and bool(values) and len(known) == len(values)
-        return found, is_all and not self._is_changed(name)
-
-    def _is_changed(self, name: cst.Name) -> bool:
-        """Whether entries are added to the mapping later."""
-        for reference in self._module.references(name):
-            above = self._module.parent(reference)
-            if isinstance(above, cst.Subscript):
-                if isinstance(self._module.parent(above), cst.AssignTarget):
-                    return True
-            elif isinstance(above, cst.Attribute) and above.attr.value in ("update", "setdefault"):
-                return True
-        return False
-
-    def other_uses(self, name: cst.Name) -> Iterator[cst.CSTNode]:
-        """Yield where a mapping of a variable is read, or is passed to a call, by itself."""
-        for reference in self._module.references(name):
-            above = self._module.parent(reference)
-            match above:
-                case cst.Subscript() if above.value is reference:
-                    index = above.slice[0].slice
-                    key = text_of(index.value) if isinstance(index, cst.Index) else None
-                    if key is None or key in OFFICIAL_ONLY:
-                        yield reference
-                case cst.Attribute(attr=cst.Name(value="get" | "pop")):
-                    call = self._module.parent(above)
-                    args = call.args if isinstance(call, cst.Call) else ()
-                    if not args or (text_of(args[0].value) or "") in (*OFFICIAL_ONLY, ""):
-                        yield reference
-                case cst.Arg() if not (above.keyword and above.keyword.value == DEFAULT_ARGS):
-                    yield above
-
-    def names(self, node: cst.CSTNode) -> frozenset[str] | None:
-        """Return the keys of a mapping; ``None`` if they are not all known."""
-        literals, complete = self.literals(node)
-        if not complete:
-            return _ANY
-        found: set[str] = set()
-        for literal in literals:
-            names = names_of(literal)
-            if names is _ANY:
-                return _ANY
-            found |= names
-        return frozenset(found)
-
-
-def is_starred(element: cst.BaseDictElement) -> bool:
-    """Whether an element of a dict literal is ``**something``."""
-    return isinstance(element, cst.StarredDictElement)
-
-
-def names_of(literal: cst.Dict | cst.Call) -> frozenset[str] | None:
-    """Return the own keys of a literal; ``None`` if one of them is an expression."""
-    if isinstance(literal, cst.Call):
-        return frozenset(names_in(literal))
-    keys = [text_of(each.key) for each in literal.elements if isinstance(each, cst.DictElement)]
-    return _ANY if None in keys else frozenset(key for key in keys if key is not None)
 
 
 class DefaultArgs:
@@ -168,7 +58,7 @@ class DefaultArgs:
         for arg in call.args:
             if arg.star == "**":
                 literals, complete = self._mappings.literals(arg.value)
-                is_all &= complete and all(names_of(each) is not _ANY for each in literals)
+                is_all &= complete and all(names_of(each) is not ANY for each in literals)
                 found += [each for literal in literals for each in _entries(literal)]
         return found, is_all
 
@@ -247,8 +137,8 @@ def _entries(literal: cst.Dict | cst.Call) -> Iterator[cst.BaseExpression]:
 
 def _is_known_context(call: cst.Call) -> bool:
     """Whether a context manager is no DAG of somebody else's function."""
-    return dotted(call.func).rpartition(".")[2] in _OTHER_CONTEXTS
+    return last_name(call.func) in _OTHER_CONTEXTS
 
 
 def _is_dag(call: cst.Call) -> bool:
-    return dotted(call.func).rpartition(".")[2] in _CALLS_OF_DAGS
+    return last_name(call.func) in _CALLS_OF_DAGS

@@ -1,39 +1,187 @@
-"""Calls of the official hook."""
+"""Uses of the official hook, of the jobs that it returns, and of the trigger."""
 
 from __future__ import annotations
+
+import re
 
 import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.arguments import (
     CONN_ID,
+    Argument,
     above_zero,
-    keyword,
-    text_of,
+    default_conn_id,
+    rewrite_call,
     with_argument,
     without,
 )
-from airflow_provider_airbyte_sme.migration.kinds import dotted
-from airflow_provider_airbyte_sme.migration.official import DEFAULT_CONN_ID, HOOK_METHODS
+from airflow_provider_airbyte_sme.migration.classes import has_own_init, may_be_other
+from airflow_provider_airbyte_sme.migration.comments import Comments
+from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module
+from airflow_provider_airbyte_sme.migration.known import is_known
+from airflow_provider_airbyte_sme.migration.nodes import (
+    dotted,
+    is_super_init,
+    keyword,
+    string,
+    text_of,
+)
+from airflow_provider_airbyte_sme.migration.official import (
+    HOOK_METHODS,
+    HOOK_STATUSES,
+    TELLING_METHODS,
+    UNCHANGED_HOOK_MEMBERS,
+    Thing,
+)
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 
 _WAIT_PARAMETERS = ("job_id", "wait_seconds", "timeout")
 _NO_TIMEOUT = ("None", "0")
 _OFFICIAL_TIMEOUT = "3600"
+_TRIGGER_PARAMETERS = {"conn_id": "airbyte_conn_id", "end_time": "deadline"}
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
-SAME_FIELDS = frozenset(
+# The fields of a job that have the same name and type in both providers.
+_SAME_FIELDS = frozenset(
     {"job_id", "status", "connection_id", "job_type", "bytes_synced", "rows_synced"}
 )
-"""The fields of a job that have the same name and type in both providers."""
-RENAMED_FIELDS = {"start_time": "started_at"}
+_RENAMED_FIELDS = {"start_time": "started_at"}
 
 
-def default_conn_id() -> cst.SimpleString:
-    """Return the literal of the Airflow connection that the official provider takes by default."""
-    return cst.SimpleString(f'"{DEFAULT_CONN_ID}"')
+class Hooks:
+    """
+    Rewrites what uses the hook, the jobs that it returns, and the trigger.
+
+    :param module: The module.
+    :param comments: Its comments.
+    """
+
+    def __init__(self, module: Module, comments: Comments) -> None:
+        self._module, self._comments = module, comments
+
+    def rewrite_call(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
+        """Return a call of these classes, or of a method; ``None`` if it is another call."""
+        kinds = self._module.kinds(original.func)
+        if Kind(Form.CLASS, Thing.HOOK) in kinds or self._is_init(original):
+            return self._constructor(original, updated)
+        if Kind(Form.CLASS, Thing.TRIGGER) in kinds:
+            return self._trigger(original, updated)
+        if isinstance(original.func, cst.Attribute) and self._is_hook(original.func.value):
+            return self._method(original, updated, original.func.attr.value)
+        return None
+
+    def _is_init(self, call: cst.Call) -> bool:
+        around = self._module.class_around(call) if is_super_init(call) else None
+        return Kind(Form.CLASS, Thing.HOOK) in self._module.kinds(around)
+
+    def _is_hook(self, node: cst.CSTNode) -> bool:
+        return Kind(Form.OBJECT, Thing.HOOK) in self._module.kinds(node)
+
+    def _constructor(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        """Rewrite what makes a hook, unless a class of this module decides about its parameters."""
+        if not is_super_init(original) and has_own_init(self._module, original.func):
+            return updated
+        if may_be_other(self._module, original.func):
+            self._comments.note(original, Reason.SEVERAL_CLASSES)
+        updated, reasons = _rewrite_constructor(updated, is_init=is_super_init(original))
+        self._comments.note(original, *reasons)
+        return updated
+
+    def _trigger(self, original: cst.Call, updated: cst.Call) -> cst.Call:
+        self._comments.note(original, Reason.TRIGGER)
+        updated, _ = rewrite_call(
+            updated, lambda name, value: Argument(_TRIGGER_PARAMETERS.get(name, name), value)
+        )
+        return updated
+
+    def _method(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
+        if name not in HOOK_METHODS:
+            return updated
+        above = self._module.parent(original)
+        reads_job_id = isinstance(above, cst.Attribute) and above.attr.value == "job_id"
+        new, reasons = _rewrite_method(updated, reads_job_id=reads_job_id)
+        self._comments.note(original, *reasons)
+        self._note_handler(original)
+        return new
+
+    def _note_handler(self, call: cst.Call) -> None:
+        """Leave it to a person to catch the errors of this provider."""
+        inner: cst.CSTNode = call
+        for above in self._module.ancestors(call):
+            if isinstance(above, cst.FunctionDef):
+                return
+            if isinstance(above, cst.Try) and above.body is inner:
+                caught = [each.type for each in above.handlers if each.type is not None]
+                text = " ".join(self._module.tree.code_for_node(each) for each in caught)
+                if re.search(r"\bAirflowException\b", text):
+                    self._comments.note(above, Reason.ERRORS)
+            inner = above
+
+    def rewrite_attribute(
+        self, original: cst.Attribute, updated: cst.Attribute
+    ) -> cst.BaseExpression | None:
+        """Return a member of a hook, job or status; ``None`` if it is of something else."""
+        kinds = self._module.kinds(original.value)
+        if Kind(Form.JOB, Thing.HOOK) in kinds:
+            return self._field_of_job(original, updated)
+        if Kind(Form.STATUS, Thing.HOOK) in kinds:
+            return self._member_of_status(original, updated)
+        if any(
+            each.thing is Thing.HOOK and each.form in (Form.OBJECT, Form.CLASS) and not each.depth
+            for each in kinds
+        ):
+            return self._member_of_hook(original, updated)
+        if original.attr.value in TELLING_METHODS and not is_known(self._module, original.value):
+            self._comments.note(original, Reason.MAY_BE_HOOK)
+        return None
+
+    def _field_of_job(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
+        name = original.attr.value
+        if name in _SAME_FIELDS or (name == "json" and self._is_read_response(original)):
+            return updated
+        self._comments.note(original, Reason.JOB_FIELDS)
+        return updated.with_changes(attr=cst.Name(_RENAMED_FIELDS.get(name, name)))
+
+    def _is_read_response(self, node: cst.Attribute) -> bool:
+        """Whether ``response.json`` is called for a field that a job has here."""
+        return any(
+            isinstance(each, cst.Subscript) and _response_field(each) is not None
+            for each in self._module.ancestors(node)
+        )
+
+    def _member_of_status(
+        self, original: cst.Attribute, updated: cst.Attribute
+    ) -> cst.BaseExpression:
+        if original.attr.value == "value":
+            return updated.value
+        if original.attr.value == "name":
+            self._comments.note(original, Reason.JOB_FIELDS)
+        return updated
+
+    def _member_of_hook(
+        self, original: cst.Attribute, updated: cst.Attribute
+    ) -> cst.BaseExpression:
+        name, above = original.attr.value, self._module.parent(original)
+        if name in HOOK_STATUSES:
+            return string(name.lower(), self._module.ancestors(original))
+        is_called = isinstance(above, cst.Call) and above.func is original
+        is_method = name in HOOK_METHODS and is_called and self._is_hook(original.value)
+        if name not in (*UNCHANGED_HOOK_MEMBERS, "__init__") and not is_method:
+            self._comments.note(original, Reason.HOOK_MEMBER)
+        return updated
+
+    def rewrite_subscript(
+        self, original: cst.Subscript, updated: cst.Subscript
+    ) -> cst.BaseExpression | None:
+        """Return the field of a job for one of a response of the hook; ``None`` if it is none."""
+        found = _response_field(original)
+        if found is None or Kind(Form.JOB, Thing.HOOK) not in self._module.kinds(found[0]):
+            return None
+        field = _response_field(updated)
+        return cst.Attribute(field[0], cst.Name(found[1])) if field else None
 
 
-def rewrite_constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, list[Reason]]:
+def _rewrite_constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, list[Reason]]:
     """
     Return ``AirbyteHook(…)`` with the only parameter that it has here.
 
@@ -59,7 +207,7 @@ def rewrite_constructor(call: cst.Call, *, is_init: bool) -> tuple[cst.Call, lis
     return (call if has_connection else with_argument(call, CONN_ID, default_conn_id())), reasons
 
 
-def rewrite_method(
+def _rewrite_method(
     call: cst.Call, *, reads_job_id: bool
 ) -> tuple[cst.BaseExpression, list[Reason]]:
     """
@@ -113,7 +261,7 @@ def _wait_argument(arg: cst.Arg) -> cst.Arg:
     return arg
 
 
-def response_field(node: cst.Subscript) -> tuple[cst.BaseExpression, str] | None:
+def _response_field(node: cst.Subscript) -> tuple[cst.BaseExpression, str] | None:
     """
     Return whose field ``response.json()["job"]["id"]`` is, and its name here.
 

@@ -1,15 +1,21 @@
-"""Imports of the official provider, and of the client that it depends on."""
+"""Imports of the official provider and of the client that it depends on, and their names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import libcst as cst
 
-from airflow_provider_airbyte_sme.migration.kinds import dotted
+from airflow_provider_airbyte_sme.migration.comments import Comments
+from airflow_provider_airbyte_sme.migration.kinds import Module
+from airflow_provider_airbyte_sme.migration.nodes import dotted
 from airflow_provider_airbyte_sme.migration.official import (
+    IMPORTED_NAMES,
     KNOWN,
+    MODULES,
     OUR_PACKAGE,
+    PACKAGE,
     RENAMED,
     SDK,
     imported_from,
@@ -19,27 +25,155 @@ from airflow_provider_airbyte_sme.migration.official import (
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 
 
-def name_node(path: str) -> cst.Name | cst.Attribute:
+class Imports:
+    """
+    Rewrites imports, and the names that they bring.
+
+    :param module: The module.
+    :param comments: Its comments.
+    """
+
+    def __init__(self, module: Module, comments: Comments) -> None:
+        self._module, self._comments = module, comments
+
+    def rewrite_line(
+        self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        """Return a line with its imports rewritten, which may take several lines."""
+        lines = [updated]
+        for index, small in enumerate(updated.body):
+            new: list[cst.BaseSmallStatement] = []
+            match small:
+                case cst.Import():
+                    changed, reasons = _import(small)
+                    new = [changed, *self._imports_of_airflow(original, small)]
+                    self._comments.note(original, *reasons)
+                case cst.ImportFrom():
+                    found, reasons = _import_from(small)
+                    new = [*found, *self._imports_of_star(original, small)]
+                    self._comments.note(original, *reasons)
+                case _:
+                    continue
+            body = [*lines[0].body]
+            body[index] = new[0]
+            lines[0] = lines[0].with_changes(body=body)
+            lines += [cst.SimpleStatementLine([each]) for each in new[1:]]
+        return lines[0] if len(lines) == 1 else cst.FlattenSentinel(lines)
+
+    def _imports_of_airflow(
+        self, line: cst.SimpleStatementLine, node: cst.Import
+    ) -> Iterator[cst.Import]:
+        """``import airflow.providers.airbyte`` also imports ``airflow``, which may be used."""
+        if not any(
+            dotted(alias.name).startswith(PACKAGE) and not alias.asname for alias in node.names
+        ):
+            return
+        for each in self._module.nodes:
+            if isinstance(each, cst.Import) and each not in line.body:
+                names = [dotted(alias.name) for alias in each.names if not alias.asname]
+                if any(n.partition(".")[0] == "airflow" and PACKAGE not in n for n in names):
+                    return
+        uses = (
+            each
+            for each in self._module.nodes
+            if isinstance(each, cst.Attribute)
+            and isinstance(each.value, cst.Name)
+            and each.value.value == "airflow"
+            and not self._module.is_in_import(each)
+        )
+        if any(use.attr.value != "providers" for use in uses):
+            yield cst.Import([cst.ImportAlias(cst.Name("airflow"))])
+
+    def _imports_of_star(
+        self, line: cst.SimpleStatementLine, node: cst.ImportFrom
+    ) -> Iterator[cst.ImportFrom]:
+        """Yield imports of what ``from … import *`` has brought, and does not bring here."""
+        is_star = isinstance(node.names, cst.ImportStar) and dotted(node.module) in MODULES
+        names = self._names_of_stars if is_star else set()
+        if names - IMPORTED_NAMES.keys():
+            self._comments.note(line, Reason.NO_SUCH_NAME)
+        for name in sorted(names & IMPORTED_NAMES.keys()):
+            yield _import_of(IMPORTED_NAMES[name])
+        self._names_of_stars -= names
+
+    @cached_property
+    def _names_of_stars(self) -> set[str]:
+        """The names that are still to be imported."""
+        return {name.value for name in self._module.names.of_stars()}
+
+    def rewrite_name(self, original: cst.Name, updated: cst.Name) -> cst.Name:
+        """Return a name as it is here, if an import brings it."""
+        above = self._module.parent(original)
+        is_attribute = isinstance(above, cst.Attribute) and above.attr is original
+        is_keyword = isinstance(above, cst.Arg | cst.Param) and original is getattr(
+            above, "keyword", getattr(above, "name", None)
+        )
+        if is_attribute or is_keyword or self._module.is_in_import(original):
+            return updated
+        path = self._module.names.path(original)
+        if path in RENAMED and path.rpartition(".")[2] == original.value:
+            return updated.with_changes(value=RENAMED[path].rpartition(".")[2])
+        return updated
+
+    def rewrite_attribute(
+        self, original: cst.Attribute, updated: cst.Attribute
+    ) -> cst.BaseExpression | None:
+        """Return the dotted name of a package or class; ``None`` if it does not change here."""
+        path, text = self._module.names.path(original), dotted(original)
+        if self._module.names.is_indirect(original):
+            self._comments.note(original, Reason.NO_SUCH_NAME)
+        if text == path == PACKAGE:
+            return cst.Name(OUR_PACKAGE)
+        if path in RENAMED:
+            new = cst.Name(RENAMED[path].rpartition(".")[2])
+            return updated.with_changes(attr=new) if path.startswith(PACKAGE) else updated
+        return None
+
+
+def uses_official_provider(module: Module) -> bool:
+    """Whether an import or a string names the official provider."""
+    for node in module.nodes:
+        match node:
+            case cst.ImportFrom() if is_official(dotted(node.module)):
+                return True
+            case cst.ImportFrom() if dotted(node.module) == "airflow.providers":
+                names = node.names if not isinstance(node.names, cst.ImportStar) else ()
+                if any(dotted(each.name) == "airbyte" for each in names):
+                    return True
+            case cst.ImportAlias() if is_official(dotted(node.name)):
+                return True
+            case cst.SimpleString() | cst.FormattedStringText() if (
+                f"{PACKAGE}." in node.value and not _is_docstring(module, node)
+            ):
+                return True
+    return False
+
+
+def _is_docstring(module: Module, node: cst.CSTNode) -> bool:
+    return isinstance(module.parent(node), cst.Expr)
+
+
+def _name_node(path: str) -> cst.Name | cst.Attribute:
     """Return the expression of a dotted path."""
     head, _, last = path.rpartition(".")
-    return cst.Attribute(name_node(head), cst.Name(last)) if head else cst.Name(last)
+    return cst.Attribute(_name_node(head), cst.Name(last)) if head else cst.Name(last)
 
 
-def rewrite_import(node: cst.Import) -> tuple[cst.Import, list[Reason]]:
+def _import(node: cst.Import) -> tuple[cst.Import, list[Reason]]:
     """Return ``import a.b as c`` with the package of this provider."""
     names, reasons = [], []
     for alias in node.names:
         path = dotted(alias.name)
         if is_official(path):
             reasons += [] if path in KNOWN else [Reason.NO_SUCH_NAME]
-            alias = alias.with_changes(name=name_node(new_path(path) or path))
+            alias = alias.with_changes(name=_name_node(new_path(path) or path))
         elif path.partition(".")[0] == SDK:
             reasons.append(Reason.SDK)
         names.append(alias)
     return node.with_changes(names=names), reasons
 
 
-def rewrite_import_from(
+def _import_from(
     node: cst.ImportFrom,
 ) -> tuple[Sequence[cst.Import | cst.ImportFrom], list[Reason]]:
     """Return the statements in place of ``from a import b``, and what is left to a person."""
@@ -56,7 +190,7 @@ def rewrite_import_from(
 def _from_provider(
     node: cst.ImportFrom, module: str
 ) -> tuple[Sequence[cst.ImportFrom], list[Reason]]:
-    new = name_node(new_path(module) or module)
+    new = _name_node(new_path(module) or module)
     if isinstance(node.names, cst.ImportStar):
         return [node.with_changes(module=new)], []
     moved = [e for e in node.names if imported_from(f"{module}.{dotted(e.name)}")]
@@ -79,15 +213,15 @@ def _from_provider(
     return [*found, *others], reasons
 
 
-def import_of(path: str, asname: cst.AsName | None = None) -> cst.ImportFrom:
+def _import_of(path: str, asname: cst.AsName | None = None) -> cst.ImportFrom:
     """Return the import of what is an official dotted path before."""
     module, _, name = (new_path(path) or path).rpartition(".")
-    return cst.ImportFrom(name_node(module), [cst.ImportAlias(cst.Name(name), asname)])
+    return cst.ImportFrom(_name_node(module), [cst.ImportAlias(cst.Name(name), asname)])
 
 
 def _moved(alias: cst.ImportAlias, path: str) -> cst.ImportFrom:
     """Return the import of what the official module only imports, from where it is here."""
-    return import_of(imported_from(path) or path, alias.asname)
+    return _import_of(imported_from(path) or path, alias.asname)
 
 
 def _from_providers(node: cst.ImportFrom) -> Sequence[cst.Import | cst.ImportFrom]:
@@ -120,7 +254,7 @@ def _from_sdk(node: cst.ImportFrom, module: str) -> tuple[Sequence[cst.ImportFro
         alias.with_changes(name=cst.Name(path[2]), comma=cst.MaybeSentinel.DEFAULT)
         for alias, path in zip(ours, paths, strict=True)
     ]
-    new = cst.ImportFrom(name_node(paths[0][0]), names)
+    new = cst.ImportFrom(_name_node(paths[0][0]), names)
     rest = _without(node, ours)
     return [*rest, new], [Reason.SDK] if rest else []
 

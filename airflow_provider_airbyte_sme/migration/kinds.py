@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -12,18 +11,15 @@ from functools import cached_property
 import libcst as cst
 from libcst import metadata as meta
 
-from airflow_provider_airbyte_sme.migration.arguments import text_of
-from airflow_provider_airbyte_sme.migration.official import (
-    CLASS_NAMES,
-    CLASSES,
-    IMPORTED_NAMES,
-    MODULES,
-    OTHER_IMPORTED_NAMES,
-    PACKAGE,
-    Thing,
-    imported_from,
-    is_official,
+from airflow_provider_airbyte_sme.migration.names import Names
+from airflow_provider_airbyte_sme.migration.nodes import (
+    dotted,
+    is_call_of,
+    is_class_creation,
+    returns,
+    text_of,
 )
+from airflow_provider_airbyte_sme.migration.official import CLASSES, Thing
 
 _JOB_METHODS = frozenset(
     {"submit_sync_connection", "submit_reset_connection", "get_job_details", "get_job"}
@@ -82,11 +78,10 @@ class Module:
     def __init__(self, tree: cst.Module) -> None:
         wrapper = meta.MetadataWrapper(tree)
         self.tree = wrapper.module
-        self._names = wrapper.resolve(meta.QualifiedNameProvider)
+        self.names = Names(wrapper)
         self._scopes: Mapping[cst.CSTNode, meta.Scope | None] = wrapper.resolve(meta.ScopeProvider)
         self._parents = wrapper.resolve(meta.ParentNodeProvider)
         self.nodes: list[cst.CSTNode] = list(self._parents)
-        self._stars = set(self._star_imports())
         self._reaches_by_text = any(map(_reaches_by_text, self.nodes))
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
@@ -99,54 +94,9 @@ class Module:
             yield above
             node = above
 
-    def path(self, node: Value) -> str:
-        """Return the dotted path of an imported name; empty if *node* is something else."""
-        paths = self._paths(node)
-        return next((each for each in paths if is_official(each)), paths[0] if paths else "")
-
-    def _paths(self, node: Value) -> list[str]:
-        """Return what imports may give a name, sorted."""
-        if not isinstance(node, cst.CSTNode) or not dotted(node):
-            # LibCST gives a call the name of its function.
-            return []
-        found = self._qualified(node)
-        imported = [each for each in found if each.source is meta.QualifiedNameSource.IMPORT]
-        if isinstance(node, cst.Name) and not found:
-            return [*self._paths_of_stars(node.value)]
-        return sorted(imported_from(path) or path for path in (str(e.name) for e in imported))
-
-    def is_indirect(self, node: cst.Attribute) -> bool:
-        """Whether *node* is what an official module imports, as a member of that module."""
-        return any(imported_from(str(each.name)) for each in self._qualified(node))
-
-    def _qualified(self, node: cst.CSTNode) -> Collection[meta.QualifiedName]:
-        found = self._names.get(node, ())
-        return found() if callable(found) else found
-
-    def _paths_of_stars(self, name: str) -> Iterator[str]:
-        """Yield what a name is that comes from a star import of an official module."""
-        path = CLASS_NAMES.get(name, "")
-        if path.rpartition(".")[0] in self._stars:
-            yield path
-        elif name in IMPORTED_NAMES and self._stars & MODULES:
-            yield IMPORTED_NAMES[name]
-
-    def names_of_stars(self) -> Iterator[cst.Name]:
-        """Yield names that a star import must have brought, other than its classes."""
-        for node in self.nodes:
-            if isinstance(node, cst.Name) and (
-                node.value in IMPORTED_NAMES or node.value in OTHER_IMPORTED_NAMES
-            ):
-                path = CLASS_NAMES.get(node.value, "").rpartition(".")[0]
-                if path not in self._stars and self._is_unassigned(node):
-                    yield node
-
-    def _is_unassigned(self, name: cst.Name) -> bool:
-        """Whether a name is read, and nothing in the module gives it a value."""
-        above = self.parent(name)
-        is_read = not isinstance(above, cst.Attribute) or above.value is name
-        is_read = is_read and not (isinstance(above, cst.Arg) and above.keyword is name)
-        return is_read and name in self._scopes and not self._qualified(name)
+    def is_in_import(self, node: cst.CSTNode) -> bool:
+        """Whether *node* is part of an import."""
+        return any(isinstance(each, cst.Import | cst.ImportFrom) for each in self.ancestors(node))
 
     def _path_by_text(self, node: Value, seen: frozenset[Value] = frozenset()) -> str:
         """Return the path of what ``import_module("a")`` and ``getattr(a, "b")`` give."""
@@ -166,53 +116,15 @@ class Module:
         return ""
 
     def _member(self, owner: cst.CSTNode, name: str | None, seen: frozenset[Value]) -> str:
-        path = self.path(owner) or self._path_by_text(owner, seen)
+        path = self.names.path(owner) or self._path_by_text(owner, seen)
         return f"{path}.{name}" if path and name else ""
-
-    def exports(self) -> set[str]:
-        """Return the names in ``__all__``."""
-        values = [
-            node.value
-            for node in self.nodes
-            if (isinstance(node, cst.Assign) and dotted(node.targets[0].target) == "__all__")
-            or (
-                isinstance(node, cst.AnnAssign | cst.AugAssign) and dotted(node.target) == "__all__"
-            )
-        ]
-        return {
-            text_of(element.value) or ""
-            for value in values
-            if isinstance(value, cst.List | cst.Tuple)
-            for element in value.elements
-        }
-
-    def may_be_other(self, func: Value, seen: frozenset[Value] = frozenset()) -> bool:
-        """Whether *func*, which may be an official class, may also be something else."""
-        seen |= {func}
-        match func:
-            case cst.IfExp():
-                return any(self._is_other(each, seen) for each in (func.body, func.orelse))
-            case cst.Name():
-                is_other = any(self._is_other(each, seen) for each in self.values(func))
-                return is_other or not all(path in CLASSES for path in self._paths(func))
-        return False
-
-    def _is_other(self, value: Value, seen: frozenset[Value]) -> bool:
-        if value in seen or (isinstance(value, cst.Name) and value.value == "None"):
-            return False
-        return not self.kinds(value) or self.may_be_other(value, seen)
-
-    def _star_imports(self) -> Iterator[str]:
-        for node in self.nodes:
-            if isinstance(node, cst.ImportFrom) and isinstance(node.names, cst.ImportStar):
-                yield dotted(node.module)
 
     def kinds(self, node: Value | None, seen: frozenset[Value] = frozenset()) -> Kinds:
         """Return what *node* may be; nothing if it is something else or unknown."""
         if node is None or node in seen:
             return NOTHING
         seen |= {node}
-        if thing := CLASSES.get(self.path(node) or self._path_by_text(node)):
+        if thing := CLASSES.get(self.names.path(node) or self._path_by_text(node)):
             return frozenset({Kind(Form.CLASS, thing)})
         match node:
             case cst.Name():
@@ -245,57 +157,6 @@ class Module:
                 return self._of_call(node, seen)
         return NOTHING
 
-    def is_known(self, node: Value, seen: frozenset[Value] = frozenset()) -> bool:
-        """Whether it can be told what *node* is, though it may not be of interest."""
-        if node in seen:
-            return True
-        seen |= {node}
-        if self.kinds(node):
-            return True
-        match node:
-            case cst.Name():
-                values = self.values(node)
-                return bool(values) and all(self.is_known(each, seen) for each in values)
-            case cst.Call():
-                return self._is_known_function(node.func, seen)
-            case cst.Attribute():
-                # What an imported module or class has.
-                return bool(self.path(node))
-            case cst.Subscript():
-                return self.is_known(node.value, seen)
-            case cst.Param() | Element() | cst.Annotation():
-                return False
-        return True
-
-    def _is_known_function(self, func: cst.CSTNode, seen: frozenset[Value]) -> bool:
-        if path := self.path(func):
-            return _is_known_path(path)
-        match func:
-            case cst.Name() if values := self.values(func):
-                return all(self._returns_known(each, seen) for each in values)
-            case cst.Name():
-                # A star import may have brought it.
-                return hasattr(builtins, func.value) or _is_known_path(func.value)
-            case cst.Attribute():
-                # A DAG has every task.
-                return func.attr.value != "get_task" and self.is_known(func.value, seen)
-            case cst.Call():
-                return self._is_known_function(func.func, seen)
-        return False
-
-    def _returns_known(self, function: Value, seen: frozenset[Value]) -> bool:
-        """Whether it can be told what a call of *function*, which a name stands for, gives."""
-        if function in seen:
-            return True
-        match function:
-            case cst.FunctionDef() | cst.Lambda():
-                return all(self.is_known(each, seen) for each in _returns(function))
-            case cst.ClassDef():
-                return True
-            case cst.Name() | cst.Attribute() | cst.Call():
-                return self._is_known_function(function, seen | {function})
-        return False
-
     def _of_all(self, nodes: Sequence[Value], seen: frozenset[Value]) -> Kinds:
         return frozenset().union(*(self.kinds(each, seen) for each in nodes))
 
@@ -313,14 +174,14 @@ class Module:
         if made:
             return frozenset(made)
         if isinstance(func, cst.Attribute):
-            returned = [e for each in self._own_methods(func) for e in _returns(each)]
+            returned = [e for each in self._own_methods(func) for e in returns(each)]
             return frozenset(self._of_method(func, seen)) | self._of_all(returned, seen)
         if isinstance(func, cst.Name):
             returned = [
                 each
                 for function in self.values(func)
                 if isinstance(function, cst.FunctionDef | cst.Lambda)
-                for each in _returns(function)
+                for each in returns(function)
             ]
             return self._of_all(returned, seen)
         return NOTHING
@@ -371,65 +232,6 @@ class Module:
             and not isinstance(assignment, meta.ImportAssignment)
             for value in self._assigned(assignment.node)
         ]
-
-    def alternatives(self, node: Value, seen: frozenset[Value] = frozenset()) -> list[Value]:
-        """
-        Return what *node* may stand for: the expressions behind variables and collections.
-
-        A parameter, or another unknown value, is one of them.
-        """
-        if node in seen:
-            return []
-        seen |= {node}
-        match node:
-            case cst.Name() if values := self.values(node):
-                return [each for value in values for each in self.alternatives(value, seen)]
-            case cst.IfExp():
-                branches = (node.body, node.orelse)
-                return [each for branch in branches for each in self.alternatives(branch, seen)]
-            case cst.Subscript(value=collection) | Element(of=collection):
-                return self._items(collection, seen)
-            case cst.Call(func=cst.Attribute(value=collection, attr=cst.Name(value="get" | "pop"))):
-                return self._items(collection, seen)
-            case cst.Call(func=cst.Name() as func):
-                functions = [
-                    e for e in self.values(func) if isinstance(e, cst.FunctionDef | cst.Lambda)
-                ]
-                returned = [value for function in functions for value in _returns(function)]
-                found = [each for value in returned for each in self.alternatives(value, seen)]
-                return found or [node]
-        return [node]
-
-    def _items(self, collection: cst.CSTNode, seen: frozenset[Value]) -> list[Value]:
-        """Return what may be in *collection*, also what is put into it later."""
-        found: list[Value] = []
-        for each in self.alternatives(collection, seen):
-            match each:
-                case cst.List() | cst.Tuple() | cst.Set() | cst.Dict():
-                    found += [element.value for element in each.elements]
-                case cst.ListComp() | cst.GeneratorExp() | cst.SetComp():
-                    found.append(each.elt)
-                case cst.DictComp():
-                    found.append(each.value)
-                case cst.Call(func=cst.Attribute(value=inner, attr=cst.Name(value="values"))):
-                    found += self._items(inner, seen)
-                case _:
-                    found.append(each)
-        if isinstance(collection, cst.Name):
-            found += self._put_in(collection)
-        return [each for value in found for each in self.alternatives(value, seen)]
-
-    def _put_in(self, name: cst.Name) -> Iterator[cst.CSTNode]:
-        """Yield what ``name[key] = value`` and ``name.append(value)`` put into a collection."""
-        for reference in self.references(name):
-            above = self.parent(reference)
-            target = above and self.parent(above)
-            statement = target and self.parent(target)
-            match above, target, statement:
-                case cst.Subscript(), cst.AssignTarget(), cst.Assign():
-                    yield statement.value
-                case cst.Attribute(attr=cst.Name(value="append" | "add")), cst.Call(), _:
-                    yield from (arg.value for arg in target.args)
 
     def references(self, name: cst.Name) -> list[cst.CSTNode]:
         """Return where the value of the variable *name* is read."""
@@ -495,9 +297,9 @@ class Module:
     def _own_values(self, node: cst.Attribute) -> list[Value]:
         """Return what a class has as ``self.name``."""
         properties = [
-            value for each in self._own_methods(node, properties=True) for value in _returns(each)
+            value for each in self._own_methods(node, properties=True) for value in returns(each)
         ]
-        own = self._class_around(node) if dotted(node.value) == "self" else None
+        own = self.class_around(node) if dotted(node.value) == "self" else None
         return properties + [
             value
             for around, assign in self._assigns_of_classes.get(node.attr.value, ())
@@ -515,14 +317,15 @@ class Module:
         self, node: cst.Attribute, *, properties: bool = False
     ) -> Iterator[cst.FunctionDef]:
         """Yield the method, or the property, of its class that ``self.name`` is."""
-        own = self._class_around(node) if dotted(node.value) in ("self", "cls") else None
+        own = self.class_around(node) if dotted(node.value) in ("self", "cls") else None
         for each in own.body.body if own else ():
             if isinstance(each, cst.FunctionDef) and each.name.value == node.attr.value:
                 names = {dotted(decorator.decorator) for decorator in each.decorators}
                 if properties == any(name.endswith("property") for name in names):
                     yield each
 
-    def _class_around(self, node: cst.CSTNode) -> cst.ClassDef | None:
+    def class_around(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        """Return the innermost class that contains *node*."""
         return next((e for e in self.ancestors(node) if isinstance(e, cst.ClassDef)), None)
 
     @cached_property
@@ -532,7 +335,7 @@ class Module:
         """The assignments to ``self.name``, and to names in the body of a class, by name."""
         found = defaultdict(list)
         for node in self.nodes:
-            if isinstance(node, cst.Assign | cst.AnnAssign) and (own := self._class_around(node)):
+            if isinstance(node, cst.Assign | cst.AnnAssign) and (own := self.class_around(node)):
                 targets = (
                     [each.target for each in node.targets]
                     if isinstance(node, cst.Assign)
@@ -551,66 +354,13 @@ class Module:
         )
 
 
-def dotted(node: Value | None) -> str:
-    """Return the text of a dotted name; empty if *node* is none."""
-    match node:
-        case cst.Name():
-            return str(node.value)
-        case cst.Attribute():
-            head = dotted(node.value)
-            return f"{head}.{node.attr.value}" if head else ""
-    return ""
-
-
 def is_functools_partial(module: Module, call: cst.Call) -> bool:
     """Whether *call* is ``functools.partial(something, …)``."""
-    return module.path(call.func) == "functools.partial" and bool(call.args)
-
-
-def is_class_creation(call: cst.Call) -> bool:
-    """Whether *call* is ``type("Name", (Base,), {…})``."""
-    return dotted(call.func) == "type" and len(call.args) > 2
-
-
-def is_call_of(node: cst.CSTNode, name: str) -> bool:
-    """Whether *node* is a call of a function of this name, which has arguments."""
-    return (
-        isinstance(node, cst.Call)
-        and dotted(node.func).rpartition(".")[2] == name
-        and bool(node.args)
-    )
+    return module.names.path(call.func) == "functools.partial" and bool(call.args)
 
 
 def _reaches_by_text(node: cst.CSTNode) -> bool:
     return is_call_of(node, "getattr") or is_call_of(node, "import_module")
-
-
-def uses_official_provider(module: Module) -> bool:
-    """Whether an import or a string names the official provider."""
-    for node in module.nodes:
-        match node:
-            case cst.ImportFrom() if is_official(dotted(node.module)):
-                return True
-            case cst.ImportFrom() if dotted(node.module) == "airflow.providers":
-                names = node.names if not isinstance(node.names, cst.ImportStar) else ()
-                if any(dotted(each.name) == "airbyte" for each in names):
-                    return True
-            case cst.ImportAlias() if is_official(dotted(node.name)):
-                return True
-            case cst.SimpleString() | cst.FormattedStringText() if (
-                f"{PACKAGE}." in node.value and not _is_docstring(module, node)
-            ):
-                return True
-    return False
-
-
-def _is_docstring(module: Module, node: cst.CSTNode) -> bool:
-    return isinstance(module.parent(node), cst.Expr)
-
-
-def _is_known_path(path: str) -> bool:
-    """Whether an imported callable makes no Airbyte task: a class, or a function of Airflow's."""
-    return path.startswith("airflow.") or path.rpartition(".")[2][:1].isupper()
 
 
 def _deeper(kinds: Kinds) -> Kinds:
@@ -633,21 +383,3 @@ def _alternatives_of_annotation(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
                     yield from _alternatives_of_annotation(each.slice.value)
         case _:
             yield node
-
-
-def _returns(function: cst.FunctionDef | cst.Lambda) -> list[cst.CSTNode]:
-    """Return what a function returns, without that of the functions inside it."""
-    if isinstance(function, cst.Lambda):
-        return [function.body]
-    found: list[cst.CSTNode] = []
-
-    class Returns(cst.CSTVisitor):
-        def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:  # noqa: N802
-            return node is function
-
-        def visit_Return(self, node: cst.Return) -> None:  # noqa: N802
-            if node.value is not None:
-                found.append(node.value)
-
-    function.visit(Returns())
-    return found

@@ -23,6 +23,8 @@ class Thing(Enum):
     TRIGGER = "trigger"
 
 
+TASKS = (Thing.OPERATOR, Thing.SENSOR)
+
 CLASSES = {
     f"{PACKAGE}.operators.airbyte.AirbyteTriggerSyncOperator": Thing.OPERATOR,
     f"{PACKAGE}.sensors.airbyte.AirbyteJobSensor": Thing.SENSOR,

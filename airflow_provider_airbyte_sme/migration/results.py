@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import libcst as cst
 
-from airflow_provider_airbyte_sme.migration.arguments import keyword, text_of
-from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module, Value, dotted
+from airflow_provider_airbyte_sme.migration.alternatives import alternatives
+from airflow_provider_airbyte_sme.migration.kinds import Form, Kind, Module, Value
+from airflow_provider_airbyte_sme.migration.known import is_known
+from airflow_provider_airbyte_sme.migration.nodes import dotted, keyword, last_name, text_of
 from airflow_provider_airbyte_sme.migration.official import Thing
 
 JOB_ID = "job_id"
@@ -171,13 +173,13 @@ class Results:
 
     def _is_operator_or_unknown(self, node: cst.BaseExpression) -> bool | None:
         # A variable or a collection may have several tasks.
-        found = {self._is_one(each) for each in self._module.alternatives(node)}
+        found = {self._is_one(each) for each in alternatives(self._module, node)}
         return found.pop() if len(found) == 1 else None
 
     def _is_one(self, value: Value) -> bool | None:
         if self.is_operator(value):
             return True
-        return False if self._module.is_known(value) else None
+        return False if is_known(self._module, value) else None
 
     def is_output(self, node: cst.Attribute) -> bool | None:
         """
@@ -230,7 +232,7 @@ def _is_of_dag(call: cst.Call) -> bool:
 
 
 def _may_make_task(call: cst.Call) -> bool:
-    name = dotted(call.func).rpartition(".")[2]
+    name = last_name(call.func)
     is_method = isinstance(call.func, cst.Attribute) and call.func.attr.value in (
         "override",
         "partial",
@@ -249,38 +251,6 @@ def _names_of_decorated(module: Module) -> Iterator[str]:
                     yield node.name.value
 
 
-def with_job_id(call: cst.Call, value: cst.SimpleString) -> cst.Call:
-    """Return a call of ``xcom_pull`` that reads the job id, the key *value*."""
-    args = [
-        arg.with_changes(value=value) if arg.keyword and arg.keyword.value == "key" else arg
-        for arg in call.args
-    ]
-    if keyword(call, "key") is not None:
-        return call.with_changes(args=args)
-    if len(args) > 2 and not any(arg.keyword for arg in args[:3]):
-        return call.with_changes(args=[*args[:2], args[2].with_changes(value=value), *args[3:]])
-    key = cst.Arg(
-        value,
-        cst.Name("key"),
-        equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-    )
-    last = args[-1]
-    comma = last.comma
-    if isinstance(comma, cst.MaybeSentinel):
-        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        args[-1] = last.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
-        return call.with_changes(
-            args=[*args, key.with_changes(whitespace_after_arg=last.whitespace_after_arg)]
-        )
-    args[-1] = last.with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
-    return call.with_changes(args=[*args, key.with_changes(comma=comma)])
-
-
-def subscripted(node: cst.BaseExpression, key: cst.SimpleString) -> cst.Subscript:
-    """Return ``node[key]``."""
-    return cst.Subscript(node, [cst.SubscriptElement(cst.Index(key))])
-
-
 def _positional(call: cst.Call, index: int) -> cst.BaseExpression | None:
     args = [arg for arg in call.args if arg.keyword is None and not arg.star]
     return args[index].value if index < len(args) else None
@@ -291,16 +261,3 @@ def _each(node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
         yield from (each.value for each in node.elements)
     else:
         yield node
-
-
-Replace = Callable[[str], str]
-
-
-def with_text(node: cst.SimpleString, replace: Replace) -> cst.SimpleString:
-    """Return a literal with its source text replaced between the quotes."""
-    start, quote = f"{node.prefix}{node.quote}", node.quote
-    if len(node.value) < len(start) + len(quote):
-        return node
-    inner = node.value[len(start) : -len(quote)]
-    new = replace(inner)
-    return node if new == inner else node.with_changes(value=f"{start}{new}{quote}")
