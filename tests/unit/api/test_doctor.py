@@ -11,6 +11,7 @@ from airflow_provider_airbyte_sme.api.doctor import (
     Check,
     Outcome,
     Step,
+    call_in_time,
     failed,
     ok,
     run_steps,
@@ -178,3 +179,11 @@ def test_a_check_as_json_has_the_documented_fields():
         "saw": "No address.",
         "change": "Correct it.",
     }
+
+
+def test_a_question_that_gives_up_by_itself_says_why():
+    def ask():
+        raise TimeoutError("the database does not respond")
+
+    with pytest.raises(TimeoutError, match="the database does not respond"):
+        call_in_time(ask, 60)
