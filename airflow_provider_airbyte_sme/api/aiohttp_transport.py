@@ -8,7 +8,7 @@ from ssl import SSLContext
 from types import SimpleNamespace
 
 import aiohttp
-from aiohttp.http_exceptions import BadStatusLine
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
 from yarl import URL
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
@@ -112,7 +112,8 @@ def _is_http(error: BaseException) -> bool:
     # The parser's exception is at the end.
     while error.__cause__:
         error = error.__cause__
-    return not isinstance(error, BadStatusLine)
+    # aiohttp 3.11 raises its base class, which others raise for what is HTTP, but too long.
+    return not isinstance(error, BadStatusLine) and type(error) is not BadHttpMessage
 
 
 def _session(tls: SSLContext, *, limit: int) -> aiohttp.ClientSession:

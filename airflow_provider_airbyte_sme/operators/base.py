@@ -36,8 +36,8 @@ JOB_URL_KEY = "job_url"
 # Airflow 3.0 keeps the deferral of a try that failed, and resumes the next try with its old event:
 # it would fail again at once. Airflow 3.1 no longer does.
 _RETRIES_RESUME = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS
-# The argument of a deferral that says which try it belongs to.
-_TRY = "try_number"
+# The argument of a deferral that says which try it belongs to. No other argument has its name.
+_TRY = "airbyte_sme_deferred_by_try"
 
 
 class AirbyteJobLink(BaseOperatorLink):

@@ -387,7 +387,7 @@ class TestExactlyOnce:
     @pytest.mark.parametrize("task_class", [AirbyteTriggerSyncOperator, AirbyteJobSensor])
     def test_the_process_that_raises_an_alarm_emits_nothing(self, emulator, make_run, task_class):
         emulator.script_job(statuses=[("running", None)])
-        first = make_run(task_class, deferrable=True, slow_after=1)
+        first = make_run(task_class, deferrable=True, slow_after=3)
         first.start()
         (job_id,) = emulator.jobs
         alarmed, last = (TaskRun(first.task, first.ti) for _ in range(2))
