@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_airbyte_sme.api import AirbyteConnection
 from airflow_provider_airbyte_sme.connection import DEFAULT_CONN_ID
@@ -32,12 +30,6 @@ if TYPE_CHECKING:
 JOB_ID_KEY = "job_id"
 CONNECTION_ID_KEY = "connection_id"
 JOB_URL_KEY = "job_url"
-
-# Airflow 3.0 keeps the deferral of a try that failed, and resumes the next try with its old event:
-# it would fail again at once. Airflow 3.1 no longer does.
-_RETRIES_RESUME = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS
-# The argument of a deferral that says which try it belongs to. No other argument has its name.
-_TRY = "airbyte_sme_deferred_by_try"
 
 
 class AirbyteJobLink(BaseOperatorLink):
@@ -86,7 +78,6 @@ class AirbyteOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("airbyte_conn_id",)
     ui_color = "#e4e0ff"
-    _try_number: int | None = None
 
     def __init__(self, *, airbyte_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -98,35 +89,6 @@ class AirbyteOperator(BaseOperator):
     def hook(self) -> AirbyteHook:
         """The hook of this task. Constructing it does no I/O."""
         return AirbyteHook(self.airbyte_conn_id)
-
-    def pre_execute(self, context: Any) -> None:
-        """Note which try this is, for its deferrals."""
-        super().pre_execute(context)
-        if _RETRIES_RESUME:
-            self._try_number = context["ti"].try_number
-
-    def defer(
-        self,
-        *,
-        trigger: Any,
-        method_name: str,
-        kwargs: dict[str, Any] | None = None,
-        timeout: timedelta | int | float | None = None,
-    ) -> NoReturn:
-        """Wait in the triggerer."""
-        if self._try_number is not None:
-            kwargs = {**(kwargs or {}), _TRY: self._try_number}
-        super().defer(trigger=trigger, method_name=method_name, kwargs=kwargs, timeout=timeout)
-
-    def resume_execution(
-        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
-    ) -> Any:
-        """Resume after a deferral. A new try begins anew, although Airflow 3.0 resumes it."""
-        kwargs = dict(next_kwargs or {})
-        deferred_by = kwargs.pop(_TRY, None)
-        if deferred_by is not None and deferred_by != context["ti"].try_number:
-            return self.execute(context)
-        return super().resume_execution(next_method, kwargs, context)
 
     def _validate_parameters(self) -> None:
         """

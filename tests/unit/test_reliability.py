@@ -3476,19 +3476,6 @@ CASES = (
     Case(
         AIRFLOW,
         "F1",
-        "A deferred task fails, and Airflow 3.0 resumes its retry with the old result.",
-        "The retry begins anew. It does not in `dag.test()`, nor after the triggerer itself has "
-        "failed the task.",
-        {
-            "tests/integration/test_retries_of_deferred_tasks.py": (
-                "test_a_retry_starts_a_sync_of_its_own",
-                "test_a_sensor_looks_again",
-            ),
-        },
-    ),
-    Case(
-        AIRFLOW,
-        "F1",
         "The connection form is opened on Airflow 3.0 with WTForms and without the FAB provider.",
         "The form keeps our labels.",
         {
