@@ -45,6 +45,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_airbyte_sme.api.http import HttpRequest, HttpResponse
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
 from airflow_provider_airbyte_sme.api.scrubbing import scrub, scrub_data
 
 E = TypeVar("E", bound="AirbyteError")
@@ -70,7 +71,6 @@ _JOB_URL = r"/jobs/([^/?#]+)(?:[?#]|$)"
 _PROBLEM_TYPES = ("https://reference.airbyte.com/", "error:")
 # An HTML page with one of these is not Airbyte's.
 _REFUSALS = frozenset({401, 403, 407})
-_UUID = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _EXCEPTION_FIELDS = ("exceptionClassName", "rootCauseExceptionClassName")
 _LOAD_SHED = {"message": "You are being rate limited."}
 _NO_ROUTE = b"Object not found."
@@ -261,7 +261,7 @@ def _is_airbytes(body: Mapping[str, Any], status: int) -> bool:
     if "self" in _mapping(body, "_links") or "errors" in _mapping(body, "_embedded"):
         return "message" in body
     if isinstance(error_id := body.get("errorId"), str):
-        return re.fullmatch(_UUID, error_id) is not None
+        return is_uuid(error_id)
     return status == 429 and body == _LOAD_SHED
 
 

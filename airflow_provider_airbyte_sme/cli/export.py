@@ -18,7 +18,7 @@ from airflow_provider_airbyte_sme.api import (
     run_blocking,
 )
 from airflow_provider_airbyte_sme.api.blocking import blocking_client
-from airflow_provider_airbyte_sme.api.models import is_uuid
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
 from airflow_provider_airbyte_sme.cli.airbyte import (
     Subparsers,
     add_airbyte,

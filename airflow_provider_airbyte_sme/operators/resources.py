@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from airflow_provider_airbyte_sme.api.models import ActorKind, is_uuid
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
+from airflow_provider_airbyte_sme.api.models import ActorKind
 from airflow_provider_airbyte_sme.operators.airbyte import AirbyteListConnectionsOperator
 from airflow_provider_airbyte_sme.operators.pipelines import (
     AirbyteApplyOperator,

@@ -18,6 +18,7 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteNotFoundError,
     AirbytePermissionError,
 )
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
 from airflow_provider_airbyte_sme.api.models import (
     Actor,
     AirbyteConnection,
@@ -25,7 +26,6 @@ from airflow_provider_airbyte_sme.api.models import (
     ConnectorSpecification,
     Tag,
     Workspace,
-    is_uuid,
 )
 from airflow_provider_airbyte_sme.api.resources.actors import Actors
 from airflow_provider_airbyte_sme.provisioning.configuration import (

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_airbyte_sme.api.models import is_uuid
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
 from airflow_provider_airbyte_sme.api.models.connections import FieldPath
 from airflow_provider_airbyte_sme.provisioning.declarations import (
     ActorDeclaration,

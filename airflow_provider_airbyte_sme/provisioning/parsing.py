@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from airflow_provider_airbyte_sme.api.models import ActorKind, is_uuid
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
+from airflow_provider_airbyte_sme.api.models import ActorKind
 from airflow_provider_airbyte_sme.provisioning.connections import validate_connection
 from airflow_provider_airbyte_sme.provisioning.declarations import (
     MAX_TAG_LENGTH,

@@ -12,7 +12,8 @@ from airflow_provider_airbyte_sme.api.errors import (
     AirbyteNotFoundError,
     AirbytePermissionError,
 )
-from airflow_provider_airbyte_sme.api.models import ActorKind, is_uuid
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
+from airflow_provider_airbyte_sme.api.models import ActorKind
 from airflow_provider_airbyte_sme.api.resources.base import N
 from airflow_provider_airbyte_sme.provisioning.connections import validate_connection
 from airflow_provider_airbyte_sme.provisioning.convergence import Convergence

@@ -15,13 +15,13 @@ from airflow_provider_airbyte_sme.api.doctor.checks import (
 )
 from airflow_provider_airbyte_sme.api.doctor.subject import ONE_ATTEMPT, Subject
 from airflow_provider_airbyte_sme.api.errors import AirbyteApiError, AirbyteError
+from airflow_provider_airbyte_sme.api.identifiers import is_uuid
 from airflow_provider_airbyte_sme.api.job_reports import rows_text, streams_text
 from airflow_provider_airbyte_sme.api.models import (
     AirbyteConnection,
     Job,
     JobDetails,
     Permission,
-    is_uuid,
 )
 from airflow_provider_airbyte_sme.api.retry import is_closed
 from airflow_provider_airbyte_sme.api.waiting import duration_text
@@ -152,11 +152,13 @@ async def check_syncs(subject: Subject) -> Finding:
         return ok("None has ended yet.")
     saw = f"{'; '.join(map(_sync_text, syncs))}."
     # Who cancels a sync knows why it did not end well.
-    newest = next((sync for sync in syncs if not sync.is_cancelled), syncs[0])
-    if not newest.has_succeeded and not newest.is_cancelled:
+    newest = next((sync for sync in syncs if not sync.is_cancelled), None)
+    if newest is None:
+        return ok(saw)
+    if not newest.has_succeeded:
         page = subject.settings.urls.job_page(_connection(subject), newest.job_id)
         return warning(saw, f"See why the newest one failed: {page}")
-    if newest.has_succeeded and newest.rows_synced is None:
+    if newest.rows_synced is None:
         return warning(
             saw,
             "Nobody knows the rows of the newest one, so min_rows would fail: see whether the "

@@ -29,7 +29,7 @@ from airflow_provider_airbyte_sme.api.models.connections import (
     Tag,
     streams_of_catalog,
 )
-from airflow_provider_airbyte_sme.api.models.fields import is_uuid, label
+from airflow_provider_airbyte_sme.api.models.fields import label
 from airflow_provider_airbyte_sme.api.models.job_details import (
     Attempt,
     AttemptFailure,
@@ -95,7 +95,6 @@ __all__ = [
     "User",
     "Workspace",
     "end_of_log",
-    "is_uuid",
     "label",
     "streams_of_catalog",
 ]

@@ -19,14 +19,6 @@ _INSTANT = r"(?a)\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,9})?)?Z
 _DURATION = r"(?a)PT(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?"
 
 
-_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-
-
-def is_uuid(text: str) -> bool:
-    """Whether *text* is a UUID as Airbyte writes it, rather than a name."""
-    return re.fullmatch(_UUID, text) is not None
-
-
 def label(resource_id: str, name: str = "") -> str:
     """Return how messages name a resource: by its name, where known, and its id."""
     return f"{name!r} ({resource_id})" if name else resource_id

@@ -11,11 +11,10 @@ from airflow_provider_airbyte_sme.api.models import Instance
 from airflow_provider_airbyte_sme.api.retry import http_date
 from airflow_provider_airbyte_sme.api.session import AirbyteSession
 
-log = logging.getLogger(__name__)
-
-
 # docs/airbyte-api.md §1.1.2
 _HEALTHY = "Successful operation"
+
+log = logging.getLogger(__name__)
 
 
 class Health(NamedTuple):
