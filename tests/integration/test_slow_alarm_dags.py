@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,10 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
-def _finish_after_second_tries(
-    emulator: Emulator, folder: Path, connection_ids: list[str], reads: int
+def _finish_after_second_try(
+    emulator: Emulator, folder: Path, reads: int, connection_id: str
 ) -> None:
-    """End the sync of each connection once its second try has read it, and an alarm was raised."""
+    """End the sync of a connection once its second try has read it, and an alarm was raised."""
 
     def lines_of(name: str) -> list[str]:
         file = folder / name
@@ -97,24 +98,20 @@ def _finish_after_second_tries(
     def reads_of(job_id: int) -> int:
         return sum(request.path.endswith(f"/jobs/{job_id}") for request in emulator.requests)
 
-    def finish(connection_id: str) -> None:
-        def has_ended_first_try() -> bool:
-            return connection_id in lines_of("retries")
+    def has_ended_first_try() -> bool:
+        return connection_id in lines_of("retries")
 
-        def was_read_by_second_try() -> bool:
-            raised = any(line.endswith(connection_id) for line in lines_of("alarms"))
-            return raised and reads_of(job.id) >= before + reads
+    def was_read_by_second_try() -> bool:
+        raised = any(line.endswith(connection_id) for line in lines_of("alarms"))
+        return raised and reads_of(job.id) >= before + reads
 
-        poll(has_ended_first_try, timeout=240, what="the second try", interval=0.05)
-        job = next(each for each in emulator.jobs.values() if each.connection_id == connection_id)
-        before = reads_of(job.id)
-        try:
-            poll(was_read_by_second_try, timeout=240, what="its reads", interval=0.05)
-        finally:
-            emulator.finish_job(job.id)
-
-    for connection_id in connection_ids:
-        finish(connection_id)
+    poll(has_ended_first_try, timeout=240, what="the second try", interval=0.05)
+    job = next(each for each in emulator.jobs.values() if each.connection_id == connection_id)
+    before = reads_of(job.id)
+    try:
+        poll(was_read_by_second_try, timeout=240, what="its reads", interval=0.05)
+    finally:
+        emulator.finish_job(job.id)
 
 
 def test_all_tries_of_a_mapped_task_raise_one_alarm_together(
@@ -128,11 +125,11 @@ def test_all_tries_of_a_mapped_task_raise_one_alarm_together(
     monkeypatch.setenv("AIRFLOW_CONN_AIRBYTE_SME_DEFAULT", emulator.connection_uri)
 
     with ThreadPoolExecutor() as background:
-        finished = background.submit(
-            _finish_after_second_tries, emulator, tmp_path, connection_ids, reads=3
-        )
+        # In any order, because Airflow runs one task after the other, in an order of its own.
+        finish = partial(_finish_after_second_try, emulator, tmp_path, 3)
+        finished = background.map(finish, connection_ids)
         states = states_of(load_dag(tmp_path, "slow", monkeypatch))
-        finished.result()
+        list(finished)
 
     assert states == {"sync[0]": "success", "sync[1]": "success"}
     alarms = (tmp_path / "alarms").read_text().splitlines()

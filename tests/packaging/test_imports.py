@@ -36,6 +36,7 @@ PURE_API = (
     "api.retry",
     "api.waiting*",
     "api.scrubbing",
+    "api.identifiers",
     "api.network",
 )
 
