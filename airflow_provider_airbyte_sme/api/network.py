@@ -60,11 +60,7 @@ UNREACHABLE_ADVICE = (
 )
 _NO_HTTP_ADVICE = (
     "What responds there does not speak HTTP: check Port and Host (Airbyte URL) of the Airflow "
-    "connection, and whether Host must begin with https://."
-)
-PROXY_ADVICE = (
-    "Check proxy of the Airflow connection or HTTPS_PROXY, with user and password, and that the "
-    "proxy allows Airbyte's host and can reach it."
+    "connection, and whether the URL must begin with https://."
 )
 
 log = logging.getLogger(__name__)
@@ -141,7 +137,7 @@ class Call:
         if "[SSL" in reason:
             return tls_advice(reason)
         if _TUNNEL_REJECTED in reason:
-            return PROXY_ADVICE
+            return proxy_advice()
         if not self.may_be_sent:
             return UNREACHABLE_ADVICE
         if not timed_out:
@@ -164,6 +160,18 @@ def seconds_until(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError("timed out")
     return left
+
+
+def proxy_advice(origin: str = "proxy of the Airflow connection or HTTPS_PROXY") -> str:
+    """
+    Return what to change if a proxy does not connect to Airbyte.
+
+    :param origin: What names the proxy, as far as that is known.
+    """
+    return (
+        f"Check {origin}, with user and password, and that the proxy allows Airbyte's host and can "
+        f"reach it."
+    )
 
 
 def tls_advice(reason: str) -> str:

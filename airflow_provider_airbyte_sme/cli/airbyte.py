@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
 import sys
 from typing import Any, TypeAlias
 
@@ -16,6 +17,20 @@ from airflow_provider_airbyte_sme.api import (
 from airflow_provider_airbyte_sme.cli.airflow_commands import CONN_ID_HELP
 
 SECRET_VARIABLE = "AIRBYTE_CLIENT_SECRET"  # noqa: S105  # its name
+
+# What stands for the fields of an Airflow connection, in the order to look for them.
+_ARGUMENTS = (
+    (r"Host \(Airbyte URL\) and Port|Port and Host \(Airbyte URL\)|Host \(Airbyte URL\)", "--url"),
+    (r"Port(?= of the Airflow connection)", "the port of --url"),
+    (r"Login \(Client ID\)", "--client-id"),
+    (r"Password \(Client secret\)", SECRET_VARIABLE),
+    (r"proxy of the Airflow connection or HTTPS_PROXY", "HTTPS_PROXY"),
+    (r"\bproxy(?=(?: and headers)? of the Airflow connection)", "HTTPS_PROXY"),
+    (r"\bca_bundle(?= of the Airflow connection)", "REQUESTS_CA_BUNDLE"),
+    (rf"(--url|--client-id|{SECRET_VARIABLE}|_PROXY|_BUNDLE) of the Airflow connection", r"\1"),
+    # The others are fields of an Airflow connection only.
+    (r"\bthe Airflow connection", "an Airflow connection"),
+)
 
 # argparse has no public name for it.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -59,6 +74,20 @@ def read_settings(options: argparse.Namespace) -> AirbyteSettings:
         client_id=options.client_id,
         client_secret=_client_secret() if options.client_id else "",
     )
+
+
+def with_arguments(text: str, options: argparse.Namespace) -> str:
+    """
+    Return a message as those understand it who have given the arguments of :func:`add_airbyte`.
+
+    Messages name the fields of an Airflow connection. With ``--url`` there is none: then arguments
+    and variables take their place.
+    """
+    if getattr(options, "url", None) is None:
+        return text
+    for pattern, replacement in _ARGUMENTS:
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def read_connection(conn_id: str) -> Any:

@@ -34,8 +34,8 @@ T = TypeVar("T")
 
 _TRIGGERER_JOB = "TriggererJob"
 _TRIGGERER_ADVICE = (
-    "Start one (airflow triggerer): without it, deferrable tasks, sensors and airbyte_asset wait "
-    "for ever."
+    "Start one (airflow triggerer): without it, deferrable tasks and sensors, and airbyte_asset, "
+    "wait for ever."
 )
 _MAX_TRIGGERERS = 100
 _CONNECTION_STEP = "airflow-connection"

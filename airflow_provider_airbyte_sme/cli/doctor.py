@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import TextIO
 
 from airflow_provider_airbyte_sme.api import (
@@ -19,11 +20,13 @@ from airflow_provider_airbyte_sme.api import (
 from airflow_provider_airbyte_sme.api.doctor import (
     TIME_LIMIT,
     Check,
+    Finding,
     Outcome,
     Subject,
     check_of,
     failed_by,
     ignore,
+    ok,
     run_checks,
     run_steps,
     skipped_after,
@@ -34,6 +37,7 @@ from airflow_provider_airbyte_sme.cli.airbyte import (
     add_airbyte,
     check_airbyte,
     read_settings,
+    with_arguments,
 )
 from airflow_provider_airbyte_sme.cli.airflow_checks import FIRST_STEPS, LAST_STEPS, AirflowSide
 from airflow_provider_airbyte_sme.cli.airflow_commands import (
@@ -164,18 +168,32 @@ def _examine(options: argparse.Namespace, on_check: OnCheck) -> list[Check]:
 
 def _examine_url(options: argparse.Namespace, on_check: OnCheck) -> list[Check]:
     """Look at an Airbyte without an Airflow connection."""
+    checks = []
+
+    def add(check: Check) -> None:
+        saw, change = (with_arguments(text, options) for text in (check.saw, check.change))
+        checks.append(replace(check, saw=saw, change=change))
+        on_check(checks[-1])
+
+    settings, finding = _read_arguments(options)
+    arguments = check_of("arguments", finding)
+    add(arguments)
+    _examine_airbyte(settings, arguments, options.connection_id, add)
+    return checks
+
+
+def _read_arguments(options: argparse.Namespace) -> tuple[AirbyteSettings | None, Finding]:
     try:
         settings = read_settings(options)
     except AirbyteError as error:
-        arguments = check_of("arguments", failed_by(error))
-        on_check(arguments)
-        return [arguments, *_examine_airbyte(None, arguments, options.connection_id, on_check)]
-    return _examine_airbyte(settings, None, options.connection_id, on_check)
+        return None, failed_by(error)
+    client_id = f"--client-id {options.client_id!r}" if options.client_id else "no --client-id"
+    return settings, ok(f"--url {options.url!r}, {client_id}.")
 
 
 def _examine_airbyte(
     settings: AirbyteSettings | None,
-    before: Check | None,
+    before: Check,
     connection_id: str,
     on_check: OnCheck,
 ) -> list[Check]:
@@ -191,7 +209,7 @@ def _examine_airbyte(
     if settings is not None:
         subject = Subject(settings, RequestsTransport, connection_id, time_limit=TIME_LIMIT)
         return run_blocking(run_checks(subject, steps, on_check))
-    finding = skipped_after(before.name if before else "")
+    finding = skipped_after(before.name)
     checks = [check_of(step.name, finding) for step in steps]
     for check in checks:
         on_check(check)

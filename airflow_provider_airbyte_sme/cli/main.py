@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.cli import doctor, export, migrate
+from airflow_provider_airbyte_sme.cli.airbyte import with_arguments
 
 _COMMANDS = (doctor, export, migrate)
 """Modules with ``add_parser(commands)``, which sets ``run``: from parsed options to exit status."""
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except (AirbyteError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_arguments(str(error), options)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)

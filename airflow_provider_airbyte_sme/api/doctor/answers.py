@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_airbyte_sme.api.doctor.checks import (
+    CONFIG_API_OFF,
     SLOW_ADVICE,
     UNREACHABLE,
     Finding,
@@ -29,6 +30,7 @@ from airflow_provider_airbyte_sme.api.doctor.way import (
     timeout_of,
 )
 from airflow_provider_airbyte_sme.api.errors import (
+    AirbyteConfigApiError,
     AirbyteError,
     AirbyteRequestTimeoutError,
     AirbyteTransportError,
@@ -68,6 +70,10 @@ async def check_airbyte(subject: Subject) -> Finding:
         health = await subject.client.system.read_health()
     except AirbyteTransportError as error:
         return _without_answer(error, subject.settings)
+    except AirbyteError:
+        subject.has_responded = True
+        raise
+    subject.has_responded = True
     if health.server_time:
         # In the middle between request and response.
         subject.server_clock = health.server_time, (asked_at + session.wall_clock()) / 2
@@ -92,7 +98,7 @@ def _without_answer(error: AirbyteTransportError, settings: AirbyteSettings) -> 
         )
     # A server with TLS closes the connection, or says so in TLS.
     elif error.request_sent and not is_timeout and not is_encrypted(settings):
-        change += " If the port speaks https, begin Host with https://."
+        change = f"If the port speaks https, the URL must begin with https://; else {change}"
     return failed(f"{UNREACHABLE} {saw}", change)
 
 
@@ -121,6 +127,8 @@ async def check_workspaces(subject: Subject) -> Finding:
     # There may be thousands, and a person is waiting.
     workspaces = await subject.client.workspaces.list(limit=MAX_WORKSPACES)
     subject.workspaces = tuple(workspaces)
+    if not workspaces and not subject.settings.authenticates:
+        return warning("There is none.", "Create a workspace in Airbyte: it holds all else.")
     if not workspaces:
         return warning(
             "The application sees none.",
@@ -137,6 +145,8 @@ async def check_version(subject: Subject) -> Finding:
     """Read version, edition and auth mode."""
     try:
         instance = await subject.client.system.read_instance(timeout=_VERSION_TIMEOUT)
+    except AirbyteConfigApiError:
+        return skipped(CONFIG_API_OFF)
     except AirbyteError as error:
         saw, change = told(error)
         saw = f"The version is not reported. {saw}"
@@ -205,6 +215,9 @@ async def check_links(subject: Subject) -> Finding:
             f"Links point to {urls.web}, {reason}.",
             "Set web_url of the Airflow connection to the URL under which people open Airbyte.",
         )
+    if not subject.has_responded and _is_same_place(urls.web, urls.public):
+        # Another check has failed for the same reason.
+        return skipped("Not checked, because Airbyte does not respond there.")
     try:
         page, response = await _open_page(subject, urls.web)
     except (AirbyteError, OSError, UnicodeError) as error:
@@ -243,6 +256,10 @@ def _not_for_browsers(url: str) -> str:
     if re.search(r"/api(?:/|$)", parts.path):
         return "which is an API and no page"
     return ""
+
+
+def _is_same_place(url: str, other: str) -> bool:
+    return place_of(url, "") == place_of(other, "")
 
 
 def _is_elsewhere(told_url: str | None, web: str) -> bool:

@@ -23,6 +23,7 @@ from airflow_provider_airbyte_sme.api.waiting import duration_text
 T = TypeVar("T")
 
 UNREACHABLE = "Airbyte cannot be reached."
+CONFIG_API_OFF = "config_api of the Airflow connection is false."
 
 # Characters of one text. What is longer is cut: a check is one line.
 _MAX_LENGTH = 1_000

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from airflow_provider_airbyte_sme.api.doctor.checks import (
+    CONFIG_API_OFF,
     Finding,
     failed,
     ok,
@@ -150,7 +151,7 @@ async def check_syncs(subject: Subject) -> Finding:
     syncs = [await _counted(subject, job) for job in ended]
     if not syncs:
         return ok("None has ended yet.")
-    saw = f"{'; '.join(map(_sync_text, syncs))}."
+    saw = f"Job {'; job '.join(map(_sync_text, syncs))}."
     # Who cancels a sync knows why it did not end well.
     newest = next((sync for sync in syncs if not sync.is_cancelled), None)
     if newest is None:
@@ -184,8 +185,10 @@ async def check_running_job(subject: Subject) -> Finding:
     if running is None:
         return ok("None.")
     seconds = _age(running)
-    since = f" for {duration_text(seconds)}" if seconds is not None else ""
-    saw = f"Job {running.job_id} ({running.job_type or 'type unknown'}) is {running.status}{since}."
+    state = f"is {running.status}"
+    if seconds is not None:
+        state = f"has been {running.status} for {duration_text(seconds)}"
+    saw = f"Job {running.job_id} ({running.job_type or 'type unknown'}) {state}."
     if seconds is not None and seconds > _LONG:
         page = subject.settings.urls.job_page(_connection(subject), running.job_id)
         return warning(saw, f"See whether it still makes progress, or cancel it: {page}")
@@ -204,7 +207,7 @@ async def check_config_api(subject: Subject) -> Finding:
     if settings.urls.config is None:
         return skipped("Airbyte Cloud does not offer it: tasks do not say why a job failed.")
     if not settings.config_api:
-        return skipped("config_api of the Airflow connection is false.")
+        return skipped(CONFIG_API_OFF)
     try:
         job = await _any_job(subject)
     except AirbyteError as error:

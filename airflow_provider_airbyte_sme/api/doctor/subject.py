@@ -47,6 +47,7 @@ class Subject:
     :param clock: Monotonic clock, in seconds.
     :param time_limit: Seconds for all checks together, from now on.
     :ivar addresses: Of the first host on the way, in the order to try them.
+    :ivar has_responded: Whether Airbyte, or something in its place, has sent a response.
     """
 
     settings: AirbyteSettings
@@ -56,6 +57,7 @@ class Subject:
     time_limit: float = math.inf
     addresses: tuple[Address, ...] = ()
     proxy: Proxy | None = None
+    has_responded: bool = False
     # Airbyte's clock (Date) and ours at the same moment; the same for the issuer of the token.
     server_clock: tuple[datetime, float] | None = None
     token_clock: tuple[float, float] | None = None

@@ -9,12 +9,13 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from airflow_provider_airbyte_sme.api.doctor.certificates import described, issuer_of
 from airflow_provider_airbyte_sme.api.doctor.checks import (
     SLOW_ADVICE,
     UNREACHABLE,
@@ -29,11 +30,11 @@ from airflow_provider_airbyte_sme.api.doctor.subject import SHORTEST, Address, S
 from airflow_provider_airbyte_sme.api.network import (
     MAX_CONNECT_TIMEOUT,
     MAX_LINE,
-    PROXY_ADVICE,
     UNREACHABLE_ADVICE,
     UNVERIFIED,
     Proxy,
     bypassed_proxy,
+    proxy_advice,
     proxy_for,
     seconds_until,
     tls_advice,
@@ -51,9 +52,6 @@ _SLOW = 1.0
 _SLOW_NAME_ADVICE = "Look for a name server in /etc/resolv.conf that does not respond."
 # Bytes of one read, at least as long as one TLS record.
 _RECORD = 17_000
-_PROXY_NAME_ADVICE = (
-    "Check proxy of the Airflow connection or HTTPS_PROXY, and that this machine can reach it."
-)
 
 
 class Place(NamedTuple):
@@ -186,11 +184,12 @@ async def check_tunnel(subject: Subject) -> Finding:
         with _opened(subject):
             return ok(f"The proxy connects to {airbyte}.")
     except ssl.SSLError as error:
-        return failed(f"{UNREACHABLE} TLS with the proxy failed: {error}.", tls_advice(str(error)))
+        certificate = _rejected(error, _first_stream(subject), _first_place(subject).host)
+        return _failed_tls(error, "TLS with the proxy", certificate)
     except (OSError, http.client.HTTPException) as error:
         return failed(
             f"{UNREACHABLE} The proxy did not connect to {airbyte}: {reason_of(error)}.",
-            PROXY_ADVICE,
+            proxy_advice(subject.proxy.origin),
         )
 
 
@@ -207,13 +206,43 @@ async def check_tls(subject: Subject) -> Finding:
         with _opened(subject) as stream:
             shaken = _handshake(stream, context, _airbyte(settings).host)
     except ssl.SSLError as error:
-        return failed(f"{UNREACHABLE} TLS failed: {error}.", tls_advice(str(error)))
+        certificate = _rejected(error, _opened(subject), _airbyte(settings).host)
+        return _failed_tls(error, "TLS", certificate)
     except (OSError, http.client.HTTPException) as error:
         return failed(
             f"{UNREACHABLE} The TLS handshake ended early: {reason_of(error)}.",
             tls_advice(""),
         )
     return _of_certificate(shaken, settings)
+
+
+def _failed_tls(error: ssl.SSLError, what: str, certificate: str) -> Finding:
+    # Where it failed in the source of Python helps nobody.
+    reason = re.sub(r"\.? \(_ssl\.c:\d+\)$", "", str(error))
+    saw = f"{UNREACHABLE} {what} failed: {reason}. {certificate}".strip()
+    return failed(saw, tls_advice(str(error)))
+
+
+def _rejected(error: ssl.SSLError, opened: AbstractContextManager[_TimelyStream], host: str) -> str:
+    """
+    Return a sentence about the certificate that was the reason of *error*; empty if there is none.
+
+    The standard library parses a certificate only if it trusts it. So this makes another handshake,
+    after which nothing is sent.
+
+    :param opened: Opens another connection to the same server.
+    """
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return ""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with opened as stream:
+            return described(_handshake(stream, context, host).encoded)
+    # The library may be missing, or too old, or find the certificate broken.
+    except Exception:
+        return ""
 
 
 def _of_certificate(shaken: Handshake, settings: AirbyteSettings) -> Finding:
@@ -225,19 +254,13 @@ def _of_certificate(shaken: Handshake, settings: AirbyteSettings) -> Finding:
     days = int((ends_at - time.time()) / _SECONDS_PER_DAY)
     origin, path = trusted_authorities(settings)
     saw = (
-        f"{shaken.version}{client}. The certificate was issued by {_issuer(shaken.certificate)}, "
+        f"{shaken.version}{client}. The certificate was issued by {issuer_of(shaken.certificate)}, "
         f"is trusted (system, {origin}: {path}) and expires in {_days(days)}, on "
         f"{datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}."
     )
     if days < MIN_DAYS_LEFT:
         return warning(saw, "Renew the certificate of Airbyte.")
     return ok(saw)
-
-
-def _issuer(certificate: Mapping[str, Any]) -> str:
-    names = {name: value for part in certificate.get("issuer", ()) for name, value in part}
-    kinds = ("commonName", "organizationName", "organizationalUnitName")
-    return repr(next((str(names[kind]) for kind in kinds if kind in names), "somebody unnamed"))
 
 
 def _days(days: int) -> str:
@@ -249,10 +272,12 @@ class Handshake(NamedTuple):
     What a TLS handshake has shown.
 
     :param certificate: As :meth:`ssl.SSLSocket.getpeercert`; empty if it was not verified.
+    :param encoded: The same in DER, also if it was not verified.
     """
 
     version: str
     certificate: Mapping[str, Any]
+    encoded: bytes
 
 
 def _handshake(stream: _TimelyStream, context: ssl.SSLContext, host: str) -> Handshake:
@@ -279,7 +304,8 @@ def _handshake(stream: _TimelyStream, context: ssl.SSLContext, host: str) -> Han
             raise
         else:
             stream.send(to_send.read())
-            return Handshake(tls.version() or "TLS", tls.getpeercert() or {})
+            encoded = tls.getpeercert(binary_form=True) or b""
+            return Handshake(tls.version() or "TLS", tls.getpeercert() or {}, encoded)
 
 
 class _TimelyStream:
@@ -322,8 +348,7 @@ def _opened(subject: Subject) -> Iterator[_TimelyStream]:
     :raises OSError: There is none, or not in time; the proxy may have refused it.
     :raises http.client.HTTPException: The proxy does not speak HTTP.
     """
-    timeout = timeout_of(subject)
-    with closing(_TimelyStream(_connected(subject, subject.addresses[0]), timeout)) as stream:
+    with _first_stream(subject) as stream:
         if subject.proxy is None:
             yield stream
         elif urlsplit(subject.proxy.url).scheme == "http":
@@ -332,6 +357,14 @@ def _opened(subject: Subject) -> Iterator[_TimelyStream]:
             context = tls_context(subject.settings)
             with closing(stream.encrypted(context, _first_place(subject).host)) as encrypted:
                 yield _tunnelled(encrypted, subject.proxy, _airbyte(subject.settings))
+
+
+@contextmanager
+def _first_stream(subject: Subject) -> Iterator[_TimelyStream]:
+    """Open a connection to Airbyte, or to the proxy."""
+    connection = _connected(subject, subject.addresses[0])
+    with closing(_TimelyStream(connection, timeout_of(subject))) as stream:
+        yield stream
 
 
 def _connected(subject: Subject, address: Address) -> socket.socket:
@@ -405,7 +438,9 @@ def is_encrypted(settings: AirbyteSettings) -> bool:
 
 
 def _way_advice(subject: Subject) -> str:
-    return _PROXY_NAME_ADVICE if subject.proxy else UNREACHABLE_ADVICE
+    if subject.proxy is None:
+        return UNREACHABLE_ADVICE
+    return f"Check {subject.proxy.origin}, and that this machine can reach it."
 
 
 def reason_of(error: Exception) -> str:

@@ -82,11 +82,13 @@ class System:
         Read edition and version, or tell why Airbyte does not report them.
 
         :param timeout: Seconds for all attempts together; ``None`` for the connection's limits.
+        :raises AirbyteConfigApiError: The config API is off.
         :raises AirbyteError: Airbyte is unreachable, or the config API is closed.
         """
-        url = self._session.settings.urls.config_url("instance_configuration")
-        if url is None:
+        settings = self._session.settings
+        if settings.urls.config is None:
             return Instance(edition="Cloud")
+        url = settings.config_api_url("instance_configuration", purpose="Reading the version")
         deadline = None if timeout is None else self._session.clock() + timeout
         response = await self._session.request("GET", url, authenticated=False, deadline=deadline)
         return response.decode(Instance.from_json)
