@@ -177,7 +177,7 @@ class AirbyteHook(AirbyteOperations, BaseHook):
         instance, count = subject.instance, len(subject.workspaces)
         name = " ".join(part for part in ("Airbyte", instance.edition, instance.version) if part)
         more = " or more" if count == MAX_WORKSPACES else ""
-        found = "1 workspace" if count == 1 else f"{count or 'no'}{more} workspaces"
-        connected = f"Connected to {name} at {self.settings.urls.web}: {found}."
+        found = f": {count}{more} {'workspace' if count == 1 else 'workspaces'}" if count else ""
+        connected = f"Connected to {name} at {self.settings.urls.web}{found}."
         warnings = [check.message for check in checks if check.outcome is Outcome.WARNING]
         return True, " ".join([connected, *warnings])

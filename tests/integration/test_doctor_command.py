@@ -475,6 +475,12 @@ def normalised(output: str) -> str:
     return output
 
 
+def quoted_outputs() -> list[str]:
+    """Return the outputs that the how-to shows."""
+    page = (REPOSITORY / "docs/how-to/check-a-connection.md").read_text(encoding="utf-8")
+    return re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+
+
 def test_the_how_to_quotes_the_output_as_it_is(home):
     add_triggerers(home, ALIVE)
     emulator = Emulator(sync_duration=0.0, rows=100)
@@ -486,9 +492,15 @@ def test_the_how_to_quotes_the_output_as_it_is(home):
             [*DOCTOR, *ids], env=environment, check=True, capture_output=True, text=True
         )
 
-    page = (REPOSITORY / "docs/how-to/check-a-connection.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
-    assert normalised(done.stdout) == normalised(unfolded(quoted[0]))
+    assert normalised(done.stdout) == normalised(unfolded(quoted_outputs()[0]))
+
+
+def test_the_how_to_quotes_a_failure_as_it_is(set_connection, emulator, capsys):
+    set_connection(host=emulator.url, login=emulator.client_id, password="not the secret")
+
+    assert main(["doctor", "--conn-id", "airbyte_sme_default"]) == 1
+
+    assert normalised(unfolded(quoted_outputs()[1])) in normalised(capsys.readouterr().out)
 
 
 COMMANDS = {

@@ -70,8 +70,8 @@ def test_an_encrypted_connection_gets_no_encryption_warning(hook_for, tmp_path):
 
         assert hook.test_connection() == (
             True,
-            f"Connected to Airbyte at {server.url}: no workspaces. The application sees none. The "
-            f"user who owns the application has no role in any workspace: give that user one.",
+            f"Connected to Airbyte at {server.url}. There is no workspace. Create one in Airbyte: "
+            f"it holds all else.",
         )
 
 

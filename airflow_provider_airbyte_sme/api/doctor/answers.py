@@ -128,10 +128,10 @@ async def check_workspaces(subject: Subject) -> Finding:
     workspaces = await subject.client.workspaces.list(limit=MAX_WORKSPACES)
     subject.workspaces = tuple(workspaces)
     if not workspaces and not subject.settings.authenticates:
-        return warning("There is none.", "Create a workspace in Airbyte: it holds all else.")
+        return warning("There is no workspace.", "Create one in Airbyte: it holds all else.")
     if not workspaces:
         return warning(
-            "The application sees none.",
+            "The application sees no workspace.",
             "The user who owns the application has no role in any workspace: give that user one.",
         )
     named = ", ".join(str(each) for each in workspaces[:_MAX_NAMED])

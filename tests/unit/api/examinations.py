@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls, run_blocking
@@ -18,10 +19,20 @@ from airflow_provider_airbyte_sme.emulator import Emulator
 
 
 def examine(
-    url: str, *, connection_id: str = "", time_limit: float = math.inf, **fields: Any
+    url: str,
+    *,
+    web: str = "",
+    connection_id: str = "",
+    time_limit: float = math.inf,
+    **fields: Any,
 ) -> dict[str, Check]:
-    """Run all steps over sockets, with settings of the given fields."""
-    settings = AirbyteSettings(AirbyteUrls.parse(url), **fields)
+    """
+    Run all steps over sockets, with settings of the given fields.
+
+    :param web: Where links point to; empty for *url*.
+    """
+    urls = AirbyteUrls.parse(url)
+    settings = AirbyteSettings(replace(urls, web=web or urls.web), **fields)
     subject = Subject(settings, RequestsTransport, connection_id, time_limit=time_limit)
     return {
         check.name: check for check in run_blocking(run_checks(subject, steps_for(connection_id)))

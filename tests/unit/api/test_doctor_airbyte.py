@@ -27,6 +27,8 @@ from tests.unit.api.servers import Proxy, RawServer, raw_response
 DETAILS = "POST /api/v1/jobs/get_without_logs"
 INSTANCE = "GET /api/v1/instance_configuration"
 NAMED_URL = "http://airbyte.example.com"
+# To the requests for health, workspaces and version, and to those that measure.
+BEFORE_LINKS = (raw_response(b"{}"),) * (3 + 5)
 PAGE = raw_response(
     b"<!doctype html><title>Airbyte</title>", headers=[("Content-Type", "text/html")]
 )
@@ -188,6 +190,17 @@ class TestAirbyte:
         assert version.saw.startswith("The version is not reported. ")
         assert f"/api/v1/instance_configuration with {status}" in version.saw
 
+    def test_nothing_asks_the_config_api_if_it_is_not_to_be_used(self, emulator):
+        emulator.start_sync()
+
+        checks = examine_connection(emulator, config_api=False)
+
+        assert failures(checks) == []
+        for name in ("version", "config-api"):
+            assert checks[name].outcome is Outcome.SKIPPED
+            assert checks[name].saw == "config_api of the Airflow connection is false."
+        assert not any("/api/v1/" in request.route for request in emulator.requests)
+
     def test_an_outage_of_the_endpoint_of_the_version_is_a_warning(self, emulator):
         emulator.drop_next(INSTANCE, times=None)
 
@@ -286,10 +299,7 @@ class TestLinks:
     def test_a_login_on_another_host_passes(self, links_of):
         login = "http://login.example.com/start?state=abc"
         links, _ = links_of(
-            raw_response(b"{}"),  # health
-            raw_response(b"{}"),  # workspaces
-            raw_response(b"{}"),  # version
-            *[raw_response(b"{}")] * 5,  # latency
+            *BEFORE_LINKS,
             raw_response(b"", "302 Found", [("Location", login)]),
             PAGE,
         )
@@ -362,7 +372,7 @@ class TestLinks:
     def test_no_response_is_a_warning(self, links_of):
         closing = type(PAGE)(b"", then="close")
 
-        links, _ = links_of(closing)
+        links, _ = links_of(*BEFORE_LINKS, closing)
 
         assert links.outcome is Outcome.WARNING
         assert "which does not open from here: No response to GET" in links.saw
@@ -392,7 +402,7 @@ class TestConnection:
         assert checks["status"].saw == "Active."
         assert checks["schedule"].saw == "Manual: Airbyte itself starts no sync."
         assert checks["syncs"].saw.count("succeeded, 120 rows in ") == 5
-        assert checks["syncs"].saw.startswith("7 succeeded, ")
+        assert checks["syncs"].saw.startswith("Job 7 succeeded, ")
         assert checks["running-job"].saw == "None."
         assert checks["config-api"].saw.startswith("Open, with statistics of each stream: job 7 ")
 
@@ -466,7 +476,7 @@ class TestConnection:
         syncs = examine_connection(emulator)["syncs"]
 
         assert syncs.outcome is Outcome.WARNING
-        assert syncs.saw.startswith("1 failed, ")
+        assert syncs.saw.startswith("Job 1 failed, ")
         assert f"/connections/{emulator.connection_id}/timeline?jobId=1" in syncs.change
 
     def test_a_cancelled_sync_hides_no_failed_one(self, emulator):
@@ -477,7 +487,7 @@ class TestConnection:
         syncs = examine_connection(emulator)["syncs"]
 
         assert syncs.outcome is Outcome.WARNING
-        assert syncs.saw.startswith("2 cancelled, ")
+        assert syncs.saw.startswith("Job 2 cancelled, ")
         assert "timeline?jobId=1" in syncs.change
 
     def test_only_cancelled_syncs_are_no_failure(self, emulator):
@@ -499,7 +509,7 @@ class TestConnection:
         checks = examine_connection(emulator)
 
         assert checks["running-job"].outcome is Outcome.OK
-        assert checks["running-job"].saw.startswith(f"Job {job_id} (sync) is running for ")
+        assert checks["running-job"].saw.startswith(f"Job {job_id} (sync) has been running for ")
         assert checks["syncs"].saw == "None has ended yet."
 
     def test_a_job_that_runs_for_more_than_a_day_is_a_warning(self, emulator):
@@ -522,7 +532,7 @@ class TestConnection:
         checks = examine_connection(emulator)
 
         assert checks["syncs"].outcome is Outcome.WARNING
-        assert checks["syncs"].saw.startswith("1 succeeded, no row count")
+        assert checks["syncs"].saw.startswith("Job 1 succeeded, no row count")
         assert checks["config-api"].outcome is Outcome.WARNING
         assert "without statistics of the streams of job 1" in checks["config-api"].saw
 

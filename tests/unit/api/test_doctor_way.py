@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -99,6 +100,14 @@ def test_an_unknown_host_fails_dns():
     )
     assert "Check Host (Airbyte URL)" in checks["dns"].change
     assert_skipped_after(checks, "dns", ("tcp", "tunnel", "tls", *AFTER_THE_WAY))
+    assert checks["links"].saw == "Not checked, because Airbyte does not respond there."
+
+
+def test_links_to_another_host_are_checked_if_airbyte_does_not_respond():
+    checks = examine("https://airbyte.invalid", web="https://people.invalid")
+
+    assert checks["links"].outcome is Outcome.WARNING
+    assert checks["links"].saw.startswith("Links point to https://people.invalid, which does not")
 
 
 def test_a_name_is_looked_up(served):
@@ -210,7 +219,8 @@ class TestAddresses:
         over = threading.Event()
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait() and [])
 
-        checks = examine("https://airbyte.example.com", request_timeout=0.3)
+        web = "https://people.example.com"
+        checks = examine("https://airbyte.example.com", web=web, request_timeout=0.3)
         over.set()
 
         assert failures(checks) == ["dns"]
@@ -283,7 +293,8 @@ class TestTls:
             checks = examine(server.url, ca_bundle=certificates.ca_bundle)
 
         assert failures(checks) == ["tls"]
-        assert "certificate has expired" in checks["tls"].saw
+        assert "certificate has expired. The certificate is for '127.0.0.1', " in checks["tls"].saw
+        assert checks["tls"].saw.endswith(f" to {past:%Y-%m-%d}.")
         assert "renew Airbyte's" in checks["tls"].change
         assert_skipped_after(checks, "tls")
 
@@ -292,13 +303,43 @@ class TestTls:
             checks = examine(server.url, ca_bundle=certificates.ca_bundle)
 
         assert failures(checks) == ["tls"]
+        assert "The certificate is for 'other.example.com', was issued" in checks["tls"].saw
         assert "The certificate is for another host" in checks["tls"].change
 
-    def test_an_untrusted_certificate_fails(self, certificates):
+    def test_an_untrusted_certificate_fails_and_its_issuer_is_told(self, certificates):
         with RawServer(tls=certificates.server_context()) as server:
             checks = examine(server.url)
 
         assert failures(checks) == ["tls"]
+        assert (
+            "issuer certificate. The certificate is for '127.0.0.1', was issued by 'trustme v"
+            in (checks["tls"].saw)
+        )
+        assert "set ca_bundle" in checks["tls"].change
+
+    def test_a_self_signed_certificate_fails(self, tmp_path):
+        # That of an authority is one, and here a server uses it.
+        authority = trustme.CA()
+        authority.private_key_pem.write_to_path(str(tmp_path / "server.pem"))
+        authority.cert_pem.write_to_path(str(tmp_path / "server.pem"), append=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "server.pem")
+
+        with RawServer(tls=context) as server:
+            checks = examine(server.url)
+
+        assert failures(checks) == ["tls"]
+        assert "The certificate is for no host, was issued by itself, and" in checks["tls"].saw
+
+    def test_without_cryptography_an_untrusted_certificate_fails_too(
+        self, certificates, monkeypatch
+    ):
+        monkeypatch.setitem(sys.modules, "cryptography", None)
+        with RawServer(tls=certificates.server_context()) as server:
+            checks = examine(server.url)
+
+        assert failures(checks) == ["tls"]
+        assert checks["tls"].saw.endswith("unable to get local issuer certificate.")
         assert "set ca_bundle" in checks["tls"].change
 
     def test_a_ca_bundle_that_cannot_be_read_fails(self, certificates):
@@ -351,7 +392,7 @@ class TestTls:
         checks = examine(encrypted.url.replace("https:", "http:"))
 
         assert failures(checks) == ["airbyte"]
-        assert checks["airbyte"].change.endswith("begin Host with https://.")
+        assert checks["airbyte"].change.startswith("If the port speaks https, the URL must")
 
     def test_the_reason_of_a_failed_handshake_is_told_if_the_server_is_gone(self):
         with RefusingServer() as server:
@@ -467,6 +508,14 @@ class TestProxies:
         assert "with user and password" in checks["tunnel"].change
         assert_skipped_after(checks, "tunnel", ("tls", *AFTER_THE_WAY))
 
+    def test_the_certificate_of_a_proxy_is_told_if_it_is_not_trusted(self, encrypted, certificates):
+        with Proxy(tls=certificates.server_context()) as proxy:
+            checks = examine(encrypted.url, proxy=proxy.url)
+
+        assert failures(checks) == ["tunnel"]
+        assert "TLS with the proxy failed: " in checks["tunnel"].saw
+        assert "was issued by 'trustme v" in checks["tunnel"].saw
+
     def test_a_proxy_that_speaks_no_http_fails_the_tunnel(self, encrypted):
         odd = raw_response()
         with Proxy(connect=type(odd)(b"SSH-2.0-OpenSSH_9.2\r\n", then="close")) as proxy:
@@ -479,7 +528,7 @@ class TestProxies:
 
         assert failures(checks) == ["dns"]
         assert "No address of the proxy proxy.invalid: " in checks["dns"].saw
-        assert "Check proxy of the Airflow connection or HTTPS_PROXY" in checks["dns"].change
+        assert checks["dns"].change.startswith("Check proxy of the Airflow connection, and that")
 
     def test_a_refusing_port_of_a_proxy_fails_tcp(self, encrypted):
         port = free_port()

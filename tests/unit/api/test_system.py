@@ -22,6 +22,13 @@ def test_an_unreported_version_is_not_an_error(client, emulator, run, status):
     assert run(client.system.get_instance()) == Instance()
 
 
+def test_without_the_config_api_the_version_is_not_asked_for(emulator, wire, run):
+    settings = settings_for(emulator, config_api=False)
+
+    assert run(client_for(emulator, wire, settings=settings).system.get_instance()) == Instance()
+    assert wire.requests == []
+
+
 def test_airbyte_cloud_is_recognised_without_a_request(emulator, wire, run):
     settings = settings_for(emulator, "https://api.airbyte.com/v1")
 
