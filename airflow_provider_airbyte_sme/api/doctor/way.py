@@ -255,8 +255,8 @@ def _of_certificate(shaken: Handshake, settings: AirbyteSettings) -> Finding:
     origin, path = trusted_authorities(settings)
     saw = (
         f"{shaken.version}{client}. The certificate was issued by {issuer_of(shaken.certificate)}, "
-        f"is trusted (system, {origin}: {path}) and expires in {_days(days)}, on "
-        f"{datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}."
+        f"is trusted (authorities of the system, and {origin}: {path}) and expires in "
+        f"{_days(days)}, on {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}."
     )
     if days < MIN_DAYS_LEFT:
         return warning(saw, "Renew the certificate of Airbyte.")
