@@ -41,7 +41,7 @@ def get_cli_commands() -> list[CLICommand]:
         func=lazy_load_command("airflow_provider_airbyte_sme.cli.doctor.run_in_airflow"),
         args=(
             Arg(("--conn-id",), required=True, help=CONN_ID_HELP),
-            Arg(("--connection-id",), default="", help=CONNECTION_ID_HELP),
+            Arg(("--connection-id",), default="", metavar="UUID", help=CONNECTION_ID_HELP),
             Arg(("-o", "--output"), **OUTPUT_OPTIONS),
             ARG_VERBOSE,
         ),

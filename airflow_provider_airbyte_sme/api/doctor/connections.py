@@ -30,7 +30,7 @@ from airflow_provider_airbyte_sme.api.waiting import duration_text
 # A status of connections: docs/airbyte-api.md §9.1.2.
 _LOCKED = "locked"
 _INSTANCE_ADMIN = "instance_admin"
-# The permissions that let start a sync in the workspace, or in those of the organization:
+# The permissions that are enough to start a sync in the workspace, or in those of the organization:
 # docs/airbyte-api.md §2.7.3 and §2.7.8.
 _MAY_SYNC = frozenset(
     {
@@ -134,7 +134,7 @@ def _of_permissions(
         )
     own = _names(here) or "none"
     return warning(
-        f"The user's own roles here do not let start syncs ({own}); a group may have more.",
+        f"The user's own roles here are not enough to start syncs ({own}); a group may have more.",
         _ROLE_ADVICE,
     )
 
