@@ -111,7 +111,7 @@ def token_request(settings: AirbyteSettings, url: str) -> Mapping[str, str]:
     may hold requests to it; Airbyte ignores the field. The other endpoint does not know it.
     docs/airbyte-api.md §2.2.
 
-    :param url: One of ``settings.tokens``.
+    :param url: One of ``settings.urls.tokens``.
     """
     credentials = {"client_id": settings.client_id, "client_secret": settings.client_secret}
     if not url.startswith(f"{settings.urls.public}/"):

@@ -276,7 +276,7 @@ class AirbyteSession:
         requested_at, wall_clock = self.clock(), self.wall_clock()
         missing: list[AirbyteApiError] = []
         misrouted: AirbyteError | None = None
-        for url in settings.tokens:
+        for url in settings.urls.tokens:
             request = self.build(
                 "POST", url, payload=token_request(settings, url), deadline=deadline
             )
@@ -302,7 +302,7 @@ class AirbyteSession:
         raise AirbyteConfigError(
             f"This Airbyte has no token endpoint ({missing[0].summary}): check Host (Airbyte URL) "
             f"of the Airflow connection or, if this Airbyte has no sign-in, clear Login (Client "
-            f"ID) and Password (Client secret).{_other_endpoint(settings)}"
+            f"ID) and Password (Client secret)."
         )
 
     def _now(self) -> datetime:
@@ -390,12 +390,6 @@ class Attempts:
             raise error
         log.info("Retrying in %.1f s: %s", delay, error)
         await self._sleep(delay)
-
-
-def _other_endpoint(settings: AirbyteSettings) -> str:
-    if settings.tokens == settings.urls.tokens:
-        return ""
-    return " The config API may have one, but config_api of the Airflow connection is false."
 
 
 def _default_headers(given: Mapping[str, str]) -> Mapping[str, str]:

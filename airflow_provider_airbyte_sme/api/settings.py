@@ -262,7 +262,8 @@ class AirbyteSettings:
     :param proxy: URL of a proxy; empty for the proxy of the environment (``HTTPS_PROXY``).
     :param headers: Headers for every request, for an identity-aware proxy or an API gateway.
     :param config_api: Whether to use the internal config API, which says why a job failed and what
-        a connector wants to know. If not, no request is sent to it.
+        a connector wants to know. Its token endpoint is used in any case where the public API
+        has none.
     :param webhook_secret: What a call of the webhook must know; empty to refuse every call.
     :raises AirbyteConfigError: A value is invalid, or only one of client id and secret is given.
     """
@@ -366,11 +367,6 @@ class AirbyteSettings:
         if url is None or not self.config_api:
             raise AirbyteConfigApiError(purpose, is_hidden=url is None)
         return url
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """The token endpoints, in the order to try them: only the first without the config API."""
-        return self.urls.tokens if self.config_api else self.urls.tokens[:1]
 
     @property
     def authenticates(self) -> bool:

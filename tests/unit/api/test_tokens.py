@@ -149,17 +149,13 @@ def test_a_missing_public_endpoint_is_replaced_by_the_config_one(client, emulato
     assert requests_to(emulator, PUBLIC) == [response.status]
 
 
-def test_without_the_config_api_its_token_endpoint_is_not_tried(emulator, wire, run):
+def test_without_the_config_api_its_token_endpoint_is_used_all_the_same(emulator, wire, run):
     respond_with(emulator, PUBLIC, hateoas(404, "Page Not Found"), times=None)
     settings = settings_for(emulator, config_api=False)
 
-    with pytest.raises(AirbyteConfigError, match="no token endpoint") as failure:
-        run(client_for(emulator, wire, settings=settings).jobs.list())
+    run(client_for(emulator, wire, settings=settings).jobs.list())
 
-    assert str(failure.value).endswith(
-        " The config API may have one, but config_api of the Airflow connection is false."
-    )
-    assert requests_to(emulator, CONFIG) == []
+    assert requests_to(emulator, CONFIG) == [200]
 
 
 def test_a_token_without_expires_in_lasts_until_its_exp_claim(client, emulator, run):
