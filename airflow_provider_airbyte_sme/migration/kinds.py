@@ -302,6 +302,11 @@ class Module:
         statement = None if targets is None else self.parent(targets)
         if isinstance(statement, cst.AssignTarget):
             statement = self.parent(statement)
+        if isinstance(targets, cst.Tuple) and isinstance(statement, cst.For | cst.CompFor):
+            is_value = targets.elements[-1] is element
+            values = _values_of_pairs(statement.iter) if len(targets.elements) == 2 else None
+            yield Element(of=values) if values and is_value else cst.Param(cst.Name("unknown"))
+            return
         if not isinstance(targets, cst.Tuple | cst.List) or not isinstance(statement, cst.Assign):
             yield cst.Param(cst.Name("unknown"))
             return
@@ -376,6 +381,16 @@ class Module:
             isinstance(each, cst.FunctionDef) and own in self.ancestors(each)
             for each in self.ancestors(node)
         )
+
+
+def _values_of_pairs(node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """Return what the second of each pair comes from, in ``x.items()`` and ``enumerate(x)``."""
+    match node:
+        case cst.Call(func=cst.Attribute(value=owner, attr=cst.Name(value="items"))):
+            return owner
+        case cst.Call(func=cst.Name(value="enumerate"), args=[first, *_]):
+            return first.value
+    return None
 
 
 def _parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -48,6 +48,14 @@ class Reason(Enum):
         "exponential_backoff, max_wait and silent_fail are refused with deferrable=True",
     )
     CONNECTION_ID = ("connection_id-is-no-uuid", "connection_id must be a UUID, or a template")
+    CONN_ID = (
+        "airbyte_conn_id-is-no-text",
+        "airbyte_conn_id must be text: remove the comma or the brackets around it",
+    )
+    CONTEXT = (
+        "execute-without-a-context",
+        "execute needs the context of the running task, such as get_current_context()",
+    )
     JOB_ID = (
         "the-job-id",
         "the task returns a dict: if this reads the result of an Airbyte sync, take its 'job_id'",
