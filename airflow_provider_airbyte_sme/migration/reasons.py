@@ -60,7 +60,10 @@ class Reason(Enum):
         "the-job-id",
         "the task returns a dict: if this reads the result of an Airbyte sync, take its 'job_id'",
     )
-    SUBCLASS = ("subclasses", "check what this class uses of the official one")
+    SUBCLASS = (
+        "subclasses",
+        "check what this class uses of the official one, and what other files pass to it",
+    )
     CLASS_ELSEWHERE = (
         "classes-that-are-created-elsewhere",
         "check the parameters where this class is created",
