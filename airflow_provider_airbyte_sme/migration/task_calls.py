@@ -66,7 +66,8 @@ class TaskCalls:
             self._comments.note(original, Reason.SEVERAL_CLASSES)
         updated, reasons = rewrite_call(updated, _rewrite_for(original, thing))
         self._comments.note(original, *reasons)
-        self._check_constant(original)
+        if not is_method(original, "expand"):
+            self._check_constants(original)
         if is_super_init(original) or is_method(original, "expand", "expand_kwargs"):
             return updated
         if not self._connections.is_missing(original):
@@ -87,7 +88,7 @@ class TaskCalls:
         self._comments.note(original, *reasons)
         return updated
 
-    def _check_constant(self, call: cst.Call) -> None:
+    def _check_constants(self, call: cst.Call) -> None:
         """Check what a call takes from constants of the module, and their defaults."""
         value = self._constant(keyword(call, "connection_id"))
         if isinstance(value, _LITERALS) and not may_be_uuid(value):

@@ -778,6 +778,12 @@ def test_code_in_a_text_has_a_comment():
             ".expand(wait_for_completion=flags)\n",
         ),
         (
+            f"IDS = ['{UUID}']\ns = Sync.partial(task_id='t').expand("
+            "airbyte_conn_id=['c'], connection_id=IDS)\n",
+            f"IDS = ['{UUID}']\ns = Sync.partial(task_id='t').expand("
+            "airbyte_conn_id=['c'], connection_id=IDS)\n",
+        ),
+        (
             "s = Sync.partial(task_id='t').expand_kwargs("
             "[{'airbyte_conn_id': x, 'wait_seconds': 1} for x in XS])\n",
             "s = Sync.partial(task_id='t').expand_kwargs("
