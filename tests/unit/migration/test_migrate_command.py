@@ -85,7 +85,6 @@ def test_with_write_files_change_once(dags, capsys):
 
 @pytest.mark.parametrize("also", [None, subprocess.STDOUT])
 def test_a_reader_that_stops_early_ends_the_command_without_a_message(dags, also):
-    (dags / "long.py").write_text(OFFICIAL + "AirbyteHook().cancel_job(1)\n" * 2_000)
     command = [sys.executable, "-m", "airflow_provider_airbyte_sme", "migrate", dags]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
