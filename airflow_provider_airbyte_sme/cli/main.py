@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.cli import doctor, export, migrate
@@ -19,11 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run a command.
 
     :param arguments: Command-line arguments; the default is ``sys.argv[1:]``.
-    :return: The exit status: 0, or 1 if the command failed. Wrong arguments exit with 2.
+    :return: The exit status: 0, or 1 if the command failed. Wrong arguments exit with 2. If what
+        reads the output has ended, such as ``head``, it is that of a process which the signal
+        ``SIGPIPE`` has ended.
     """
     options = make_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        print(end="", flush=True)
+    except BrokenPipeError:
+        _discard_output()
+        return 128 + signal.SIGPIPE
     except (AirbyteError, OSError) as error:
         print(f"error: {with_arguments(str(error), options)}", file=sys.stderr)
         return 1
@@ -31,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: interrupted", file=sys.stderr)
         return 1
     return status
+
+
+def _discard_output() -> None:
+    """Send what is not yet written to nowhere: to write it at exit would fail too."""
+    with Path(os.devnull).open("wb") as nowhere:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:

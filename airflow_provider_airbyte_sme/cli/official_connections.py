@@ -46,7 +46,7 @@ def list_connections() -> int:
         works, lines = describe(each)
         print("\n  ".join([f"{each.conn_id} (in {each.place})", *lines]))
         status = status if works else 1
-    if not found:
+    if not found and not problem:
         print(f"There is no Airflow connection of type {_OFFICIAL_TYPE!r}.")
     print(
         "note: connections in a secrets backend are not listed: Airflow can only look up a "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 
 import libcst as cst
@@ -12,7 +12,7 @@ from airflow_provider_airbyte_sme.migration.alternatives import alternatives
 from airflow_provider_airbyte_sme.migration.arguments import CONN_ID
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.defaults import DefaultArgs
-from airflow_provider_airbyte_sme.migration.kinds import Module, is_functools_partial
+from airflow_provider_airbyte_sme.migration.kinds import Module, Value, is_functools_partial
 from airflow_provider_airbyte_sme.migration.mappings import Mappings
 from airflow_provider_airbyte_sme.migration.nodes import is_method, names_in
 from airflow_provider_airbyte_sme.migration.reasons import Reason
@@ -63,18 +63,29 @@ class Connections:
 
     def _is_in_call(self, call: cst.Call) -> bool | None:
         found: set[bool | None] = {CONN_ID in names_in(call)}
-        found |= {self._is_in_mapping(arg.value) for arg in call.args if arg.star == "**"}
-        if is_method(call, "expand_kwargs"):
-            found |= {self._is_in_mapped(arg.value) for arg in call.args}
-        return _any_of(found)
+        for arg in call.args:
+            if arg.star == "**":
+                found.add(self._is_in_all(call, [arg.value]))
+            elif is_method(call, "expand_kwargs"):
+                found.add(self._is_in_all(call, self._mappings.mapped(arg.value)))
+        return True if True in found else None if None in found else False
 
-    def _is_in_mapping(self, value: cst.BaseExpression) -> bool | None:
-        names = self._mappings.names(value)
+    def _is_in_all(
+        self, call: cst.Call, mappings: Sequence[cst.BaseExpression] | None
+    ) -> bool | None:
+        """Whether each mapping that *call* may take has a connection; else none has one."""
+        if mappings is None:
+            return None
+        variants = (each for mapping in mappings for each in self._mappings.variants(mapping))
+        found = {self._is_in_mapping(each) for each in variants}
+        if {True, False} <= found:
+            # What one of several tasks lacks cannot be given to all of them.
+            self._comments.note(call, Reason.KEYWORDS)
+        return found.pop() if len(found) == 1 else None if found else False
+
+    def _is_in_mapping(self, mapping: Value) -> bool | None:
+        names = self._mappings.names(mapping)
         return None if names is None else CONN_ID in names
-
-    def _is_in_mapped(self, value: cst.BaseExpression) -> bool | None:
-        mappings = self._mappings.mapped(value)
-        return None if mappings is None else _any_of(map(self._is_in_mapping, mappings))
 
     @cached_property
     def _expansions(self) -> dict[cst.CSTNode, list[cst.Call]]:
@@ -87,9 +98,3 @@ class Connections:
                     if isinstance(each, cst.Call):
                         found[each].append(node)
         return found
-
-
-def _any_of(answers: Iterable[bool | None]) -> bool | None:
-    """Return whether one of *answers* is yes; ``None`` if one that is unknown may be."""
-    found = {*answers}
-    return True if True in found else None if None in found else False

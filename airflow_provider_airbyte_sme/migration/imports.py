@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import libcst as cst
+from libcst.matchers import Comment as CommentMatcher
+from libcst.matchers import findall
 
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.kinds import Module
@@ -57,7 +59,7 @@ class Imports:
             body = [*lines[0].body]
             body[index] = new[0]
             lines[0] = lines[0].with_changes(body=body)
-            lines += [cst.SimpleStatementLine([each]) for each in new[1:]]
+            lines += _lines(new[1:], _comments_lost(small, new))
         return lines[0] if len(lines) == 1 else cst.FlattenSentinel(lines)
 
     def _imports_of_airflow(
@@ -151,6 +153,32 @@ def uses_official_provider(module: Module) -> bool:
 
 def _is_docstring(module: Module, node: cst.CSTNode) -> bool:
     return isinstance(module.parent(node), cst.Expr)
+
+
+def _comments_lost(
+    before: cst.BaseSmallStatement, after: Sequence[cst.BaseSmallStatement]
+) -> list[cst.Comment]:
+    """Return the comments in an import that are not in those in place of it."""
+    kept = [each.value for node in after for each in _comments_in(node)]
+    return [each for each in _comments_in(before) if each.value not in kept]
+
+
+def _comments_in(node: cst.CSTNode) -> Sequence[cst.Comment]:
+    return [cst.ensure_type(each, cst.Comment) for each in findall(node, CommentMatcher())]
+
+
+def _lines(
+    statements: Sequence[cst.BaseSmallStatement], comments: Sequence[cst.Comment]
+) -> list[cst.SimpleStatementLine]:
+    """Return each statement in a line of its own, with the comments of what it imports."""
+    lines = [cst.SimpleStatementLine([each]) for each in statements]
+    if len(lines) == len(comments) == 1:
+        end = cst.TrailingWhitespace(cst.SimpleWhitespace("  "), comments[0])
+        return [lines[0].with_changes(trailing_whitespace=end)]
+    if lines:
+        above = [cst.EmptyLine(comment=each) for each in comments]
+        lines[0] = lines[0].with_changes(leading_lines=above)
+    return lines
 
 
 def _name_node(path: str) -> cst.Name | cst.Attribute:
@@ -266,6 +294,28 @@ def _without(node: cst.ImportFrom, names: Sequence[cst.ImportAlias]) -> list[cst
     rest = [alias for alias in node.names if alias not in names]
     if not rest:
         return []
-    if not node.rpar:
+    if node.rpar is None:
         rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    elif rest[-1] is not node.names[-1]:
+        node, rest[-1] = _closed(node, node.rpar, rest[-1], node.names[-1])
     return [node.with_changes(names=rest)]
+
+
+def _closed(
+    node: cst.ImportFrom, rpar: cst.RightParen, last: cst.ImportAlias, removed: cst.ImportAlias
+) -> tuple[cst.ImportFrom, cst.ImportAlias]:
+    """Make *last* the last name in parentheses, as *removed* was. Its own comment stays."""
+    comma = cst.ensure_type(last.comma, cst.Comma)
+    has_comma = isinstance(removed.comma, cst.Comma)
+    end = removed.comma.whitespace_after if has_comma else rpar.whitespace_before  # type: ignore[union-attr]
+    if isinstance(space := comma.whitespace_after, cst.ParenthesizedWhitespace):
+        first = space.first_line
+        end = (
+            end.with_changes(first_line=first)
+            if isinstance(end, cst.ParenthesizedWhitespace)
+            else space
+        )
+    if has_comma:
+        return node, last.with_changes(comma=comma.with_changes(whitespace_after=end))
+    node = node.with_changes(rpar=rpar.with_changes(whitespace_before=end))
+    return node, last.with_changes(comma=cst.MaybeSentinel.DEFAULT)

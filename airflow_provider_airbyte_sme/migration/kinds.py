@@ -83,6 +83,10 @@ class Module:
         self._parents = wrapper.resolve(meta.ParentNodeProvider)
         self.nodes: list[cst.CSTNode] = list(self._parents)
         self._reaches_by_text = any(map(_reaches_by_text, self.nodes))
+        self._kinds: dict[Value, Kinds] = {}
+        self._open: set[Value] = set()
+        """What :meth:`kinds` is looking at, from the outside to the inside."""
+        self._is_cut = False
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """Return the node that contains *node*; ``None`` for the module."""
@@ -96,7 +100,12 @@ class Module:
 
     def is_in_import(self, node: cst.CSTNode) -> bool:
         """Whether *node* is part of an import."""
-        return any(isinstance(each, cst.Import | cst.ImportFrom) for each in self.ancestors(node))
+        return node in self._in_imports
+
+    @cached_property
+    def _in_imports(self) -> frozenset[cst.CSTNode]:
+        imports = (each for each in self.nodes if isinstance(each, cst.Import | cst.ImportFrom))
+        return frozenset(part for each in imports for part in _parts(each))
 
     def _path_by_text(self, node: Value, seen: frozenset[Value] = frozenset()) -> str:
         """Return the path of what ``import_module("a")`` and ``getattr(a, "b")`` give."""
@@ -119,63 +128,78 @@ class Module:
         path = self.names.path(owner) or self._path_by_text(owner, seen)
         return f"{path}.{name}" if path and name else ""
 
-    def kinds(self, node: Value | None, seen: frozenset[Value] = frozenset()) -> Kinds:
+    def kinds(self, node: Value | None) -> Kinds:
         """Return what *node* may be; nothing if it is something else or unknown."""
-        if node is None or node in seen:
+        if node is None:
             return NOTHING
-        seen |= {node}
+        if node in self._kinds:
+            return self._kinds[node]
+        if node in self._open:
+            self._is_cut = True
+            return NOTHING
+        was_cut, self._is_cut = self._is_cut, False
+        self._open.add(node)
+        found = self._find_kinds(node)
+        self._open.remove(node)
+        # What refers to itself is only complete where it began.
+        if not self._open or not self._is_cut:
+            self._kinds[node] = found
+        self._is_cut = bool(self._open) and (was_cut or self._is_cut)
+        return found
+
+    def _find_kinds(self, node: Value) -> Kinds:
         if thing := CLASSES.get(self.names.path(node) or self._path_by_text(node)):
             return frozenset({Kind(Form.CLASS, thing)})
         match node:
             case cst.Name():
-                return self._of_all(self.values(node), seen)
+                return self._of_all(self.values(node))
             case cst.Await() | cst.NamedExpr():
                 inner = node.expression if isinstance(node, cst.Await) else node.value
-                return self.kinds(inner, seen)
+                return self.kinds(inner)
             case cst.IfExp():
-                return self._of_all([node.body, node.orelse], seen)
+                return self._of_all([node.body, node.orelse])
             case cst.List() | cst.Tuple() | cst.Set():
-                return _deeper(self._of_all([each.value for each in node.elements], seen))
+                return _deeper(self._of_all([each.value for each in node.elements]))
             case cst.Dict():
-                return _deeper(self._of_all([each.value for each in node.elements], seen))
+                return _deeper(self._of_all([each.value for each in node.elements]))
             case cst.ListComp() | cst.GeneratorExp() | cst.SetComp():
-                return _deeper(self.kinds(node.elt, seen))
+                return _deeper(self.kinds(node.elt))
             case cst.DictComp():
-                return _deeper(self.kinds(node.value, seen))
+                return _deeper(self.kinds(node.value))
             case cst.Subscript():
-                return _shallower(self.kinds(node.value, seen))
+                return _shallower(self.kinds(node.value))
             case cst.Attribute():
-                own = self._of_all(self._own_values(node), seen)
-                return own | self._of_status(node, seen)
+                own = self._of_all(self._own_values(node))
+                return own | self._of_status(node)
             case cst.ClassDef():
-                return self._of_all([each.value for each in node.bases], seen)
+                return self._of_all([each.value for each in node.bases])
             case Element():
-                return _shallower(self.kinds(node.of, seen))
+                return _shallower(self.kinds(node.of))
             case cst.Annotation():
                 return self._of_annotation(node)
             case cst.Call():
-                return self._of_call(node, seen)
+                return self._of_call(node)
         return NOTHING
 
-    def _of_all(self, nodes: Sequence[Value], seen: frozenset[Value]) -> Kinds:
-        return frozenset().union(*(self.kinds(each, seen) for each in nodes))
+    def _of_all(self, nodes: Sequence[Value]) -> Kinds:
+        return frozenset().union(*(self.kinds(each) for each in nodes))
 
-    def _of_call(self, call: cst.Call, seen: frozenset[Value]) -> Kinds:
+    def _of_call(self, call: cst.Call) -> Kinds:
         func = call.func
         if is_functools_partial(self, call):
-            return self.kinds(call.args[0].value, seen)
+            return self.kinds(call.args[0].value)
         if is_class_creation(call):
-            return _shallower(self.kinds(call.args[1].value, seen))
+            return _shallower(self.kinds(call.args[1].value))
         made = {
             Kind(Form.OBJECT, each.thing)
-            for each in self.kinds(func, seen)
+            for each in self.kinds(func)
             if each.form is Form.CLASS and not each.depth
         }
         if made:
             return frozenset(made)
         if isinstance(func, cst.Attribute):
             returned = [e for each in self._own_methods(func) for e in returns(each)]
-            return frozenset(self._of_method(func, seen)) | self._of_all(returned, seen)
+            return frozenset(self._of_method(func)) | self._of_all(returned)
         if isinstance(func, cst.Name):
             returned = [
                 each
@@ -183,12 +207,12 @@ class Module:
                 if isinstance(function, cst.FunctionDef | cst.Lambda)
                 for each in returns(function)
             ]
-            return self._of_all(returned, seen)
+            return self._of_all(returned)
         return NOTHING
 
-    def _of_method(self, func: cst.Attribute, seen: frozenset[Value]) -> Iterator[Kind]:
+    def _of_method(self, func: cst.Attribute) -> Iterator[Kind]:
         name = func.attr.value
-        for each in self.kinds(func.value, seen):
+        for each in self.kinds(func.value):
             match each.form, name:
                 case Form.CLASS, "partial":
                     yield Kind(Form.PARTIAL, each.thing)
@@ -203,12 +227,12 @@ class Module:
                 case _, "values" | "copy" if each.depth:
                     yield each
 
-    def _of_status(self, node: cst.Attribute, seen: frozenset[Value]) -> Kinds:
+    def _of_status(self, node: cst.Attribute) -> Kinds:
         if node.attr.value != "status":
             return NOTHING
         return frozenset(
             replace(each, form=Form.STATUS)
-            for each in self.kinds(node.value, seen)
+            for each in self.kinds(node.value)
             if each.form is Form.JOB
         )
 
@@ -278,6 +302,11 @@ class Module:
         statement = None if targets is None else self.parent(targets)
         if isinstance(statement, cst.AssignTarget):
             statement = self.parent(statement)
+        if isinstance(targets, cst.Tuple) and isinstance(statement, cst.For | cst.CompFor):
+            is_value = targets.elements[-1] is element
+            values = _values_of_pairs(statement.iter) if len(targets.elements) == 2 else None
+            yield Element(of=values) if values and is_value else cst.Param(cst.Name("unknown"))
+            return
         if not isinstance(targets, cst.Tuple | cst.List) or not isinstance(statement, cst.Assign):
             yield cst.Param(cst.Name("unknown"))
             return
@@ -352,6 +381,23 @@ class Module:
             isinstance(each, cst.FunctionDef) and own in self.ancestors(each)
             for each in self.ancestors(node)
         )
+
+
+def _values_of_pairs(node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """Return what the second of each pair comes from, in ``x.items()`` and ``enumerate(x)``."""
+    match node:
+        case cst.Call(func=cst.Attribute(value=owner, attr=cst.Name(value="items"))):
+            return owner
+        case cst.Call(func=cst.Name(value="enumerate"), args=[first, *_]):
+            return first.value
+    return None
+
+
+def _parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Yield all that *node* contains."""
+    for child in node.children:
+        yield child
+        yield from _parts(child)
 
 
 def is_functools_partial(module: Module, call: cst.Call) -> bool:

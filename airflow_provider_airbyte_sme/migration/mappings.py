@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from airflow_provider_airbyte_sme.migration.arguments import OFFICIAL_ONLY
+from airflow_provider_airbyte_sme.migration.arguments import CONN_ID, OFFICIAL_ONLY
 from airflow_provider_airbyte_sme.migration.kinds import Element, Module, Value
-from airflow_provider_airbyte_sme.migration.nodes import names_in, text_of
+from airflow_provider_airbyte_sme.migration.nodes import is_method, names_in, text_of
 
 DEFAULT_ARGS = "default_args"
 
+# Keys that other values have here, or on which the rewrite of a call depends; also unknown ones.
+_OF_INTEREST = {*OFFICIAL_ONLY, CONN_ID, DEFAULT_ARGS, "deferrable", "timeout", None}
 # What an unknown mapping may contain: everything.
 ANY = None
 
@@ -27,7 +29,7 @@ class Mappings:
         self._module = module
 
     def literals(
-        self, node: cst.CSTNode, seen: frozenset[cst.CSTNode] = frozenset()
+        self, node: Value, seen: frozenset[Value] = frozenset()
     ) -> tuple[list[cst.Dict | cst.Call], bool]:
         """Return the dict literals and calls of ``dict`` of a mapping, and whether that is all."""
         if node in seen:
@@ -50,29 +52,52 @@ class Mappings:
                 return self._of_all([node.body, node.orelse], seen)
             case cst.Name():
                 return self._of_name(node, seen)
+            case cst.Subscript() | Element():
+                items = self._items(node)
+                return ([], False) if items is None else self._of_all(items, seen)
         return [], False
 
     def _of_all(
-        self, nodes: list[cst.BaseExpression], seen: frozenset[cst.CSTNode]
+        self, nodes: Sequence[Value], seen: frozenset[Value]
     ) -> tuple[list[cst.Dict | cst.Call], bool]:
         parts = [self.literals(each, seen) for each in nodes]
         return [each for found, _ in parts for each in found], all(done for _, done in parts)
 
     def _of_name(
-        self, name: cst.Name, seen: frozenset[cst.CSTNode]
+        self, name: cst.Name, seen: frozenset[Value]
     ) -> tuple[list[cst.Dict | cst.Call], bool]:
         values = self._module.values(name)
-        known = [each for each in values if not isinstance(each, Element)]
-        found, complete = self._of_all(known, seen)  # type: ignore[arg-type]
-        is_all = complete and bool(values) and len(known) == len(values)
-        return found, is_all and not self._is_changed(name)
+        found, complete = self._of_all(values, seen)
+        return found, complete and bool(values) and not self._is_changed(name)
+
+    def _items(self, node: cst.Subscript | Element) -> list[Value] | None:
+        """Return what an item of a collection may be; ``None`` if it is not used only here."""
+        collection: Value = node.of if isinstance(node, Element) else node.value
+        if isinstance(collection, cst.Call) and is_method(collection, "values"):
+            collection = cst.ensure_type(collection.func, cst.Attribute).value
+        if isinstance(collection, cst.Name):
+            values = self._module.values(collection)
+            if not len(values) == len(self._module.references(collection)) == 1:
+                return None
+            collection = values[0]
+        if not isinstance(collection, cst.List | cst.Tuple | cst.Dict):
+            return None
+        key = _key_of(node) if isinstance(node, cst.Subscript) else None
+        return [
+            each.value
+            for each in collection.elements
+            if key is None or not isinstance(each, cst.DictElement) or text_of(each.key) == key
+        ]
 
     def _is_changed(self, name: cst.Name) -> bool:
-        """Whether entries are added to the mapping later."""
+        """Whether entries of interest are added to the mapping later."""
         for reference in self._module.references(name):
             above = self._module.parent(reference)
             if isinstance(above, cst.Subscript):
-                if isinstance(self._module.parent(above), cst.AssignTarget):
+                if (
+                    isinstance(self._module.parent(above), cst.AssignTarget)
+                    and _key_of(above) in _OF_INTEREST
+                ):
                     return True
             elif isinstance(above, cst.Attribute) and above.attr.value in ("update", "setdefault"):
                 return True
@@ -84,9 +109,7 @@ class Mappings:
             above = self._module.parent(reference)
             match above:
                 case cst.Subscript() if above.value is reference:
-                    index = above.slice[0].slice
-                    key = text_of(index.value) if isinstance(index, cst.Index) else None
-                    if key is None or key in OFFICIAL_ONLY:
+                    if _key_of(above) in (*OFFICIAL_ONLY, None):
                         yield reference
                 case cst.Attribute(attr=cst.Name(value="get" | "pop")):
                     call = self._module.parent(above)
@@ -109,7 +132,21 @@ class Mappings:
                 return [found.elt]
         return None
 
-    def names(self, node: cst.CSTNode) -> frozenset[str] | None:
+    def variants(self, node: Value, seen: frozenset[Value] = frozenset()) -> list[Value]:
+        """Return the mappings of which *node* may be any."""
+        found: list[Value] | None = None
+        match node:
+            case cst.IfExp():
+                found = [node.body, node.orelse]
+            case cst.Name():
+                found = self._module.values(node)
+            case cst.Subscript() | Element():
+                found = self._items(node)
+        if not found or node in seen:
+            return [node]
+        return [each for value in found for each in self.variants(value, seen | {node})]
+
+    def names(self, node: Value) -> frozenset[str] | None:
         """Return the keys of a mapping; ``None`` if they are not all known."""
         literals, complete = self.literals(node)
         if not complete:
@@ -121,6 +158,12 @@ class Mappings:
                 return ANY
             found |= names
         return frozenset(found)
+
+
+def _key_of(node: cst.Subscript) -> str | None:
+    """Return the key in ``mapping["key"]``; ``None`` if it is another expression."""
+    index = node.slice[0].slice
+    return text_of(index.value) if isinstance(index, cst.Index) else None
 
 
 def _is_starred(element: cst.BaseDictElement) -> bool:

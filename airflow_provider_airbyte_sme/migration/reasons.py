@@ -48,11 +48,22 @@ class Reason(Enum):
         "exponential_backoff, max_wait and silent_fail are refused with deferrable=True",
     )
     CONNECTION_ID = ("connection_id-is-no-uuid", "connection_id must be a UUID, or a template")
+    CONN_ID = (
+        "airbyte_conn_id-is-no-text",
+        "airbyte_conn_id must be text: remove the comma or the brackets around it",
+    )
+    CONTEXT = (
+        "execute-without-a-context",
+        "execute needs the context of the running task, such as get_current_context()",
+    )
     JOB_ID = (
         "the-job-id",
         "the task returns a dict: if this reads the result of an Airbyte sync, take its 'job_id'",
     )
-    SUBCLASS = ("subclasses", "check what this class uses of the official one")
+    SUBCLASS = (
+        "subclasses",
+        "check what this class uses of the official one, and what other files pass to it",
+    )
     CLASS_ELSEWHERE = (
         "classes-that-are-created-elsewhere",
         "check the parameters where this class is created",

@@ -19,11 +19,21 @@ from airflow_provider_airbyte_sme.migration.arguments import (
 from airflow_provider_airbyte_sme.migration.classes import may_be_other
 from airflow_provider_airbyte_sme.migration.comments import Comments
 from airflow_provider_airbyte_sme.migration.connections import Connections
-from airflow_provider_airbyte_sme.migration.kinds import Module, is_functools_partial
-from airflow_provider_airbyte_sme.migration.nodes import flag_of, is_method, is_super_init, keyword
+from airflow_provider_airbyte_sme.migration.kinds import Module, Value, is_functools_partial
+from airflow_provider_airbyte_sme.migration.nodes import (
+    flag_of,
+    is_method,
+    is_super_init,
+    keyword,
+    last_name,
+)
 from airflow_provider_airbyte_sme.migration.official import Thing
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 from airflow_provider_airbyte_sme.migration.tasks import Tasks
+
+_COLLECTIONS = cst.List | cst.Tuple | cst.Dict
+_LITERALS = cst.BaseString | _COLLECTIONS
+_READS_SETTING = frozenset({"get", "getenv"})
 
 
 class TaskCalls:
@@ -56,7 +66,8 @@ class TaskCalls:
             self._comments.note(original, Reason.SEVERAL_CLASSES)
         updated, reasons = rewrite_call(updated, _rewrite_for(original, thing))
         self._comments.note(original, *reasons)
-        self._check_constant(original)
+        if not is_method(original, "expand"):
+            self._check_constants(original)
         if is_super_init(original) or is_method(original, "expand", "expand_kwargs"):
             return updated
         if not self._connections.is_missing(original):
@@ -77,16 +88,23 @@ class TaskCalls:
         self._comments.note(original, *reasons)
         return updated
 
-    def _check_constant(self, call: cst.Call) -> None:
-        """Check the connection that a call takes from a constant of the module."""
-        name = keyword(call, "connection_id")
-        values = self._module.values(name) if isinstance(name, cst.Name) else []
-        if (
-            len(values) == 1
-            and isinstance(values[0], cst.BaseString | cst.List | cst.Tuple | cst.Dict)
-            and not may_be_uuid(values[0])
-        ):
+    def _check_constants(self, call: cst.Call) -> None:
+        """Check what a call takes from constants of the module, and their defaults."""
+        value = self._constant(keyword(call, "connection_id"))
+        if isinstance(value, _LITERALS) and not may_be_uuid(value):
             self._comments.note(call, Reason.CONNECTION_ID)
+        if isinstance(self._constant(keyword(call, CONN_ID)), _COLLECTIONS):
+            self._comments.note(call, Reason.CONN_ID)
+
+    def _constant(self, node: cst.BaseExpression | None) -> Value | None:
+        value: Value | None = node
+        if isinstance(node, cst.Name):
+            values = self._module.values(node)
+            value = values[0] if len(values) == 1 else None
+        if isinstance(value, cst.Call) and last_name(value.func) in _READS_SETTING:
+            # The default, with which the DAG is imported where the setting is not made.
+            value = value.args[1].value if len(value.args) > 1 else None
+        return value
 
 
 def _rewrite_for(call: cst.Call, thing: Thing) -> partial[Argument]:

@@ -6,7 +6,7 @@ import libcst as cst
 
 from airflow_provider_airbyte_sme.migration.arguments import with_argument
 from airflow_provider_airbyte_sme.migration.comments import Comments
-from airflow_provider_airbyte_sme.migration.kinds import Module
+from airflow_provider_airbyte_sme.migration.kinds import Form, Module
 from airflow_provider_airbyte_sme.migration.nodes import (
     is_method,
     keyword,
@@ -14,6 +14,7 @@ from airflow_provider_airbyte_sme.migration.nodes import (
     string,
     text_of,
 )
+from airflow_provider_airbyte_sme.migration.official import TASKS, Thing
 from airflow_provider_airbyte_sme.migration.reasons import Reason
 from airflow_provider_airbyte_sme.migration.results import JOB_ID, RESULT, Results
 
@@ -35,15 +36,19 @@ class XComs:
         if isinstance(original.func, cst.Attribute):
             if _reads_xcom(original.func) and self._results.has_operators:
                 self._comments.note(original, Reason.JOB_ID)
-            if is_method(original, "execute") and self._results.is_operator(original.func.value):
-                self._note_executed(original)
+            if is_method(original, "execute"):
+                self._note_executed(original, original.func.value)
             if is_method(original, "xcom_pull"):
                 return self._pull(original, updated)
         return self._xcom_arg(original, updated) if last_name(original.func) == "XComArg" else None
 
-    def _note_executed(self, call: cst.Call) -> None:
-        """Leave it to a person to read the result of ``task.execute(context)``."""
-        if not isinstance(self._module.parent(call), cst.Expr):
+    def _note_executed(self, call: cst.Call, task: cst.BaseExpression) -> None:
+        """Leave it to a person to run ``task.execute({})``, and to read what it returns."""
+        things = {e.thing for e in self._module.kinds(task) if e.form is Form.OBJECT}
+        if not things.isdisjoint(TASKS) and any(_is_empty(arg.value) for arg in call.args):
+            self._comments.note(call, Reason.CONTEXT)
+        is_result_read = not isinstance(self._module.parent(call), cst.Expr)
+        if Thing.OPERATOR in things and is_result_read:
             self._comments.note(call, Reason.JOB_ID)
 
     def _pull(self, original: cst.Call, updated: cst.Call) -> cst.Call:
@@ -115,6 +120,16 @@ class XComs:
 
     def _job_id(self, place: cst.CSTNode) -> cst.SimpleString:
         return string(JOB_ID, self._module.ancestors(place))
+
+
+def _is_empty(node: cst.CSTNode) -> bool:
+    """Whether *node* is ``{}``, ``dict()`` or ``None``."""
+    match node:
+        case cst.Dict(elements=()) | cst.Name(value="None"):
+            return True
+        case cst.Call(func=cst.Name(value="dict"), args=()):
+            return True
+    return False
 
 
 def _reads_xcom(func: cst.Attribute) -> bool:

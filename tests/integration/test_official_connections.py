@@ -102,6 +102,15 @@ def test_other_connections_are_left_out(value, monkeypatch, capsys):
     assert "other" not in capsys.readouterr().out
 
 
+def test_only_a_database_that_can_be_read_is_called_empty(capsys):
+    main(["migrate", "--connections"])
+
+    output = capsys.readouterr()
+    is_unread = "error: Airflow's database could not be read" in output.err
+    is_empty = output.out == "There is no Airflow connection of type 'airbyte'.\n"
+    assert is_unread != is_empty
+
+
 def test_connections_in_the_database_are_listed(tmp_path):
     environment = {
         **os.environ,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,21 @@ def test_with_write_files_change_once(dags, capsys):
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err == "changed 0 of 3 files, 0 comments to look at\n"
+
+
+@pytest.mark.parametrize("also", [None, subprocess.STDOUT])
+def test_a_reader_that_stops_early_ends_the_command_without_a_message(dags, also):
+    command = [sys.executable, "-m", "airflow_provider_airbyte_sme", "migrate", dags]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=also or subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        message = process.stderr.read() if process.stderr else b""
+
+    assert (message, process.returncode) == (b"", 128 + signal.SIGPIPE)
 
 
 def test_a_file_that_is_not_touched_is_not_written(dags):

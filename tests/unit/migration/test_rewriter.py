@@ -88,6 +88,31 @@ def body(code: str) -> str:
             "from airflow_provider_airbyte_sme.hooks.airbyte import *\n"
             'AirbyteHook(airbyte_conn_id="airbyte_default")',
         ),
+        # Comments go with what they are about.
+        (
+            "from airflow.providers.airbyte.operators.airbyte import (\n"
+            "    AirbyteTriggerSyncOperator,  # starts\n"
+            "    AirbyteHook,  # noqa: F401\n"
+            ")\nf: AirbyteTriggerSyncOperator",
+            "from airflow_provider_airbyte_sme.operators.airbyte import (\n"
+            "    AirbyteTriggerSyncOperator,  # starts\n"
+            ")\n"
+            "from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook  # noqa: F401\n"
+            "f: AirbyteTriggerSyncOperator",
+        ),
+        (
+            "from airflow.providers import (\n    http,  # web\n    airbyte  # data\n)",
+            "from airflow.providers import (\n    http  # web\n)\n"
+            "import airflow_provider_airbyte_sme as airbyte  # data",
+        ),
+        (
+            "import airflow.providers.airbyte\n"
+            "from airbyte_api.models import (  # SDK\n"
+            "    JobStatusEnum,  # one\n    # and\n    JobTypeEnum, Other,\n)",
+            "import airflow_provider_airbyte_sme\n"
+            "# TODO airbyte_api\nfrom airbyte_api.models import (  # SDK\n    Other,\n)\n"
+            "# one\n# and\nfrom airflow_provider_airbyte_sme.api import JobStatus, JobType",
+        ),
         # An official module imports others, so they can be imported from it.
         (
             "from airflow.providers.airbyte.operators.airbyte import *\n"
@@ -415,6 +440,108 @@ def test_a_mapping_that_is_extended_has_a_comment():
 
 
 @pytest.mark.parametrize(
+    ("key", "has_comment"),
+    [("'pool'", False), ("'wait_seconds'", True), ("'airbyte_conn_id'", True), ("key", True)],
+)
+def test_a_key_that_is_set_later_matters_if_it_may_be_another_one_here(key, has_comment):
+    code = f"A = {{'retries': 1}}\nA[{key}] = 1\n%sSync(task_id='t', airbyte_conn_id='c', **A)\n"
+
+    assert body(code % "") == code % ("# TODO keyword-arguments\n" if has_comment else "")
+
+
+def test_a_key_that_is_set_later_in_the_arguments_of_a_dag_is_no_default_argument():
+    code = (
+        "OPTIONS = {'default_args': {'retries': 1}}\nOPTIONS['tags'] = ['a']\n"
+        "with DAG('e', **OPTIONS):\n    Sync(task_id='t', %sconnection_id=C)\n"
+    )
+
+    assert body(code % "") == code % 'airbyte_conn_id="airbyte_default", '
+
+
+LOOPS = [
+    "for c in [{0}]:\n    {1}\n",
+    "CS = [{0}]\nfor c in CS:\n    {1}\n",
+    "CS = ({0},)\nx = [{1} for c in CS]\n",
+    "CS = {{'t': {0}}}\nfor c in CS.values():\n    {1}\n",
+    "CS = {{'t': {0}}}\nfor name, c in CS.items():\n    {1}\n",
+    "CS = [{0}]\nfor i, c in enumerate(CS):\n    {1}\n",
+]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{'asynchronous': True, 'airbyte_conn_id': 'c'}", "Sync(task_id='t', **c)"),
+        ("dict(asynchronous=True)", "Sync(task_id='t', airbyte_conn_id=\"airbyte_default\", **c)"),
+    ],
+)
+def test_configurations_in_a_loop_are_rewritten(loop, before, after):
+    new = before.replace("'asynchronous': True", "'wait_for_completion': False")
+    new = new.replace("asynchronous=True", "wait_for_completion=False")
+
+    assert body(loop.format(before, "Sync(task_id='t', **c)")) == loop.format(new, after)
+
+
+@pytest.mark.parametrize(
+    ("use", "new_use", "is_renamed"),
+    [
+        ("Sync(**CS['a'])", "Sync(airbyte_conn_id=\"airbyte_default\", **CS['a'])", True),
+        (
+            "for c in CS.values():\n    print(c['schedule'])\n    Sync(airbyte_conn_id='c', **c)",
+            None,
+            True,
+        ),
+        (
+            "for c in CS.values():\n    print(c)\n    Sync(airbyte_conn_id='c', **c)",
+            "for c in CS.values():\n    # TODO renamed-keys\n    print(c)\n"
+            "    Sync(airbyte_conn_id='c', **c)",
+            True,
+        ),
+        (
+            "print(CS)\nfor c in CS.values():\n    Sync(airbyte_conn_id='c', **c)",
+            "print(CS)\nfor c in CS.values():\n"
+            "    # TODO keyword-arguments\n    Sync(airbyte_conn_id='c', **c)",
+            False,
+        ),
+        ("for c in CS.values():\n    Other(**c)", None, False),
+    ],
+)
+def test_configurations_are_rewritten_if_nothing_else_uses_them(use, new_use, is_renamed):
+    made = "CS = {{'a': {{'task_id': 't', {}}}}}\n"
+    old, new = "'asynchronous': True", "'wait_for_completion': False"
+
+    assert body(f"{made.format(old)}{use}\n") == (
+        f"{made.format(new if is_renamed else old)}{new_use or use}\n"
+    )
+
+
+def test_of_several_configurations_only_the_one_that_is_named_is_rewritten():
+    code = (
+        "CS = {'a': {'wait_seconds': 1}, 'b': {'asynchronous': True}}\n"
+        "Sync(airbyte_conn_id='c', **CS['a'])\n"
+    )
+
+    assert body(code) == code.replace("wait_seconds", "poll_interval")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "for c in CS:\n    %sSync(**c)\n",
+        "%sSync.partial(task_id='t').expand_kwargs(CS)\n",
+        "%sSync(**(CS[0] if x else {}))\n",
+    ],
+)
+def test_configurations_of_which_only_some_name_a_connection_have_a_comment(use):
+    code = f"CS = [{{'airbyte_conn_id': 'c'}}, {{'retries': 1}}]\n{use}"
+
+    assert body(code.replace("%s", "")) == code.replace(
+        "    %s", "    # TODO keyword-arguments\n    "
+    ).replace("%s", "# TODO keyword-arguments\n")
+
+
+@pytest.mark.parametrize(
     ("use", "has_comment"),
     [
         ("a.wait_seconds = 5", True),
@@ -651,6 +778,12 @@ def test_code_in_a_text_has_a_comment():
             ".expand(wait_for_completion=flags)\n",
         ),
         (
+            f"IDS = ['{UUID}']\ns = Sync.partial(task_id='t').expand("
+            "airbyte_conn_id=['c'], connection_id=IDS)\n",
+            f"IDS = ['{UUID}']\ns = Sync.partial(task_id='t').expand("
+            "airbyte_conn_id=['c'], connection_id=IDS)\n",
+        ),
+        (
             "s = Sync.partial(task_id='t').expand_kwargs("
             "[{'airbyte_conn_id': x, 'wait_seconds': 1} for x in XS])\n",
             "s = Sync.partial(task_id='t').expand_kwargs("
@@ -707,8 +840,32 @@ def test_mapped_tasks(before, after):
             "from common import make\nb = make('x')\nf(b.output)",
             "from common import make\nb = make('x')\n# TODO the-job-id\nf(b.output)",
         ),
-        ("x = a.execute({})", "# TODO the-job-id\nx = a.execute({})"),
-        ("a.execute({})", None),
+        ("x = a.execute(context)", "# TODO the-job-id\nx = a.execute(context)"),
+        ("a.execute(context)", None),
+        ("a.execute({})", "# TODO execute-without-a-context\na.execute({})"),
+        (
+            "a.execute(context=dict())",
+            "# TODO execute-without-a-context\na.execute(context=dict())",
+        ),
+        (
+            "Sensor(airbyte_conn_id='c').execute(None)",
+            "# TODO execute-without-a-context\nSensor(airbyte_conn_id='c').execute(None)",
+        ),
+        ("BashOperator().execute({})", None),
+        (
+            "def f():\n    return Sync(airbyte_conn_id='c').execute({})",
+            "def f():\n    # TODO execute-without-a-context\n    # TODO the-job-id\n"
+            "    return Sync(airbyte_conn_id='c').execute({})",
+        ),
+        (
+            "for n, t in {'a': a}.items():\n    f(t.output)",
+            "for n, t in {'a': a}.items():\n    f(t.output[\"job_id\"])",
+        ),
+        (
+            "for n, t in enumerate([a]):\n    f(t.output)",
+            'for n, t in enumerate([a]):\n    f(t.output["job_id"])',
+        ),
+        ("b = a\na = b\nf(b.output)", 'b = a\na = b\nf(b.output["job_id"])'),
         ("s = Sensor(task_id='s', airbyte_conn_id='c', airbyte_job_id=a.output)", None),
         (
             "s = Sensor.partial(task_id='s', airbyte_conn_id='c').expand(airbyte_job_id=a.output)",
@@ -1212,6 +1369,27 @@ def test_a_function_with_bound_arguments_keeps_its_connection():
             "Sync(airbyte_conn_id='c', connection_id=ID)\n",
         ),
         ("Sync(airbyte_conn_id='c', connection_id='{{ var.value.x }}')\n", None),
+        (
+            "ID = os.getenv('ID', 'mine')\nSync(airbyte_conn_id='c', connection_id=ID)\n",
+            "ID = os.getenv('ID', 'mine')\n# TODO connection_id-is-no-uuid\n"
+            "Sync(airbyte_conn_id='c', connection_id=ID)\n",
+        ),
+        (
+            "Sync(airbyte_conn_id='c', connection_id=Variable.get('id', default_var=''))\n",
+            "# TODO connection_id-is-no-uuid\n"
+            "Sync(airbyte_conn_id='c', connection_id=Variable.get('id', default_var=''))\n",
+        ),
+        (f"Sync(airbyte_conn_id='c', connection_id=environ.get('ID', '{UUID}'))\n", None),
+        ("Sync(airbyte_conn_id='c', connection_id=environ.get('ID'))\n", None),
+        (
+            "NAME = 'c',\nSensor(airbyte_conn_id=NAME)\n",
+            "NAME = 'c',\n# TODO airbyte_conn_id-is-no-text\nSensor(airbyte_conn_id=NAME)\n",
+        ),
+        (
+            "Sync(airbyte_conn_id=['c'])\n",
+            "# TODO airbyte_conn_id-is-no-text\nSync(airbyte_conn_id=['c'])\n",
+        ),
+        ("NAME = 'c'\nSync(airbyte_conn_id=NAME)\n", None),
         (
             "Sensor(airbyte_conn_id='c', deferrable=True, max_wait=9)\n",
             "Sensor(airbyte_conn_id='c', deferrable=True)\n",
