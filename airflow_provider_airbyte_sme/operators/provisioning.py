@@ -113,12 +113,13 @@ class AirbyteResourceOperator(AirbyteOperator):
     def _push(self, context: Context, result: ResourceResult, workspace_id: str) -> None:
         """Push the id of a resource, for ``output["source_id"]``, and its page for the link."""
         task_instance = context["ti"]
-        task_instance.xcom_push(key=f"{result.kind}_id", value=result.resource_id)
         if result.resource_id:
             page = self.hook.settings.urls.resource_page(
                 result.kind, result.resource_id, workspace_id
             )
+            # First: a task with only the id of a connection is shown as waiting for it.
             task_instance.xcom_push(key=RESOURCE_URL_KEY, value=page)
+        task_instance.xcom_push(key=f"{result.kind}_id", value=result.resource_id)
 
 
 class AirbyteCreateOperator(AirbyteResourceOperator):

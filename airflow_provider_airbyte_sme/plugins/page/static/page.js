@@ -63,6 +63,7 @@ let timer = 0;
 let running = null;
 let lastLoad = Date.now();
 let isFormStale = false; // the content that is on its way has other forms
+let isReplacing = false;
 
 function schedule() {
   clearTimeout(timer);
@@ -72,10 +73,11 @@ function schedule() {
   }
 }
 
+/** Returns whether the new content is shown. */
 async function load() {
   clearTimeout(timer);
   if (document.hidden) {
-    return; // visibilitychange comes back here
+    return false; // visibilitychange comes back here
   }
   running?.abort();
   const request = (running = new AbortController());
@@ -101,12 +103,13 @@ async function load() {
     clearTimeout(timeout);
   }
   if (running !== request) {
-    return; // a newer one has taken over
+    return false; // a newer one has taken over
   }
   running = null;
   lastLoad = Date.now();
   tell(problem);
   schedule();
+  return !problem;
 }
 
 function show(html) {
@@ -114,8 +117,10 @@ function show(html) {
   if (!fresh) {
     return;
   }
-  content().dataset.poll = fresh.dataset.poll;
+  Object.assign(content().dataset, fresh.dataset);
   const focused = document.activeElement;
+  const pointed = describePointed();
+  isReplacing = true;
   for (const name of parts) {
     const old = part(content(), name);
     const next = part(fresh, name);
@@ -131,9 +136,21 @@ function show(html) {
     if (key) {
       content().querySelector(key)?.focus({ preventScroll: true });
     }
+  }
+  isReplacing = false;
+  isFormStale = false;
+  const bar = pointed && content().querySelector(pointed);
+  if (bar) {
+    showTooltip(bar);
+  } else {
     hideTooltip();
   }
-  isFormStale = false;
+}
+
+/** A selector of the bar that is pointed at; its sync may have moved to the left meanwhile. */
+function describePointed() {
+  const bar = document.querySelector(".is-pointed");
+  return bar ? `${describe(bar.closest(".bars"))} [data-job="${bar.dataset.job}"]` : "";
 }
 
 /** Has a screen reader tell an error once, not with each new content. */
@@ -175,7 +192,55 @@ function tell(problem) {
 function go(search) {
   history.replaceState(null, "", search || location.pathname);
   document.getElementById("body")?.setAttribute("aria-busy", "true");
-  load();
+  return load();
+}
+
+/* ---- What is shown when the page is opened ---- */
+
+const chosenKey = `airbyte-sme.connection:${location.pathname}`;
+
+/** The Airflow connection that was chosen here the last time; null if the browser keeps nothing. */
+function chosenBefore() {
+  try {
+    return localStorage.getItem(chosenKey);
+  } catch {
+    return null;
+  }
+}
+
+function remember(connId) {
+  try {
+    localStorage.setItem(chosenKey, connId);
+  } catch {
+    // Then the page opens with the first one.
+  }
+}
+
+/**
+ * Shows what the address asks for, of this page or of the one around its frame, and else the Airflow
+ * connection that was chosen the last time. One that is gone is forgotten.
+ */
+async function start() {
+  const shown = content().dataset.connId;
+  const query = new URLSearchParams(location.search || frame?.location.search);
+  const before = query.get("conn_id") ? null : chosenBefore();
+  if (before && before !== shown) {
+    query.set("conn_id", before);
+  }
+  // A page that only says why there is no other shows no Airflow connection.
+  if (shown === undefined || `${query}` === `${new URLSearchParams(location.search)}`) {
+    schedule();
+    return;
+  }
+  const page = document.getElementById("page");
+  page.hidden = true; // something else was asked for
+  const isNew = await go(`?${query}`);
+  page.hidden = false;
+  if (before && isNew && content().dataset.connId !== before) {
+    remember("");
+    query.delete("conn_id");
+    go(query.size ? `?${query}` : "");
+  }
 }
 
 /* ---- Filters ---- */
@@ -197,6 +262,7 @@ function listenToFilters() {
     event.preventDefault();
     submit(event.target);
     if (event.target.dataset.part === "other") {
+      remember(event.target.elements.conn_id.value);
       event.target.reset();
     }
   });
@@ -205,6 +271,7 @@ function listenToFilters() {
     if (form && event.target.name === "conn_id") {
       // The other filters belong to another Airbyte. The focus stays, for the arrow keys.
       isFormStale = true;
+      remember(event.target.value);
       go(`?${new URLSearchParams({ conn_id: event.target.value })}`);
     } else if (form && event.target.tagName === "SELECT") {
       submit(form);
@@ -269,14 +336,17 @@ function hideTooltip() {
 }
 
 function showTooltip(bar) {
-  hideTooltip();
+  document.querySelector(".is-pointed")?.classList.remove("is-pointed");
   const title = bar.querySelector("title");
   if (title) {
     bar.dataset.text = title.textContent;
     title.remove(); // the browser would show a second one
   }
-  tooltip.hidden = false;
-  tooltip.textContent = bar.dataset.text.replaceAll(" · ", "\n"); // a screen reader reads it now
+  const text = bar.dataset.text.replaceAll(" · ", "\n");
+  if (tooltip.hidden || tooltip.textContent !== text) {
+    tooltip.hidden = false;
+    tooltip.textContent = text; // a screen reader reads it now
+  }
   bar.classList.add("is-pointed");
   const box = bar.getBoundingClientRect();
   const left = Math.min(box.left, window.innerWidth - tooltip.offsetWidth - 8);
@@ -319,7 +389,7 @@ function listenToBars() {
       showTooltip(bar);
     }
   });
-  document.addEventListener("focusout", hideTooltip);
+  document.addEventListener("focusout", () => isReplacing || hideTooltip());
   window.addEventListener("scroll", hideTooltip, { passive: true });
 }
 
@@ -330,4 +400,4 @@ if (tooltip) {
   listenToBars();
 }
 document.addEventListener("visibilitychange", schedule);
-schedule();
+start();
