@@ -289,11 +289,11 @@ def team_that_owns(dag_id: str, name: str) -> Iterator[None]:
         session.add(bundle)
         bundle.teams.append(Team(name=name))
         session.flush()
-        session.get(DagModel, dag_id).bundle_name = bundle.name
+        session.get_one(DagModel, dag_id).bundle_name = bundle.name
     yield
     forget_waiting_tasks()
     with create_session() as session:
-        bundle = session.get(DagBundleModel, f"bundle of {name}")
+        bundle = session.get_one(DagBundleModel, f"bundle of {name}")
         for team in bundle.teams:
             session.delete(team)
         session.delete(bundle)

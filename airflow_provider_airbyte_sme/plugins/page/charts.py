@@ -96,9 +96,7 @@ def chart_of(
         tone = tone_of(job)
         mark = f"M{x} {_MARK_Y}{MARKS[tone]}" if tone in MARKS else ""
         bars.append(
-            Bar(
-                job.job_id, x, BASELINE - height, _BAR_WIDTH, height, tone, describe(job), mark
-            )
+            Bar(job.job_id, x, BASELINE - height, _BAR_WIDTH, height, tone, describe(job), mark)
         )
     return Chart(tuple(reversed(bars)), _summary(shown))
 

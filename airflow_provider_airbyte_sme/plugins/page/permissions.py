@@ -228,4 +228,4 @@ def _teams_of(dag_ids: set[str]) -> dict[str, str]:
             .join(DagBundleModel.teams)
             .where(DagModel.dag_id.in_(dag_ids))
         )
-        return {dag_id: name for dag_id, name in rows}
+        return {row.dag_id: row.name for row in rows}
