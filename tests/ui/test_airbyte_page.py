@@ -213,7 +213,8 @@ def test_the_airflow_connection_that_was_chosen_is_there_when_the_page_is_opened
 ):
     add_conn("airbyte_prod", airbyte)
     add_conn("airbyte_test", airbyte)
-    assert chosen(shown := frame()) == "airbyte_prod"
+    shown = frame()
+    assert chosen(shown) == "airbyte_prod"
     choose(shown, "airbyte_test")
 
     assert chosen(frame()) == "airbyte_test"
@@ -282,6 +283,20 @@ def test_a_tile_filters_and_a_bar_tells_its_values(frame, page, airbyte, add_con
     assert "sync failed" in tooltip.inner_text()
     assert "0 rows" in tooltip.inner_text()
     page.screenshot(path=tmp_path / "tooltip.png")
+
+
+def test_times_are_those_of_the_time_zone_that_airflow_shows(page, airflow, airbyte, add_conn):
+    add_conn("airbyte_prod", airbyte)
+    page.add_init_script("localStorage.setItem('timezone', JSON.stringify('Asia/Kolkata'))")
+
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+
+    row = page.get_by_role("row", name="Failing")
+    time = row.locator("time")
+    there = datetime.fromisoformat(time.get_attribute("datetime")) + timedelta(hours=5.5)
+    assert time.get_attribute("title") == f"{there:%Y-%m-%d %H:%M:%S} +05:30"
+    assert "+05:30" in row.locator(".bar title").last.text_content()
+    page.evaluate("localStorage.removeItem('timezone')")
 
 
 def test_the_keyboard_reaches_all_of_it(alone, page, airbyte, add_conn):

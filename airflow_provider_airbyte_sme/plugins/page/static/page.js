@@ -57,6 +57,42 @@ function storedTheme() {
   }
 }
 
+/* ---- Times, in the time zone that Airflow's UI shows: the server writes them in UTC ---- */
+
+const utcTimes = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g;
+
+/** What Airflow's UI keeps; undefined for the time zone of the browser, as there. */
+function storedTimeZone() {
+  try {
+    const timeZone = JSON.parse(localStorage.getItem("timezone")) ?? undefined;
+    new Intl.DateTimeFormat("en", { timeZone });
+    return timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
+function convertTimes(root) {
+  const clock = new Intl.DateTimeFormat("en", {
+    ...{ year: "numeric", month: "2-digit", day: "2-digit", hourCycle: "h23" },
+    ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "longOffset" },
+    timeZone: storedTimeZone(),
+  });
+  const convert = (text) =>
+    text.replace(utcTimes, (_, date, time) => {
+      const parts = clock.formatToParts(new Date(`${date}T${time}Z`));
+      const part = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+      const zone = part.timeZoneName.replace(/^GMT(\+00:00)?$/, "UTC").replace("GMT", "");
+      return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${zone}`;
+    });
+  for (const element of root.querySelectorAll("time[title], .badge[title]")) {
+    element.title = convert(element.title);
+  }
+  for (const title of root.querySelectorAll(".bar title")) {
+    title.textContent = convert(title.textContent);
+  }
+}
+
 /* ---- Reading the content again ---- */
 
 let timer = 0;
@@ -117,6 +153,7 @@ function show(html) {
   if (!fresh) {
     return;
   }
+  convertTimes(fresh);
   Object.assign(content().dataset, fresh.dataset);
   const focused = document.activeElement;
   const pointed = describePointed();
@@ -394,6 +431,7 @@ function listenToBars() {
 }
 
 followTheme();
+convertTimes(content());
 listenToFilters();
 listenToLinks();
 if (tooltip) {
