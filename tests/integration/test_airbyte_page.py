@@ -21,6 +21,7 @@ from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -287,7 +288,9 @@ def team_that_owns(dag_id: str, name: str) -> Iterator[None]:
     with create_session() as session:
         bundle = DagBundleModel(name=f"bundle of {name}")
         session.add(bundle)
-        bundle.teams.append(Team(name=name))
+        # Only those of Airflow 3.1 have ids.
+        identity: dict[str, Any] = {"id": uuid4()} if hasattr(Team, "id") else {}
+        bundle.teams.append(Team(name=name, **identity))
         session.flush()
         session.get_one(DagModel, dag_id).bundle_name = bundle.name
     yield
