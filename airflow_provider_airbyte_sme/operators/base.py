@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 JOB_ID_KEY = "job_id"
 CONNECTION_ID_KEY = "connection_id"
 JOB_URL_KEY = "job_url"
+# The one that a task pushes before the id of what it has made.
+RESOURCE_URL_KEY = "resource_url"
 
 
 class AirbyteJobLink(BaseOperatorLink):

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom
 
 from airflow_provider_airbyte_sme.api import run_blocking
-from airflow_provider_airbyte_sme.operators.base import AirbyteOperator, AirbyteWorkspaceOperator
+from airflow_provider_airbyte_sme.operators.base import (
+    RESOURCE_URL_KEY,
+    AirbyteOperator,
+    AirbyteWorkspaceOperator,
+)
 from airflow_provider_airbyte_sme.operators.rendering import (
     Unrendered,
     as_given,
@@ -41,8 +45,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskInstanceKey
 
     from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
-
-RESOURCE_URL_KEY = "resource_url"
 
 
 class AirbyteResourceLink(BaseOperatorLink):

@@ -18,8 +18,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from airflow_provider_airbyte_sme.operators.base import CONNECTION_ID_KEY, JOB_ID_KEY
-from airflow_provider_airbyte_sme.operators.provisioning import RESOURCE_URL_KEY
+from airflow_provider_airbyte_sme.operators.base import (
+    CONNECTION_ID_KEY,
+    JOB_ID_KEY,
+    RESOURCE_URL_KEY,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
