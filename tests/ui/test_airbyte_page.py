@@ -200,7 +200,6 @@ def test_a_task_has_a_link_to_its_connection_on_the_page(page, airflow, airbyte,
     # What tests/integration/test_dag_test.py proves that the task has.
     page.goto(f"{airflow.url}/plugin/airbyte?{query}")
     shown = page.frame_locator("iframe")
-    shown.locator("tbody tr").nth(1).wait_for(state="detached")
 
     shown.get_by_role("link", name="Sample data to Warehouse").wait_for()
 
@@ -217,7 +216,13 @@ def test_the_airflow_connection_that_was_chosen_is_there_when_the_page_is_opened
     assert chosen(shown) == "airbyte_prod"
     choose(shown, "airbyte_test")
 
-    assert chosen(frame()) == "airbyte_test"
+    shown = frame()
+    assert chosen(shown) == "airbyte_test"
+    # The address of Airflow's page knows it too, for a reload.
+    choose(shown, "airbyte_prod")
+    page.reload()
+    assert chosen(shown) == "airbyte_prod"
+    choose(shown, "airbyte_test")
     # An address that names one wins, one that names none has the same.
     for query, conn_id in (
         ("?conn_id=airbyte_prod", "airbyte_prod"),
@@ -243,6 +248,25 @@ def test_a_browser_that_keeps_nothing_shows_the_page_too(page, airflow, airbyte,
     page.goto(f"{airflow.url}/airbyte-sme/page/")
 
     assert chosen(page) == "airbyte_prod"
+
+
+def test_a_tab_that_is_hidden_reads_nothing_until_it_is_shown(page, airflow, airbyte, add_conn):
+    add_conn("airbyte_prod", airbyte)
+    add_conn("airbyte_test", airbyte)
+    page.add_init_script(
+        "Object.defineProperty(document, 'hidden', {get: () => !window.isShown});"
+        "localStorage.setItem('airbyte-sme.connection:/airbyte-sme/page/', 'airbyte_test');"
+    )
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+    read: list[str] = []
+    page.on("request", lambda request: read.append(request.url))
+    assert page.evaluate("load()") is False
+    assert read == []
+
+    page.evaluate("isShown = true; document.dispatchEvent(new Event('visibilitychange'))")
+
+    assert chosen(page) == "airbyte_test"
+    page.evaluate("localStorage.clear()")
 
 
 def choose(page: Any, conn_id: str) -> None:

@@ -226,8 +226,10 @@ function tell(problem) {
   line.textContent = problem;
 }
 
+/** Shows what a query asks for. The address of the page around the frame keeps it for a reload. */
 function go(search) {
   history.replaceState(null, "", search || location.pathname);
+  frame?.history.replaceState(frame.history.state, "", frame.location.pathname + search);
   document.getElementById("body")?.setAttribute("aria-busy", "true");
   return load();
 }
@@ -253,13 +255,20 @@ function remember(connId) {
   }
 }
 
+/** Of this page, or of the one around its frame; at once, since Airflow 3.3 replaces its address. */
+const asked = location.search || frame?.location.search || "";
+
 /**
- * Shows what the address asks for, of this page or of the one around its frame, and else the Airflow
- * connection that was chosen the last time. One that is gone is forgotten.
+ * Shows what was asked for, and else the Airflow connection that was chosen the last time. One that
+ * is gone is forgotten. Until then the page is hidden: it may show another one.
  */
 async function start() {
+  if (document.hidden) {
+    document.addEventListener("visibilitychange", start, { once: true });
+    return;
+  }
   const shown = content().dataset.connId;
-  const query = new URLSearchParams(location.search || frame?.location.search);
+  const query = new URLSearchParams(asked);
   const before = query.get("conn_id") ? null : chosenBefore();
   if (before && before !== shown) {
     query.set("conn_id", before);
@@ -267,17 +276,12 @@ async function start() {
   // A page that only says why there is no other shows no Airflow connection.
   if (shown === undefined || `${query}` === `${new URLSearchParams(location.search)}`) {
     schedule();
-    return;
-  }
-  const page = document.getElementById("page");
-  page.hidden = true; // something else was asked for
-  const isNew = await go(`?${query}`);
-  page.hidden = false;
-  if (before && isNew && content().dataset.connId !== before) {
+  } else if ((await go(`?${query}`)) && before && content().dataset.connId !== before) {
     remember("");
     query.delete("conn_id");
-    go(query.size ? `?${query}` : "");
+    await go(query.size ? `?${query}` : "");
   }
+  document.documentElement.classList.remove("is-starting");
 }
 
 /* ---- Filters ---- */
@@ -363,7 +367,7 @@ function listenToLinks() {
 
 /* ---- Tooltips of the bars: at once, where those of the browser take a second ---- */
 
-const tooltip = document.getElementById("tooltip");
+let tooltip = null;
 
 function hideTooltip() {
   if (tooltip) {
@@ -430,12 +434,17 @@ function listenToBars() {
   window.addEventListener("scroll", hideTooltip, { passive: true });
 }
 
+// Before anything is shown.
+document.documentElement.classList.add("is-starting");
 followTheme();
-convertTimes(content());
-listenToFilters();
-listenToLinks();
-if (tooltip) {
-  listenToBars();
-}
-document.addEventListener("visibilitychange", schedule);
-start();
+document.addEventListener("DOMContentLoaded", () => {
+  tooltip = document.getElementById("tooltip");
+  convertTimes(content());
+  listenToFilters();
+  listenToLinks();
+  if (tooltip) {
+    listenToBars();
+  }
+  document.addEventListener("visibilitychange", schedule);
+  start();
+});
