@@ -177,6 +177,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "extra-links": [
             f"{package}.operators.base.AirbyteJobLink",
+            f"{package}.operators.base.AirbytePageLink",
             f"{package}.operators.provisioning.AirbyteResourceLink",
         ],
         "connection-types": [

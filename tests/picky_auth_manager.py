@@ -24,8 +24,9 @@ class PickyAuthManager(SimpleAuthManager):
     def is_authorized_dag(
         self, *, method: Any, user: Any, access_entity: Any = None, details: Any = None
     ) -> bool:
-        """Return whether the role allows it, and the DAG is not hidden."""
-        if details and (details.id or "").startswith("hidden"):
+        """Return whether the role allows it, and neither the DAG nor its team is hidden."""
+        names = (details.id, details.team_name) if details else ()
+        if any((name or "").startswith("hidden") for name in names):
             return False
         return super().is_authorized_dag(
             method=method, user=user, access_entity=access_entity, details=details

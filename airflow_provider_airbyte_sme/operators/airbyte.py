@@ -24,8 +24,10 @@ from airflow_provider_airbyte_sme.api.resources.job_starts import (
 )
 from airflow_provider_airbyte_sme.api.waiting import DEFAULT_POLL_INTERVAL, duration_text
 from airflow_provider_airbyte_sme.operators.base import (
+    JOB_LINKS,
     AirbyteConnectionOperator,
     AirbyteJobLink,
+    AirbytePageLink,
     AirbyteWorkspaceOperator,
     push_job,
 )
@@ -61,6 +63,7 @@ __all__ = [
     "AirbyteJobLink",
     "AirbyteJobOperator",
     "AirbyteListConnectionsOperator",
+    "AirbytePageLink",
     "AirbyteRefreshOperator",
     "AirbyteTriggerSyncOperator",
     "OnRunning",
@@ -208,7 +211,7 @@ class AirbyteCancelJobOperator(AirbyteConnectionOperator):
         "poll_interval",
         "timeout",
     )
-    operator_extra_links = (AirbyteJobLink(),)
+    operator_extra_links = JOB_LINKS
 
     def __init__(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom, conf
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_airbyte_sme.api import AirbyteConnection
 from airflow_provider_airbyte_sme.connection import DEFAULT_CONN_ID
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 JOB_ID_KEY = "job_id"
 CONNECTION_ID_KEY = "connection_id"
 JOB_URL_KEY = "job_url"
+# The one that a task pushes before the id of what it has made.
+RESOURCE_URL_KEY = "resource_url"
 
 
 class AirbyteJobLink(BaseOperatorLink):
@@ -45,6 +49,36 @@ class AirbyteJobLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link; empty while there is no job."""
         return XCom.get_value(key=JOB_URL_KEY, ti_key=ti_key) or ""
+
+
+class AirbytePageLink(BaseOperatorLink):
+    """
+    The task's connection on the page *Airbyte* in Airflow, with its last syncs.
+
+    Airflow 3.1 or newer sets it when the task begins to wait in the triggerer, and when it ends.
+    """
+
+    name = "Airbyte syncs"
+
+    @property
+    def xcom_key(self) -> str:
+        """The XCom with the link."""
+        return "page_url"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the link; empty while the connection is unknown, and if there is no page."""
+        connection_id = XCom.get_value(key=CONNECTION_ID_KEY, ti_key=ti_key)
+        if not connection_id or not conf.getboolean("airbyte_sme", "page", fallback=True):
+            return ""
+        query = {"conn_id": getattr(operator, "airbyte_conn_id", ""), "q": connection_id}
+        airflow = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+        return f"{airflow}/plugin/airbyte?{urlencode(query)}"
+
+
+JOB_LINKS: tuple[BaseOperatorLink, ...] = (AirbyteJobLink(),)
+"""The links of what starts, watches or cancels a job."""
+if AIRFLOW_V_3_1_PLUS:
+    JOB_LINKS = (*JOB_LINKS, AirbytePageLink())
 
 
 def push_job(context: Context, tracked: TrackedJob) -> None:

@@ -24,7 +24,7 @@ from airflow_provider_airbyte_sme.api import (
 )
 from airflow_provider_airbyte_sme.api.models import label
 from airflow_provider_airbyte_sme.api.waiting import duration_text
-from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink
+from airflow_provider_airbyte_sme.operators.base import JOB_LINKS
 from airflow_provider_airbyte_sme.operators.waiting import AirbyteJobWaiter
 from airflow_provider_airbyte_sme.outcome import Pause, TrackedJob, failing_fast
 from airflow_provider_airbyte_sme.parameters import validate_choice, validate_flag
@@ -70,7 +70,7 @@ class AirbyteJobOperator(AirbyteJobWaiter):
     :raises AirflowSkipException: A job is already running, with ``on_running="skip"``.
     """
 
-    operator_extra_links = (AirbyteJobLink(),)
+    operator_extra_links = JOB_LINKS
 
     def __init__(
         self,

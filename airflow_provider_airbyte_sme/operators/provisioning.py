@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom
 
 from airflow_provider_airbyte_sme.api import run_blocking
-from airflow_provider_airbyte_sme.operators.base import AirbyteOperator, AirbyteWorkspaceOperator
+from airflow_provider_airbyte_sme.operators.base import (
+    RESOURCE_URL_KEY,
+    AirbyteOperator,
+    AirbyteWorkspaceOperator,
+)
 from airflow_provider_airbyte_sme.operators.rendering import (
     Unrendered,
     as_given,
@@ -41,8 +45,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskInstanceKey
 
     from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
-
-RESOURCE_URL_KEY = "resource_url"
 
 
 class AirbyteResourceLink(BaseOperatorLink):
@@ -113,12 +115,13 @@ class AirbyteResourceOperator(AirbyteOperator):
     def _push(self, context: Context, result: ResourceResult, workspace_id: str) -> None:
         """Push the id of a resource, for ``output["source_id"]``, and its page for the link."""
         task_instance = context["ti"]
-        task_instance.xcom_push(key=f"{result.kind}_id", value=result.resource_id)
         if result.resource_id:
             page = self.hook.settings.urls.resource_page(
                 result.kind, result.resource_id, workspace_id
             )
+            # First: a task with only the id of a connection is shown as waiting for it.
             task_instance.xcom_push(key=RESOURCE_URL_KEY, value=page)
+        task_instance.xcom_push(key=f"{result.kind}_id", value=result.resource_id)
 
 
 class AirbyteCreateOperator(AirbyteResourceOperator):

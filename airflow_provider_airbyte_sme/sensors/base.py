@@ -33,7 +33,7 @@ from airflow_provider_airbyte_sme.api.waiting import (
     Wait,
     duration_text,
 )
-from airflow_provider_airbyte_sme.operators.base import AirbyteJobLink, push_target
+from airflow_provider_airbyte_sme.operators.base import JOB_LINKS, push_target
 from airflow_provider_airbyte_sme.operators.delivery import AirbyteDeliveryOperator
 from airflow_provider_airbyte_sme.outcome import JobEvent, TrackedJob, failing_fast
 from airflow_provider_airbyte_sme.parameters import (
@@ -91,7 +91,7 @@ class AirbyteSensor(AirbyteDeliveryOperator, BaseSensorOperator):
         "poke_interval",
         "timeout",
     )
-    operator_extra_links = (AirbyteJobLink(),)
+    operator_extra_links = JOB_LINKS
     # Whether this process has pushed what it waits for.
     _has_pushed_target = False
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import tomllib
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -28,6 +30,7 @@ pytest.importorskip("fastapi", exc_type=ImportError)
 
 from packaging.version import Version
 
+from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls
 from airflow_provider_airbyte_sme.emulator import Emulator
 from scripts.airflow_api import poll
 from tests.integration.conftest import CONNECTION_NAME
@@ -273,6 +276,30 @@ def encrypt_with_another_key(conn_id: str) -> None:
             .where(Connection.conn_id == conn_id)
             .values(is_encrypted=True, _password="gAAAAABof-another-key")
         )
+
+
+@contextmanager
+def team_that_owns(dag_id: str, name: str) -> Iterator[None]:
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        bundle = DagBundleModel(name=f"bundle of {name}")
+        session.add(bundle)
+        # Only those of Airflow 3.1 have ids.
+        identity: dict[str, Any] = {"id": uuid4()} if hasattr(Team, "id") else {}
+        bundle.teams.append(Team(name=name, **identity))
+        session.flush()
+        session.get_one(DagModel, dag_id).bundle_name = bundle.name
+    yield
+    forget_waiting_tasks()
+    with create_session() as session:
+        bundle = session.get_one(DagBundleModel, f"bundle of {name}")
+        for team in bundle.teams:
+            session.delete(team)
+        session.delete(bundle)
 
 
 def routes(emulator: Emulator) -> dict[str, int]:
@@ -521,6 +548,22 @@ class TestWhatItShows:
         assert f"Job {jobs[2]}: " not in body
         assert 'aria-label="The last 20 syncs: 19 succeeded, 1 failed"' in body
 
+    @pytest.mark.parametrize("others", [0, 301], ids=["listed", "read by itself"])
+    def test_resets_take_no_place_of_the_last_20_syncs(self, others, complete, emulator, add_conn):
+        add_conn(emulator)
+        for number in range(21):
+            ended(emulator)
+            if number % 2:
+                emulator.start_sync(job_type="reset")
+                emulator.advance(100)
+        other = emulator.add_connection("Other")
+        for _ in range(others):
+            ended(emulator, other)
+
+        body = complete(q=CONNECTION_NAME).body
+
+        assert 'aria-label="The last 20 syncs: 20 succeeded"' in body
+
     def test_what_runs_now_with_a_link_to_its_job(self, complete, emulator, add_conn):
         add_conn(emulator)
         emulator.script_job(statuses=[("running", None)])
@@ -531,6 +574,13 @@ class TestWhatItShows:
         assert "Running for" in page.rows[0]
         assert f"/timeline?jobId={job_id}&amp;openLogs=true" in page.body
         assert f"/connections/{emulator.connection_id}" in page.body
+
+    def test_a_reset_that_runs_is_called_so(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        emulator.script_job(statuses=[("running", None)])
+        emulator.start_sync(job_type="reset")
+
+        assert "Reset running for" in complete().rows[0]
 
     def test_a_connection_that_has_never_synced(self, complete, emulator, add_conn):
         add_conn(emulator)
@@ -718,6 +768,13 @@ class TestTasks:
 
         assert "sales" not in complete().body
 
+    def test_not_one_that_has_made_the_connection(self, complete, emulator, add_conn):
+        add_conn(emulator)
+        xcoms = {"connection_id": emulator.connection_id, "resource_url": "https://airbyte/c"}
+        add_waiting_task("provisioning", state="running", xcoms=xcoms)
+
+        assert "provisioning" not in complete().body
+
     def test_not_one_of_another_operator_that_has_such_xcoms(self, complete, emulator, add_conn):
         add_conn(emulator)
         add_waiting_task("a", state="running", xcoms={"connection_id": "mine", "job_id": None})
@@ -737,6 +794,40 @@ class TestTasks:
         assert "shown_dag.sync" in page.rows[0]
         assert "hidden_dag" not in page.body
         assert re.search(r"Airflow tasks waiting 1\b", page.text)
+
+    def test_not_one_of_a_dag_of_a_team_that_the_user_may_not_see(
+        self, complete, emulator, add_conn
+    ):
+        add_conn(emulator)
+        trigger = {"connection_id": emulator.connection_id}
+        for dag_id in ("sales", "salaries"):
+            add_waiting_task(dag_id, trigger=trigger)
+
+        with team_that_owns("salaries", "hidden_team"):
+            page = complete()
+
+        assert "sales.sync" in page.rows[0]
+        assert "salaries" not in page.body
+
+    def test_the_teams_of_all_dags_are_read_in_one_query(self, complete, emulator, add_conn):
+        from airflow.settings import engine
+        from sqlalchemy import event
+
+        add_conn(emulator)
+        trigger = {"connection_id": emulator.connection_id}
+        for number in range(5):
+            add_waiting_task(f"queries_{number}", trigger=trigger)
+        queries = []
+
+        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+            queries.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        page = complete()
+        event.remove(engine, "before_cursor_execute", note)
+
+        assert "queries_0.sync" in page.rows[0]
+        assert sum("dag_bundle_team" in each for each in queries) == 1
 
     def test_a_few_of_many(self, complete, emulator, add_conn):
         add_conn(emulator)
@@ -853,7 +944,7 @@ class TestWhatItCosts:
 
         page = complete(q="other")
 
-        assert page.body.count('<g class="bar good"><title>') == 2
+        assert page.body.count('<g class="bar good"') == 2
 
     def test_after_more_changes_than_are_read_nothing_runs_for_ever(
         self, complete, emulator, add_conn, monkeypatch
@@ -1070,8 +1161,7 @@ class TestTrouble:
         assert "Airbyte cannot be read." in complete().text
 
 
-def test_nothing_is_kept_of_connections_that_are_gone(emulator, monkeypatch):
-    from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls
+def test_nothing_is_kept_of_connections_that_are_gone(emulator, settings, monkeypatch):
     from airflow_provider_airbyte_sme.plugins.page import reading
 
     monkeypatch.setattr(reading, "REFRESH_INTERVAL", 0.0)
@@ -1079,10 +1169,7 @@ def test_nothing_is_kept_of_connections_that_are_gone(emulator, monkeypatch):
     gone = emulator.add_connection("Gone")
     ended(emulator, gone)
     ended(emulator)
-    urls = AirbyteUrls.parse(emulator.url)
-    reader = reading.AirbyteReader(
-        AirbyteSettings(urls, emulator.client_id, emulator.client_secret)
-    )
+    reader = reading.AirbyteReader(settings)
     (read,) = reader.refresh()
     read.result()
     assert gone in reader.snapshot.jobs
@@ -1100,26 +1187,40 @@ def test_nothing_is_kept_of_connections_that_are_gone(emulator, monkeypatch):
     assert reader.snapshot.complete == {emulator.connection_id}
 
 
-def test_threads_are_not_left_behind_by_readers_that_nobody_uses(emulator, monkeypatch):
-    from airflow_provider_airbyte_sme.api import AirbyteSettings, AirbyteUrls
-    from airflow_provider_airbyte_sme.plugins.page import reading
+@pytest.fixture
+def settings(emulator: Emulator) -> AirbyteSettings:
+    urls = AirbyteUrls.parse(emulator.url)
+    return AirbyteSettings(urls, emulator.client_id, emulator.client_secret)
 
-    def settings(client_id: str) -> AirbyteSettings:
-        return AirbyteSettings(AirbyteUrls.parse(emulator.url), client_id, emulator.client_secret)
+
+def test_readers_that_nobody_uses_leave_nothing_behind(settings, monkeypatch):
+    from airflow_provider_airbyte_sme.plugins.page import reading
 
     def threads() -> set[threading.Thread]:
         return {each for each in threading.enumerate() if each.name.startswith("airbyte-page_")}
 
     of_others = threads()
     readers = reading.AirbyteReaders()
-    reader = readers.get(settings(emulator.client_id))
-    assert readers.get(settings(emulator.client_id)) is reader
+    reader = readers.get(settings)
+    assert readers.get(settings) is reader
     (read,) = reader.refresh()
     read.result()
     assert threads() - of_others
+    readers.forget_idle()
+    assert readers.get(settings) is reader
     monkeypatch.setattr(reading, "_MAX_IDLE", 0.0)
 
-    readers.get(settings("other")).close()
+    readers.forget_idle()
 
-    assert readers.get(settings(emulator.client_id)) is not reader
+    assert readers.get(settings) is not reader
     poll(lambda: not threads() - of_others, timeout=60, what="the threads to end")
+
+
+def test_readers_are_forgotten_without_another_look_at_the_page(settings, monkeypatch):
+    from airflow_provider_airbyte_sme.plugins.page import reading
+
+    monkeypatch.setattr(reading, "_MAX_IDLE", 0.0)
+    readers = reading.AirbyteReaders()
+    reader = weakref.ref(readers.get(settings))
+
+    poll(lambda: reader() is None, timeout=60, what="the reader to be forgotten", interval=0.01)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.models.connection import Connection
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 from airflow.utils.session import create_session
 
 from airflow_provider_airbyte_sme.emulator import Emulator
+from airflow_provider_airbyte_sme.plugins.page import URL_ROUTE
 from tests.integration.dag_runs import load_dag, states_of
 
 # Airflow's database tools and dag.test() cause warnings from dependencies, which vary by version.
@@ -68,3 +71,31 @@ def test_a_deferred_task_finds_a_connection_in_airflows_database(
     assert states == {"sync[-1]": "success"}
     assert [job.status for job in emulator.jobs.values()] == ["succeeded"]
     assert "did not find the connection" not in caplog.text
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="needs Airflow 3.1")
+@pytest.mark.usefixtures("stored_connection")
+def test_a_task_has_a_link_to_its_connection_on_the_page_in_airflow(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/a/")
+    (tmp_path / "tried.py").write_text(DAG.format(connection_id=emulator.connection_id))
+    dag = load_dag(tmp_path, "tried", monkeypatch)
+
+    states_of(dag)
+
+    (link,) = [link for link in dag.get_task("sync").operator_extra_links if "syncs" in link.name]
+    assert stored_xcom(link.xcom_key) == (
+        f"https://airflow.example.com/a/plugin/{URL_ROUTE}"
+        f"?conn_id=stored&q={emulator.connection_id}"
+    )
+
+
+def stored_xcom(key: str) -> Any:
+    """Return the newest XCom with a key."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    query = select(XComModel).where(XComModel.key == key).order_by(XComModel.timestamp.desc())
+    with create_session() as session:
+        return XComModel.deserialize_value(session.scalars(query).first())

@@ -217,10 +217,11 @@ def test_the_page_and_the_id_of_the_resource_are_pushed(emulator):
     result = task_run.finish()
 
     page = f"{emulator.url}/workspaces/{emulator.workspace_id}/source"
-    assert task_run.ti.xcoms == {
-        "source_id": result["source_id"],
-        "resource_url": f"{page}/{result['source_id']}",
-    }
+    # In this order: with the id of a connection only, a task is shown as waiting for it.
+    assert list(task_run.ti.xcoms.items()) == [
+        ("resource_url", f"{page}/{result['source_id']}"),
+        ("source_id", result["source_id"]),
+    ]
     assert result["source_id"] in emulator.sources
     assert [link.name for link in task.operator_extra_links] == ["Airbyte resource"]
 

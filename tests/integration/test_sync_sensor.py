@@ -217,7 +217,7 @@ class TestSyncOfSomebodyElse:
         assert result["rows_synced"] == 120
         assert result["job_url"].endswith(f"/timeline?jobId={job_id}&openLogs=true")
         assert run.ti.xcoms["job_url"] == result["job_url"]
-        assert [link.name for link in run.task.operator_extra_links] == ["Airbyte job"]
+        assert next(link.name for link in run.task.operator_extra_links) == "Airbyte job"
 
 
 class TestFailedSyncs:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -146,6 +147,19 @@ def overflows(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
 
 
+def read_renamed(page: Any, name: str, new_name: str) -> None:
+    """Have the page read itself again, with a connection that has another name."""
+
+    def rename(route: Any) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace(name, new_name))
+
+    page.route("**/content?*", rename)
+    page.evaluate("load()")
+    page.get_by_text(new_name).wait_for()
+    page.unroute_all()
+
+
 def test_airflows_navigation_leads_to_it_and_it_looks_like_airflow(
     frame, page, airbyte, add_conn, waiting_task, tmp_path
 ):
@@ -179,6 +193,92 @@ def test_links_lead_to_airbyte_in_a_new_window_and_to_the_task_in_airflow(
     page.wait_for_url("**/dags/sales/runs/*/tasks/sync")
 
 
+def test_a_task_has_a_link_to_its_connection_on_the_page(page, airflow, airbyte, add_conn):
+    add_conn("airbyte_first", airbyte)
+    add_conn("airbyte_prod", airbyte)
+    query = urlencode({"conn_id": "airbyte_prod", "q": airbyte.connection_id})
+    # What tests/integration/test_dag_test.py proves that the task has.
+    page.goto(f"{airflow.url}/plugin/airbyte?{query}")
+    shown = page.frame_locator("iframe")
+
+    shown.get_by_role("link", name="Sample data to Warehouse").wait_for()
+
+    assert shown.locator("tbody tr").count() == 1
+    assert shown.locator("select[name=conn_id]").input_value() == "airbyte_prod"
+
+
+def test_the_airflow_connection_that_was_chosen_is_there_when_the_page_is_opened_anew(
+    frame, page, airflow, airbyte, add_conn
+):
+    add_conn("airbyte_prod", airbyte)
+    add_conn("airbyte_test", airbyte)
+    shown = frame()
+    assert chosen(shown) == "airbyte_prod"
+    choose(shown, "airbyte_test")
+
+    shown = frame()
+    assert chosen(shown) == "airbyte_test"
+    # The address of Airflow's page knows it too, for a reload.
+    choose(shown, "airbyte_prod")
+    page.reload()
+    assert chosen(shown) == "airbyte_prod"
+    choose(shown, "airbyte_test")
+    # An address that names one wins, one that names none has the same.
+    for query, conn_id in (
+        ("?conn_id=airbyte_prod", "airbyte_prod"),
+        ("?show=now", "airbyte_test"),
+    ):
+        page.goto(f"{airflow.url}/airbyte-sme/page/{query}")
+        assert chosen(page) == conn_id
+    assert page.locator(".tile.is-on").inner_text().startswith("Running now")
+    airflow.api.request("DELETE", "/connections/airbyte_test")
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+    assert chosen(page) == "airbyte_prod"
+
+
+def test_a_browser_that_keeps_nothing_shows_the_page_too(page, airflow, airbyte, add_conn):
+    add_conn("airbyte_prod", airbyte)
+    add_conn("airbyte_test", airbyte)
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no'); }})"
+    )
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+    choose(page, "airbyte_test")
+
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+
+    assert chosen(page) == "airbyte_prod"
+
+
+def test_a_tab_that_is_hidden_reads_nothing_until_it_is_shown(page, airflow, airbyte, add_conn):
+    add_conn("airbyte_prod", airbyte)
+    add_conn("airbyte_test", airbyte)
+    page.add_init_script(
+        "Object.defineProperty(document, 'hidden', {get: () => !window.isShown});"
+        "localStorage.setItem('airbyte-sme.connection:/airbyte-sme/page/', 'airbyte_test');"
+    )
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+    read: list[str] = []
+    page.on("request", lambda request: read.append(request.url))
+    assert page.evaluate("load()") is False
+    assert read == []
+
+    page.evaluate("isShown = true; document.dispatchEvent(new Event('visibilitychange'))")
+
+    assert chosen(page) == "airbyte_test"
+    page.evaluate("localStorage.clear()")
+
+
+def choose(page: Any, conn_id: str) -> None:
+    page.locator("select[name=conn_id]").select_option(conn_id)
+    page.locator(f"option[selected][value={conn_id}]").wait_for(state="attached")
+
+
+def chosen(page: Any) -> str:
+    page.locator("tbody tr").first.wait_for()
+    return str(page.locator("select[name=conn_id]").input_value())
+
+
 def test_a_search_keeps_the_place_while_the_page_is_read_again(frame, airbyte, add_conn):
     add_conn("airbyte_prod", airbyte)
     shown = frame()
@@ -209,6 +309,20 @@ def test_a_tile_filters_and_a_bar_tells_its_values(frame, page, airbyte, add_con
     page.screenshot(path=tmp_path / "tooltip.png")
 
 
+def test_times_are_those_of_the_time_zone_that_airflow_shows(page, airflow, airbyte, add_conn):
+    add_conn("airbyte_prod", airbyte)
+    page.add_init_script("localStorage.setItem('timezone', JSON.stringify('Asia/Kolkata'))")
+
+    page.goto(f"{airflow.url}/airbyte-sme/page/")
+
+    row = page.get_by_role("row", name="Failing")
+    time = row.locator("time")
+    there = datetime.fromisoformat(time.get_attribute("datetime")) + timedelta(hours=5.5)
+    assert time.get_attribute("title") == f"{there:%Y-%m-%d %H:%M:%S} +05:30"
+    assert "+05:30" in row.locator(".bar title").last.text_content()
+    page.evaluate("localStorage.removeItem('timezone')")
+
+
 def test_the_keyboard_reaches_all_of_it(alone, page, airbyte, add_conn):
     add_conn("airbyte_prod", airbyte)
     add_conn("airbyte_test", airbyte)
@@ -227,6 +341,15 @@ def test_the_keyboard_reaches_all_of_it(alone, page, airbyte, add_conn):
     for keys, text in ({"ArrowLeft": "failed", "Home": "succeeded", "End": "failed"}).items():
         page.keyboard.press(keys)
         assert f"sync {text}" in page.get_by_role("status").inner_text()
+    # When the rows are read again, it stays where it was.
+    told = []
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+        told.append(page.get_by_role("status").inner_text())
+    read_renamed(page, "Never synced", "Renamed")
+    assert page.get_by_role("status").inner_text() == told[2]
+    page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("status").inner_text() == told[1] != told[2]
     page.keyboard.press("Escape")
     assert not page.locator("#tooltip").is_visible()
     # Whoever goes through a list by its arrow keys is still there after the first one.

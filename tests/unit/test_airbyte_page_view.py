@@ -152,6 +152,8 @@ def test_the_colour_of_a_job(status, tone):
     [
         ("manual", True, "Manual"),
         ("Every 24 HOURS", False, "Every 24 hours"),
+        ("Every 1 HOURS", False, "Every hour"),
+        ("Every 1 DAYS", False, "Every day"),
         ("0 0 6 * * ?", False, "0 0 6 * * ?"),
     ],
 )

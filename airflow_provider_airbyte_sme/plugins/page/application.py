@@ -189,6 +189,7 @@ def _make_templates() -> Environment:
                 "trouble": view.SHOW_TROUBLE,
                 "tasks": view.SHOW_WAITED_FOR,
             },
+            "active_text": view.active_text,
             "schedule_text": view.schedule_text,
             "tag_color": view.tag_color,
             "job_text": view.job_text,

@@ -33,6 +33,7 @@ class Bar(NamedTuple):
     """
     One sync.
 
+    :param job_id: Its job.
     :param x: Left edge, in pixels.
     :param y: Upper edge, in pixels.
     :param tone: How the sync ended: see :func:`tone_of`.
@@ -40,6 +41,7 @@ class Bar(NamedTuple):
     :param mark: What is drawn below it, as a path in SVG; empty for nothing.
     """
 
+    job_id: int
     x: int
     y: int
     width: int
@@ -93,7 +95,9 @@ def chart_of(
         x = WIDTH - _BAR_WIDTH - number * (_BAR_WIDTH + _GAP)
         tone = tone_of(job)
         mark = f"M{x} {_MARK_Y}{MARKS[tone]}" if tone in MARKS else ""
-        bars.append(Bar(x, BASELINE - height, _BAR_WIDTH, height, tone, describe(job), mark))
+        bars.append(
+            Bar(job.job_id, x, BASELINE - height, _BAR_WIDTH, height, tone, describe(job), mark)
+        )
     return Chart(tuple(reversed(bars)), _summary(shown))
 
 

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from airflow_provider_airbyte_sme.api import (
@@ -47,11 +48,13 @@ LIST_INTERVAL = 300.0
 HISTORY_INTERVAL = 900.0
 """Seconds after which the jobs of one connection are read anew, in case a change was missed."""
 SYNCS_SHOWN = 20
-"""So many jobs of each connection are kept."""
+"""So many syncs of each connection are kept, with the resets between them."""
 MAX_TIMEOUT = 10.0
 """Seconds for one request, whatever the Airflow connection allows: a person is waiting."""
 
 _PAGE = 100
+# Jobs of one connection that are read or kept at most, however few of them are syncs.
+_MAX_HISTORY = SYNCS_SHOWN + _PAGE
 # Pages of the list of jobs that one refresh reads at most: the first one, and those after it.
 _FIRST_PAGES = 3
 _MAX_PAGES = 5
@@ -255,7 +258,7 @@ class AirbyteReader:
                 self._doubt()
             self._note([*running, *changed.jobs])
             self._snapshot = replace(self._snapshot, read_at=began)
-            counts = Counter(job.connection_id for job in changed.jobs)
+            counts = Counter(job.connection_id for job in changed.jobs if job.moves_data)
             # One connection runs one job at a time, so those of it are read from the newest on.
             self._complete.update(
                 (connection_id, now)
@@ -288,9 +291,7 @@ class AirbyteReader:
             if self.snapshot.error:
                 return
             with self._client() as client:
-                jobs = run_blocking(
-                    client.jobs.list(connection_id=connection_id, limit=SYNCS_SHOWN)
-                )
+                jobs = _read_last_syncs(client, connection_id)
         except AirbyteError as error:
             self._note_failed_history(connection_id, error)
         except Exception:
@@ -342,16 +343,35 @@ class AirbyteReader:
         known = dict(self._snapshot.jobs)
         for connection_id, of_one in read.items():
             merged = {**{job.job_id: job for job in known.get(connection_id, ())}, **of_one}
-            newest = sorted(merged.values(), key=lambda job: -job.job_id)[:SYNCS_SHOWN]
-            known[connection_id] = tuple(newest)
+            known[connection_id] = _last_syncs(merged.values())
         unreadable = {
             key: value for key, value in self._snapshot.unreadable.items() if key not in read
         }
         self._snapshot = replace(self._snapshot, jobs=known, unreadable=unreadable)
 
 
+def _last_syncs(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Return the newest jobs down to the last sync that is shown, the newest first."""
+    newest = sorted(jobs, key=lambda job: -job.job_id)[:_MAX_HISTORY]
+    syncs = [number for number, job in enumerate(newest, 1) if job.moves_data]
+    return tuple(newest[: syncs[SYNCS_SHOWN - 1]] if len(syncs) >= SYNCS_SHOWN else newest)
+
+
 def _only(values: Mapping[str, _Value], keys: Container[str]) -> dict[str, _Value]:
     return {key: value for key, value in values.items() if key in keys}
+
+
+def _read_last_syncs(client: AirbyteClient, connection_id: str) -> list[Job]:
+    """
+    Read the last syncs of a connection, in one request unless it has resets.
+
+    Airbyte can filter by one type only, but both a sync and a refresh are shown.
+    """
+    read = partial(client.jobs.list, connection_id=connection_id)
+    jobs = run_blocking(read(limit=SYNCS_SHOWN))
+    if len(jobs) == SYNCS_SHOWN and not all(job.moves_data for job in jobs):
+        jobs += run_blocking(read(limit=_PAGE, offset=SYNCS_SHOWN))
+    return jobs
 
 
 def _read_lists(
@@ -376,17 +396,32 @@ class AirbyteReaders:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._readers: dict[Hashable, AirbyteReader] = {}
+        self._timer: threading.Timer | None = None
 
     def get(self, settings: AirbyteSettings) -> AirbyteReader:
-        """Return the reader for *settings*, and forget those that nobody uses any more."""
+        """Return the reader for *settings*. It is forgotten when nobody has used it for long."""
+        with self._lock:
+            reader = self._readers.get(settings.reach)
+            if reader is None:
+                reader = self._readers[settings.reach] = AirbyteReader(settings)
+            reader.last_use = time.monotonic()
+            self._plan_to_forget()
+        return reader
+
+    def _plan_to_forget(self) -> None:
+        """Have a timer forget what is idle, as long as there is anything. The lock is held."""
+        if self._readers and self._timer is None:
+            self._timer = threading.Timer(_MAX_IDLE, self.forget_idle)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def forget_idle(self) -> None:
+        """Close the readers that nobody has used for long."""
         with self._lock:
             idle_since = time.monotonic() - _MAX_IDLE
-            idle = [key for key, each in self._readers.items() if each.last_use < idle_since]
+            idle = [key for key, each in self._readers.items() if each.last_use <= idle_since]
             closed = [self._readers.pop(key) for key in idle]
-            key = settings.reach
-            reader = self._readers.get(key)
-            if reader is None:
-                reader = self._readers[key] = AirbyteReader(settings)
+            self._timer = None
+            self._plan_to_forget()
         for each in closed:
             each.close()
-        return reader

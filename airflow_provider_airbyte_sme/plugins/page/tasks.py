@@ -18,7 +18,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from airflow_provider_airbyte_sme.operators.base import CONNECTION_ID_KEY, JOB_ID_KEY
+from airflow_provider_airbyte_sme.operators.base import (
+    CONNECTION_ID_KEY,
+    JOB_ID_KEY,
+    RESOURCE_URL_KEY,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -146,7 +150,7 @@ def _on_workers(session: Session) -> Iterator[WaitingTask]:
         )
         .where(
             Instance.state.in_([TaskInstanceState.RUNNING, TaskInstanceState.UP_FOR_RESCHEDULE]),
-            XComModel.key.in_([JOB_ID_KEY, CONNECTION_ID_KEY]),
+            XComModel.key.in_([JOB_ID_KEY, CONNECTION_ID_KEY, RESOURCE_URL_KEY]),
         )
         .limit(2 * MAX_TASKS)
     )
@@ -154,6 +158,9 @@ def _on_workers(session: Session) -> Iterator[WaitingTask]:
     for *columns, key, value in rows:
         values.setdefault(TaskKey(*columns[:4]), (columns, {}))[1][key] = value
     for columns, pushed in values.values():
+        # It has made the connection: it does not wait for it.
+        if RESOURCE_URL_KEY in pushed:
+            continue
         if task := _task(columns, pushed.get(CONNECTION_ID_KEY), pushed.get(JOB_ID_KEY)):
             yield task
 

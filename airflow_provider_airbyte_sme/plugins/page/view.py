@@ -320,12 +320,20 @@ def job_text(job: Job, now: datetime) -> str:
     return " · ".join(filter(None, parts))
 
 
+def active_text(job: Job) -> str:
+    """Return the status of a job that has not ended; with its type unless it is a sync."""
+    text = job.status if job.is_sync else f"{job.job_type} {job.status}"
+    return text.strip().capitalize()
+
+
 def schedule_text(connection: ConnectionSummary) -> str:
     """Return the schedule for people: Airbyte writes ``Every 24 HOURS``."""
     text = connection.schedule
     if connection.is_manual:
         return "Manual"
-    return text.capitalize() if re.match(r"every \d", text, re.IGNORECASE) else text
+    if not re.match(r"every \d", text, re.IGNORECASE):
+        return text
+    return re.sub(r"^Every 1 (\w+)s$", r"Every \1", text.capitalize())
 
 
 def tag_color(tag: Tag) -> str:

@@ -57,12 +57,49 @@ function storedTheme() {
   }
 }
 
+/* ---- Times, in the time zone that Airflow's UI shows: the server writes them in UTC ---- */
+
+const utcTimes = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g;
+
+/** What Airflow's UI keeps; undefined for the time zone of the browser, as there. */
+function storedTimeZone() {
+  try {
+    const timeZone = JSON.parse(localStorage.getItem("timezone")) ?? undefined;
+    new Intl.DateTimeFormat("en", { timeZone });
+    return timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
+function convertTimes(root) {
+  const clock = new Intl.DateTimeFormat("en", {
+    ...{ year: "numeric", month: "2-digit", day: "2-digit", hourCycle: "h23" },
+    ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "longOffset" },
+    timeZone: storedTimeZone(),
+  });
+  const convert = (text) =>
+    text.replace(utcTimes, (_, date, time) => {
+      const parts = clock.formatToParts(new Date(`${date}T${time}Z`));
+      const part = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+      const zone = part.timeZoneName.replace(/^GMT(\+00:00)?$/, "UTC").replace("GMT", "");
+      return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${zone}`;
+    });
+  for (const element of root.querySelectorAll("time[title], .badge[title]")) {
+    element.title = convert(element.title);
+  }
+  for (const title of root.querySelectorAll(".bar title")) {
+    title.textContent = convert(title.textContent);
+  }
+}
+
 /* ---- Reading the content again ---- */
 
 let timer = 0;
 let running = null;
 let lastLoad = Date.now();
 let isFormStale = false; // the content that is on its way has other forms
+let isReplacing = false;
 
 function schedule() {
   clearTimeout(timer);
@@ -72,10 +109,11 @@ function schedule() {
   }
 }
 
+/** Returns whether the new content is shown. */
 async function load() {
   clearTimeout(timer);
   if (document.hidden) {
-    return; // visibilitychange comes back here
+    return false; // visibilitychange comes back here
   }
   running?.abort();
   const request = (running = new AbortController());
@@ -101,12 +139,13 @@ async function load() {
     clearTimeout(timeout);
   }
   if (running !== request) {
-    return; // a newer one has taken over
+    return false; // a newer one has taken over
   }
   running = null;
   lastLoad = Date.now();
   tell(problem);
   schedule();
+  return !problem;
 }
 
 function show(html) {
@@ -114,8 +153,11 @@ function show(html) {
   if (!fresh) {
     return;
   }
-  content().dataset.poll = fresh.dataset.poll;
+  convertTimes(fresh);
+  Object.assign(content().dataset, fresh.dataset);
   const focused = document.activeElement;
+  const pointed = describePointed();
+  isReplacing = true;
   for (const name of parts) {
     const old = part(content(), name);
     const next = part(fresh, name);
@@ -131,9 +173,21 @@ function show(html) {
     if (key) {
       content().querySelector(key)?.focus({ preventScroll: true });
     }
+  }
+  isReplacing = false;
+  isFormStale = false;
+  const bar = pointed && content().querySelector(pointed);
+  if (bar) {
+    showTooltip(bar);
+  } else {
     hideTooltip();
   }
-  isFormStale = false;
+}
+
+/** A selector of the bar that is pointed at; its sync may have moved to the left meanwhile. */
+function describePointed() {
+  const bar = document.querySelector(".is-pointed");
+  return bar ? `${describe(bar.closest(".bars"))} [data-job="${bar.dataset.job}"]` : "";
 }
 
 /** Has a screen reader tell an error once, not with each new content. */
@@ -172,10 +226,62 @@ function tell(problem) {
   line.textContent = problem;
 }
 
+/** Shows what a query asks for. The address of the page around the frame keeps it for a reload. */
 function go(search) {
   history.replaceState(null, "", search || location.pathname);
+  frame?.history.replaceState(frame.history.state, "", frame.location.pathname + search);
   document.getElementById("body")?.setAttribute("aria-busy", "true");
-  load();
+  return load();
+}
+
+/* ---- What is shown when the page is opened ---- */
+
+const chosenKey = `airbyte-sme.connection:${location.pathname}`;
+
+/** The Airflow connection that was chosen here the last time; null if the browser keeps nothing. */
+function chosenBefore() {
+  try {
+    return localStorage.getItem(chosenKey);
+  } catch {
+    return null;
+  }
+}
+
+function remember(connId) {
+  try {
+    localStorage.setItem(chosenKey, connId);
+  } catch {
+    // Then the page opens with the first one.
+  }
+}
+
+/** Of this page, or of the one around its frame; at once, since Airflow 3.3 replaces its address. */
+const asked = location.search || frame?.location.search || "";
+
+/**
+ * Shows what was asked for, and else the Airflow connection that was chosen the last time. One that
+ * is gone is forgotten. Until then the page is hidden: it may show another one.
+ */
+async function start() {
+  if (document.hidden) {
+    document.addEventListener("visibilitychange", start, { once: true });
+    return;
+  }
+  const shown = content().dataset.connId;
+  const query = new URLSearchParams(asked);
+  const before = query.get("conn_id") ? null : chosenBefore();
+  if (before && before !== shown) {
+    query.set("conn_id", before);
+  }
+  // A page that only says why there is no other shows no Airflow connection.
+  if (shown === undefined || `${query}` === `${new URLSearchParams(location.search)}`) {
+    schedule();
+  } else if ((await go(`?${query}`)) && before && content().dataset.connId !== before) {
+    remember("");
+    query.delete("conn_id");
+    await go(query.size ? `?${query}` : "");
+  }
+  document.documentElement.classList.remove("is-starting");
 }
 
 /* ---- Filters ---- */
@@ -197,6 +303,7 @@ function listenToFilters() {
     event.preventDefault();
     submit(event.target);
     if (event.target.dataset.part === "other") {
+      remember(event.target.elements.conn_id.value);
       event.target.reset();
     }
   });
@@ -205,6 +312,7 @@ function listenToFilters() {
     if (form && event.target.name === "conn_id") {
       // The other filters belong to another Airbyte. The focus stays, for the arrow keys.
       isFormStale = true;
+      remember(event.target.value);
       go(`?${new URLSearchParams({ conn_id: event.target.value })}`);
     } else if (form && event.target.tagName === "SELECT") {
       submit(form);
@@ -259,7 +367,7 @@ function listenToLinks() {
 
 /* ---- Tooltips of the bars: at once, where those of the browser take a second ---- */
 
-const tooltip = document.getElementById("tooltip");
+let tooltip = null;
 
 function hideTooltip() {
   if (tooltip) {
@@ -269,14 +377,17 @@ function hideTooltip() {
 }
 
 function showTooltip(bar) {
-  hideTooltip();
+  document.querySelector(".is-pointed")?.classList.remove("is-pointed");
   const title = bar.querySelector("title");
   if (title) {
     bar.dataset.text = title.textContent;
     title.remove(); // the browser would show a second one
   }
-  tooltip.hidden = false;
-  tooltip.textContent = bar.dataset.text.replaceAll(" · ", "\n"); // a screen reader reads it now
+  const text = bar.dataset.text.replaceAll(" · ", "\n");
+  if (tooltip.hidden || tooltip.textContent !== text) {
+    tooltip.hidden = false;
+    tooltip.textContent = text; // a screen reader reads it now
+  }
   bar.classList.add("is-pointed");
   const box = bar.getBoundingClientRect();
   const left = Math.min(box.left, window.innerWidth - tooltip.offsetWidth - 8);
@@ -319,15 +430,21 @@ function listenToBars() {
       showTooltip(bar);
     }
   });
-  document.addEventListener("focusout", hideTooltip);
+  document.addEventListener("focusout", () => isReplacing || hideTooltip());
   window.addEventListener("scroll", hideTooltip, { passive: true });
 }
 
+// Before anything is shown.
+document.documentElement.classList.add("is-starting");
 followTheme();
-listenToFilters();
-listenToLinks();
-if (tooltip) {
-  listenToBars();
-}
-document.addEventListener("visibilitychange", schedule);
-schedule();
+document.addEventListener("DOMContentLoaded", () => {
+  tooltip = document.getElementById("tooltip");
+  convertTimes(content());
+  listenToFilters();
+  listenToLinks();
+  if (tooltip) {
+    listenToBars();
+  }
+  document.addEventListener("visibilitychange", schedule);
+  start();
+});
