@@ -20,6 +20,7 @@ from airflow_provider_airbyte_sme.api.settings import AirbyteUrls
 from airflow_provider_airbyte_sme.cli.main import make_parser
 from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS, get_provider_info
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
+from airflow_provider_airbyte_sme.parameters import Seconds, Usual
 from docs._ext.collected_docstrings import (
     PACKAGE,
     SELF_EXPLAINING,
@@ -30,6 +31,8 @@ from docs._ext.collected_docstrings import (
     is_enum,
     is_task,
     parameters_of,
+    spelled_out,
+    types_of,
     undescribed,
 )
 from docs._ext.generated import helps_of
@@ -207,7 +210,12 @@ class Base:
     :return: Something.
     """
 
-    def __init__(self, *, a: int = 1, **kwargs: Any) -> None: ...
+    def __init__(self, *, a: Seconds = 1, **kwargs: Any) -> None: ...
+
+    def execute(self) -> Any: ...
+
+    def execute_complete(self) -> dict[str, Any]:
+        return {}
 
 
 class Derived(Base):
@@ -249,7 +257,25 @@ def test_a_description_is_collected_from_all_classes():
         ":param b: The second. Required.",
         ":type b: str",
         ":param a: The first, of two. Default: ``1``.",
-        ":type a: int",
+        ":type a: timedelta | float | str",
         ":raises ValueError: It is too late. It is wrong.",
         ":return: Something.",
+        ":rtype: dict[str, Any]",
     ]
+
+
+def test_aliases_are_spelled_out():
+    names = {"Seconds": Seconds, "Usual": Usual, "Job": object}
+
+    assert spelled_out("Seconds | Usual | None", names) == (
+        "timedelta | float | str | Literal['history'] | None"
+    )
+    assert spelled_out("Mapping[str, Job]", names) == "Mapping[str, Job]"
+
+
+@pytest.mark.parametrize(
+    ("operation", "returned"),
+    [("get_source", "Source"), ("list_destinations", "list[Destination]"), ("create_tag", "Tag")],
+)
+def test_an_operation_says_what_it_returns(operation, returned):
+    assert types_of(getattr(AirbyteHook, operation))["return"] == returned
