@@ -153,7 +153,7 @@ def parameters_of(task: type) -> list[Parameter]:
                 name,
                 Parameter(
                     name,
-                    spelled_out(str(parameter.annotation), vars(each)["__init__"].__globals__),
+                    spelled_out(str(parameter.annotation), _names_of(vars(each)["__init__"])),
                     "" if parameter.default is parameter.empty else repr(parameter.default),
                     descriptions.get(("param", name), ""),
                 ),
@@ -201,6 +201,12 @@ def _type_of_result(task: type) -> str:
     methods = [getattr(task, name, None) for name in ("execute", "execute_complete")]
     types = [each.__annotations__["return"] for each in methods if each]
     return str(next(each for each in types if each != "Any"))
+
+
+def _names_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the names of the module of a function, also of one that is wrapped."""
+    names: Mapping[str, Any] = inspect.unwrap(function).__globals__
+    return names
 
 
 def spelled_out(annotation: str, names: Mapping[str, Any], model: type | None = None) -> str:
@@ -290,7 +296,7 @@ def types_of(function: Callable[..., Any], owner: object = None) -> dict[str, st
     """
     # A method of the hook stands for one of a group of the client.
     group = inspect.getclosurevars(function).nonlocals.get("group", owner)
-    names = inspect.unwrap(function).__globals__
+    names = _names_of(function)
     types = {
         name: (annotation, spelled_out(annotation, names, getattr(group, "model", None)))
         for name, annotation in function.__annotations__.items()

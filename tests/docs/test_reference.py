@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -143,6 +144,12 @@ class TestTasks:
         }
 
         assert said == rendered
+
+    def test_no_type_is_an_alias(self, task):
+        aliases = {"Seconds", "Usual", "Instant", "OnRunning", "OnTooFewRows", "IfExists"}
+        types = " ".join(each.annotation for each in parameters_of(task))
+
+        assert aliases & {*re.findall(r"\w+", types)} == set()
 
     def test_its_result_and_its_errors_are_described(self, task):
         fields = collected(task)
