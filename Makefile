@@ -156,7 +156,7 @@ test-docs: $(NEWEST)/.installed ## Run or parse each block of code in the docume
 	$(NEWEST)/bin/pytest $(ON_EVERY_CORE) tests/docs $(PYTEST_ARGS)
 
 .PHONY: screenshots
-screenshots: $(NEWEST)/.installed-ui ## Make the pictures of the documentation anew, on a real Airflow; needs Chromium
+screenshots: $(NEWEST)/.installed-ui ## Make the pictures of the documentation again, on a real Airflow; needs Chromium
 	$(NEWEST)/bin/python scripts/screenshots.py
 
 .PHONY: bench

@@ -114,7 +114,7 @@ class Pace(NamedTuple):
     How long a job has taken, and how long it may take.
 
     :param began_at: When it was created, in seconds since the epoch, by Airflow's clock.
-    :param usual_duration: Seconds that such a job takes as a rule; ``None`` if that is unknown.
+    :param usual_duration: Seconds that such a job usually takes; ``None`` if that is unknown.
     :param alarm: When it counts as slow; ``None``: never, or that was told already.
     :param has_warned: Whether the log of the task says already that it is slow.
     """

@@ -2,8 +2,8 @@
 Tell somebody when a sync takes longer than usual, or brings less than usual.
 
 "Usual" is what the last good syncs of the connection took and brought, as Airbyte remembers them.
-A slow sync is told of once, while it still runs, and then awaited as before. One that ends with
-less than half of the usual rows fails the task, so that dbt does not build on it.
+The notifiers run once for a slow sync, while it still runs, and the wait goes on. A sync that ends
+with less than half of the usual rows fails the task, so that dbt does not build on it.
 """
 
 from __future__ import annotations

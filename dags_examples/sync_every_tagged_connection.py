@@ -1,8 +1,8 @@
 """
-Sync every connection that has a tag: who adds the tag in Airbyte need not touch the DAG.
+Sync every connection that has a tag. To sync another one, add the tag to it in Airbyte.
 
-The first task lists the active connections of a workspace with the tag ``nightly``, at each run
-anew. Airflow then maps one sync task over each of them.
+In each run, the first task lists the active connections of a workspace with the tag ``nightly``.
+Airflow then maps one sync task over each of them.
 """
 
 from __future__ import annotations

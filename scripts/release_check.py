@@ -146,6 +146,7 @@ def all_checks(wanted: str, folder: Path, *, installs: bool) -> Iterator[Check]:
         yield "history", lambda: history_problems(older_release())
     yield "links in README.md", lambda: link_problems(rendered(REPOSITORY / "README.md"))
     yield "URLs of the project", lambda: url_problems(read_pyproject()["project"]["urls"])
+    yield "dependencies", lambda: requirement_problems(read_pyproject()["project"])
     yield "supported versions", lambda: support_problems(read_pyproject(), *read_pages(REPOSITORY))
     yield from distribution_checks(folder, installs=installs)
 
@@ -193,6 +194,8 @@ def version_problems(
         return
     if declared != str(version):
         yield f"{declared!r} is not written as PEP 440 normalises it: write {version}"
+    if version.local:
+        yield f"a package index refuses the local version {declared}: write {version.public}"
     if release and release != declared:
         yield f"the package has {declared}, not {release}: set __version__ in {VERSION_FILE}"
     newest = max(map(Version, set(tags) - set(here)), default=None)
@@ -333,6 +336,14 @@ def url_problems(urls: Mapping[str, str]) -> Iterator[str]:
     for name, url in urls.items():
         if not re.match(r"https://[\w.-]+/", url):
             yield f"{name} is {url!r}: write an absolute https URL in [project.urls]"
+
+
+def requirement_problems(project: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which dependencies a package index refuses because they name a file."""
+    extras = project.get("optional-dependencies", {}).values()
+    for text in [*project["dependencies"], *(each for extra in extras for each in extra)]:
+        if Requirement(text).url:
+            yield f"{text!r} names a file: write a version, such as '{Requirement(text).name}>=1'"
 
 
 def read_pages(repository: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -26,7 +26,8 @@ class JobCreation:
     :ivar observer: Called with the baseline and the job whenever one of them changes, and before a
         ``POST`` goes out; not once the creation is stopped, because a signal handler stops it.
     :ivar created: The job, once it is known.
-    :ivar may_appear: Whether a job was looked for in vain, which a slow server may still create.
+    :ivar may_appear: Whether a job was looked for and not found, which a slow server may still
+        create.
     :ivar baseline: Newest job id of the connection before the first ``POST`` whose outcome is
         unknown; ``None`` if there is no such ``POST``.
     :ivar newest_jobs: Newest jobs of the connection, as read before the last ``POST``.

@@ -67,7 +67,7 @@ def is_transient(error: AirbyteError) -> bool:
 
 def was_not_executed(error: AirbyteError) -> bool:
     """
-    Whether Airbyte surely did not execute the request.
+    Whether it is certain that Airbyte did not execute the request.
 
     It was not sent; its token or a gateway's key was rejected (401); or there were too many (429).
     All of these are decided before the request is executed. So is the 403 or 404 of a gateway, but
@@ -214,7 +214,7 @@ class RetryPolicy(NamedTuple):
 
         :param error: The result of the last attempt.
         :param replayable: Whether executing the request twice is harmless. A request that is not
-            replayable is sent again only if it surely was not executed.
+            replayable is sent again only if it was certainly not executed.
         :param attempt: Number of attempts made so far, from 1.
         :param elapsed: Seconds since the first attempt began.
         :param jitter: A random number from 0 to 1. It keeps tasks that failed together from

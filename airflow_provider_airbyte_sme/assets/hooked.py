@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def airbyte_webhook_asset(connection_id: str) -> Asset:
     """
-    Return the asset of a connection that changes when the webhook is told of a sync.
+    Return the asset of a connection that changes when Airbyte calls the webhook after a sync.
 
     A DAG with it in its ``schedule`` starts when Airbyte has delivered data, whoever started the
     sync. Its event has ``job_id``, ``connection_id``, ``job_type``, ``status``, ``rows_synced``

@@ -171,6 +171,10 @@ class Failure:
     """
     Why an attempt failed: one entry of ``failureSummary.failures``.
 
+    :param message: The message for people.
+    :param origin: What failed, such as ``source``; ``None``: Airbyte does not know.
+    :param type: The kind of failure, such as ``config_error``.
+    :param internal_message: The message for developers.
     :param stream: Name of the stream that failed; ``None``: it is not about one.
     :param namespace: Namespace of that stream.
     """

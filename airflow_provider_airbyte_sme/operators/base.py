@@ -229,7 +229,7 @@ class AirbyteConnectionOperator(AirbyteWorkspaceOperator):
         """
         Read the connection, whose parameters are valid.
 
-        :param timeout: Seconds after which nothing is retried any more, if it is given by its id.
+        :param timeout: Seconds after which nothing is retried, if it is given by its id.
         """
         if given_one(**self._ways) == "connection_name":
             return find_connection(self.hook, str(self.connection_name), self._find_workspace_id())

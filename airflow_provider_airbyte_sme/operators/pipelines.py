@@ -111,7 +111,7 @@ class AirbyteExportOperator(AirbyteWorkspaceOperator):
     Write everything in a workspace as :class:`AirbyteApplyOperator` reads it.
 
     To apply what was exported changes nothing. Each secret is a reference to an Airflow variable
-    that need not exist: without it, Airbyte keeps the stored secret.
+    that may be missing: without it, Airbyte keeps the stored secret.
 
     :param workspace: Name of the workspace. (templated)
     :param workspace_id: UUID of the workspace, instead. (templated)

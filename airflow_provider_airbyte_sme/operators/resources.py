@@ -247,7 +247,7 @@ class AirbyteCreateConnectionOperator(AirbyteCreateInWorkspaceOperator):
     Create a connection, or change it to what is declared.
 
     Source and destination are given by their ids, or by their names in the workspace. With the id
-    of the source, the workspace need not be given.
+    of the source, the workspace can be left out.
 
     What is not given stays as it is in Airbyte; in a new connection, it has Airbyte's default, and
     the schedule is manual, because the DAG starts the syncs.

@@ -192,8 +192,8 @@ class AirbyteSyncSensor(AirbyteConnectionOperator, AirbyteSensor):
     Wait until a sync of a connection has completed successfully since an instant.
 
     Whoever started the sync: Airbyte's own schedule, a person, or another DAG. A refresh counts
-    too, because it syncs all streams; a clear or reset does not. It has no alarm of a slow sync:
-    it waits for no certain job, and as long as no sync runs, none is slow.
+    too, because it syncs all streams; a clear or reset does not. It has no alarm for a slow sync,
+    because it does not wait for one particular job.
 
     Airbyte's clock decides when a sync completed.
 

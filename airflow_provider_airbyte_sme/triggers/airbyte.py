@@ -70,7 +70,7 @@ class AirbyteJobTrigger(BaseTrigger):
         trigger fires 10 s later at the earliest; 0: at once.
     :param job_began_at: When the job was created, in seconds since the epoch, for messages; 0: at
         the deferral.
-    :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
+    :param usual_duration: Seconds that such a job usually takes, for messages; ``None`` if that
         is unknown.
     :param slow_at: When to end the wait with the outcome ``slow``, in seconds since the epoch, if
         that is before *deadline* and the job is still running; ``None``: never.

@@ -65,9 +65,9 @@ class AirbyteSyncEventTrigger(BaseEventTrigger):
     """
     Fire an event for each sync of a connection that ends successfully, whoever started it.
 
-    A refresh counts as a sync; a reset or clear does not, nor does a sync that surely has moved no
-    row. Where Airbyte does not know how many rows a sync has moved, it counts. Each event's payload
-    is a dict: ``job_id``, ``connection_id``, ``job_type``, ``status``, ``rows_synced`` and
+    A refresh counts as a sync; a reset or clear does not, nor does a sync that is known to have
+    moved no rows. If Airbyte does not know how many it has moved, the sync counts. Each event's
+    payload is a dict: ``job_id``, ``connection_id``, ``job_type``, ``status``, ``rows_synced`` and
     ``bytes_synced`` (``None`` if unknown), ``started_at`` and ``ended_at`` (ISO-8601, UTC, or
     ``None``), ``job_url`` (may be empty).
 

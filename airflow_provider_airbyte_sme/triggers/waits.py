@@ -41,7 +41,7 @@ async def watch_until_deadline(
     :param connection_name: Name of the Airbyte connection, for messages.
     :param began_at: When the job was created or the wait began, in seconds since the epoch, for
         messages; 0: now.
-    :param usual_duration: Seconds that such a job takes as a rule, for messages, if that is known.
+    :param usual_duration: Seconds that such a job usually takes, for messages, if that is known.
     :param has_warned: Whether the log says already that the job is slow.
     :return: The job that ended the wait. It may have failed.
     :raises AirbyteError: The time is over, or the wait cannot go on.

@@ -9,10 +9,12 @@ Airflow. What a method does not describe because its name says it, is described 
 from __future__ import annotations
 
 import inspect
+import pydoc
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from airflow_provider_airbyte_sme.operators import base
 from airflow_provider_airbyte_sme.operators.base import AirbyteOperator
@@ -97,7 +99,7 @@ class Parameter(NamedTuple):
     """
     A parameter of a task.
 
-    :param annotation: Its type, as it is written in the code.
+    :param annotation: Its type, with aliases spelled out.
     :param default: As code; empty if the parameter is required.
     :param description: Empty if there is none.
     """
@@ -151,7 +153,7 @@ def parameters_of(task: type) -> list[Parameter]:
                 name,
                 Parameter(
                     name,
-                    str(parameter.annotation),
+                    spelled_out(str(parameter.annotation), _names_of(vars(each)["__init__"])),
                     "" if parameter.default is parameter.empty else repr(parameter.default),
                     descriptions.get(("param", name), ""),
                 ),
@@ -191,7 +193,42 @@ def description_of(task: type) -> list[str]:
     for (kind, name), field in collected(task).items():
         if kind != "param":
             lines.append(f":{kind} {name}: {field}" if name else f":{kind}: {field}")
-    return [*lines, ""]
+    return [*lines, f":rtype: {_type_of_result(task)}", ""]
+
+
+def _type_of_result(task: type) -> str:
+    # A sensor's `execute` is Airflow's, which returns anything.
+    methods = [getattr(task, name, None) for name in ("execute", "execute_complete")]
+    types = [each.__annotations__["return"] for each in methods if each]
+    return str(next(each for each in types if each != "Any"))
+
+
+def _names_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the names of the module of a function, also of one that is wrapped."""
+    names: Mapping[str, Any] = inspect.unwrap(function).__globals__
+    return names
+
+
+def spelled_out(annotation: str, names: Mapping[str, Any], model: type | None = None) -> str:
+    """
+    Return a type without the names that only its module knows.
+
+    :param annotation: The type, as it is written in the code.
+    :param names: What the names mean in that module.
+    :param model: What a type variable stands for, in a group of operations on it.
+    """
+
+    def text_of(found: re.Match[str]) -> str:
+        known = names.get(found[0])
+        if get_origin(known) is Literal:
+            return f"Literal[{', '.join(map(repr, get_args(known)))}]"
+        if isinstance(known, UnionType):
+            return " | ".join(each.__name__ for each in get_args(known))
+        if model and isinstance(known, TypeVar):
+            return model.__name__
+        return found[0]
+
+    return re.sub(r"(?<![\w.'\"])[A-Z]\w*", text_of, annotation)
 
 
 def _without_pointers(text: str) -> str:
@@ -251,6 +288,32 @@ def with_descriptions(documented: Callable[..., Any], lines: list[str]) -> list[
     return [*lines[:start], *gap, *fields, *lines[start:]]
 
 
+def types_of(function: Callable[..., Any], owner: object = None) -> dict[str, str]:
+    """
+    Return the types in a signature that need to be spelled out, by parameter, or ``return``.
+
+    :param owner: The class of a method, or the module of a function.
+    """
+    # A method of the hook stands for one of a group of the client.
+    group = inspect.getclosurevars(function).nonlocals.get("group", owner)
+    names = _names_of(function)
+    types = {
+        name: (annotation, spelled_out(annotation, names, getattr(group, "model", None)))
+        for name, annotation in function.__annotations__.items()
+        if isinstance(annotation, str)
+    }
+    return {name: text for name, (written, text) in types.items() if text != written}
+
+
+def _with_types(function: Callable[..., Any], name: str, lines: list[str]) -> list[str]:
+    owner = pydoc.locate(name.rpartition(".")[0])
+    described = {found["name"] for line in lines if (found := _FIELD.match(line))}
+    types = types_of(function, owner).items()
+    fields = [f":type {name}: {text}" for name, text in types if name in described]
+    fields += [f":rtype: {text}" for name, text in types if name == "return"]
+    return [*lines, *fields]
+
+
 def _process_docstring(
     app: Sphinx, what: str, name: str, documented: object, options: Any, lines: list[str]
 ) -> None:
@@ -258,6 +321,9 @@ def _process_docstring(
         lines[:] = description_of(documented)  # type: ignore[arg-type]
     elif what in _CALLABLE and name.startswith(f"{PACKAGE}.") and not is_enum(documented):
         lines[:] = with_descriptions(documented, lines)  # type: ignore[arg-type]
+        function = documented.__init__ if inspect.isclass(documented) else documented
+        if inspect.isfunction(function):
+            lines[:] = _with_types(function, name, lines)
     lines[:] = [_PAGE.sub(r":doc:`\g<0> </\g<page>>`", line) for line in lines]
 
 

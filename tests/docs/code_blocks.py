@@ -13,7 +13,7 @@ import sys
 import textwrap
 import tomllib
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -214,6 +214,8 @@ def _check_document(document: Any) -> None:
         parse_pipeline(document)
     if document.get("conn_type") == CONNECTION_TYPE:
         _check_connection(Connection.from_json(json.dumps(document), conn_id="a"))
+    if "airflowVersion" in document:  # values of Airflow's Helm chart
+        _check_options(document.get("config", {}))
     for value in (document.get("stringData") or {}).values():
         _check_document(yaml.safe_load(value))
 
@@ -232,7 +234,16 @@ def _check_toml(code: str) -> None:
 
 
 def _check_ini(code: str) -> None:
-    configparser.ConfigParser(interpolation=None).read_string(code)
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(code)
+    _check_options({section: parser.options(section) for section in parser.sections()})
+
+
+def _check_options(options: Mapping[str, Iterable[str]]) -> None:
+    """Check that Airflow or this provider has each of *options*, by section."""
+    for section, names in options.items():
+        if fault := next(filter(None, (fault_of_option(section, name) for name in names)), ""):
+            raise WrongCommandError(fault)
 
 
 def _check_yaml(code: str) -> None:

@@ -1,4 +1,4 @@
-"""What docs/performance.md says about its figures is what the figures say."""
+"""What docs/performance.md and docs/operations.md say about the figures is what the figures say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.docs.pages import DOCS
 DOCUMENT = (DOCS / "performance.md").read_text(encoding="utf-8")
 FIGURES, _, REST = DOCUMENT.partition("<!-- to here -->")
 EXPLANATIONS = " ".join(REST.partition("\n## What was measured")[0].split())
+OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 UNITS = {"s": 1.0, "ms": 0.001}
 
@@ -105,3 +106,38 @@ def test_events_are_stored_as_many_times_as_soon():
     )
     succeeded = {row["provider"]: seconds(row["last end → last success"]) for row in TRIGGERERS}
     assert succeeded["ours"] > succeeded["official"]
+
+
+def in_megabytes(per_wait: str, count: int) -> str:
+    """Return the memory of *count* waits, with one significant digit."""
+    megabytes = float(per_wait.removesuffix(" KiB")) * count / 1024
+    return f"{float(f'{megabytes:.1g}'):g} MiB"
+
+
+def from_to(values: list[str], unit: str = "") -> str:
+    """Return one number if both are the same, else a range."""
+    numbers = [f"{float(value.split()[0]):g}" for value in values]
+    return " to ".join(dict.fromkeys(numbers)) + unit
+
+
+@pytest.mark.parametrize("count", ["100", "1,000", "10,000"])
+def test_the_page_of_operations_has_the_figures(count):
+    measured = [waits("ours", count, latency) for latency in ("50 ms", "300 ms")]
+    cells = (
+        count,
+        in_megabytes(measured[0]["memory per wait"], int(count.replace(",", ""))),
+        from_to([row["CPU"] for row in measured], " % of a core"),
+        from_to([row["requests per round"] for row in measured]),
+        from_to([row["p99"] for row in measured], " s"),
+    )
+
+    assert f"| {' | '.join(cells)} |" in OPERATIONS
+
+
+def test_the_page_of_operations_says_how_long_many_ends_take():
+    (ours,) = [row for row in TRIGGERERS if row["provider"] == "ours"]
+    (found,) = re.findall(r"was stored (\d+) s after .*? after (\d+) s,", OPERATIONS, re.DOTALL)
+
+    assert [int(each) for each in found] == [
+        round(seconds(ours[f"last end → last {what}"])) for what in ("event stored", "success")
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -20,6 +21,7 @@ from airflow_provider_airbyte_sme.api.settings import AirbyteUrls
 from airflow_provider_airbyte_sme.cli.main import make_parser
 from airflow_provider_airbyte_sme.get_provider_info import CONN_FIELDS, get_provider_info
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
+from airflow_provider_airbyte_sme.parameters import Seconds, Usual
 from docs._ext.collected_docstrings import (
     PACKAGE,
     SELF_EXPLAINING,
@@ -30,6 +32,8 @@ from docs._ext.collected_docstrings import (
     is_enum,
     is_task,
     parameters_of,
+    spelled_out,
+    types_of,
     undescribed,
 )
 from docs._ext.generated import helps_of
@@ -141,6 +145,12 @@ class TestTasks:
 
         assert said == rendered
 
+    def test_no_type_is_an_alias(self, task):
+        aliases = {"Seconds", "Usual", "Instant", "OnRunning", "OnTooFewRows", "IfExists"}
+        types = " ".join(each.annotation for each in parameters_of(task))
+
+        assert aliases & {*re.findall(r"\w+", types)} == set()
+
     def test_its_result_and_its_errors_are_described(self, task):
         fields = collected(task)
 
@@ -207,7 +217,12 @@ class Base:
     :return: Something.
     """
 
-    def __init__(self, *, a: int = 1, **kwargs: Any) -> None: ...
+    def __init__(self, *, a: Seconds = 1, **kwargs: Any) -> None: ...
+
+    def execute(self) -> Any: ...
+
+    def execute_complete(self) -> dict[str, Any]:
+        return {}
 
 
 class Derived(Base):
@@ -249,7 +264,25 @@ def test_a_description_is_collected_from_all_classes():
         ":param b: The second. Required.",
         ":type b: str",
         ":param a: The first, of two. Default: ``1``.",
-        ":type a: int",
+        ":type a: timedelta | float | str",
         ":raises ValueError: It is too late. It is wrong.",
         ":return: Something.",
+        ":rtype: dict[str, Any]",
     ]
+
+
+def test_aliases_are_spelled_out():
+    names = {"Seconds": Seconds, "Usual": Usual, "Job": object}
+
+    assert spelled_out("Seconds | Usual | None", names) == (
+        "timedelta | float | str | Literal['history'] | None"
+    )
+    assert spelled_out("Mapping[str, Job]", names) == "Mapping[str, Job]"
+
+
+@pytest.mark.parametrize(
+    ("operation", "returned"),
+    [("get_source", "Source"), ("list_destinations", "list[Destination]"), ("create_tag", "Tag")],
+)
+def test_an_operation_says_what_it_returns(operation, returned):
+    assert types_of(getattr(AirbyteHook, operation))["return"] == returned

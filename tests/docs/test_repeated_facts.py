@@ -147,6 +147,24 @@ def test_the_page_of_operations_has_each_field():
     assert CODE.findall(names) == list(CONN_FIELDS)
 
 
+def test_the_page_of_operations_quotes_lines_of_the_log():
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
+    table = text.partition("| The log contains |")[2].partition("\n\n")[0]
+    lines = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    # The log of Airflow's triggerer has this one.
+    lines.remove("Triggerer's async thread was blocked")
+    sources = [*(REPOSITORY / "airflow_provider_airbyte_sme").rglob("*.py")]
+    texts = [
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    assert len(lines) > 3
+    assert [line for line in lines if not any(line in text for text in texts)] == []
+
+
 def test_each_class_that_a_page_names_exists():
     package = REPOSITORY / "airflow_provider_airbyte_sme"
     sources = [*package.rglob("*.py"), *(REPOSITORY / "dags_examples").rglob("*.py")]

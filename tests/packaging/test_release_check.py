@@ -17,6 +17,7 @@ from scripts.release_check import (
     leak_problems,
     link_problems,
     rendered,
+    requirement_problems,
     sdist_problems,
     support_problems,
     url_problems,
@@ -95,6 +96,7 @@ def test_a_good_version_is_accepted(declared, tags, release, here):
         ("next", [], "", "'next' is no version by PEP 440: correct __version__"),
         ("", [], "", "'' is no version by PEP 440"),
         ("0.2.0-rc1", [], "", "write 0.2.0rc1"),
+        ("0.2.0+local", [], "", "refuses the local version 0.2.0+local: write 0.2.0"),
         ("0.1.0", [], "0.2.0", "the package has 0.1.0, not 0.2.0: set __version__"),
         ("0.1.0", ["0.1.0"], "0.1.0", "0.1.0 is not newer than the newest tag, v0.1.0"),
         ("0.9.0", ["0.10.0", "0.2.0"], "", "0.9.0 is not newer than the newest tag, v0.10.0"),
@@ -183,6 +185,19 @@ def test_a_relative_url_of_the_project_is_found():
     assert list(url_problems(urls)) == [
         "Changelog is 'CHANGELOG.md': write an absolute https URL in [project.urls]"
     ]
+
+
+def test_a_dependency_that_names_a_file_is_found():
+    project = {
+        "dependencies": ["requests>=2", "certifi @ https://example.com/certifi.whl"],
+        "optional-dependencies": {"migrate": ["libcst @ git+https://example.com/libcst"]},
+    }
+
+    problems = list(requirement_problems(project))
+
+    assert len(problems) == 2
+    assert "certifi @ https" in problems[0]
+    assert "write a version, such as 'libcst>=1'" in problems[1]
 
 
 def test_pages_that_agree_with_the_code_are_accepted():

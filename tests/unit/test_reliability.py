@@ -240,7 +240,7 @@ CASES = (
         OURS,
         "2",
         "The name look-up, the connection, the tunnel through a proxy or the TLS handshake fails.",
-        "The request was surely not sent, so it is repeated, also one that starts a sync.",
+        "The request was certainly not sent, so it is repeated, also one that starts a sync.",
         {
             "tests/unit/api/test_request_sent.py": (
                 "test_a_request_is_not_sent_without_a_tunnel",
@@ -307,8 +307,7 @@ CASES = (
     Case(
         TRIES,
         "D3",
-        "The sync that a try has left failed or was cancelled, or Airbyte does not have it any "
-        "more.",
+        "The sync of an earlier try failed or was cancelled, or Airbyte no longer has it.",
         "The next try starts one.",
         {
             "tests/integration/test_durability.py": (
@@ -441,7 +440,7 @@ CASES = (
         ENDS,
         "3",
         "A task is killed before it has asked for a sync: during sign-in, or in a pause.",
-        "It starts nothing any more, and cancels nobody's job.",
+        "It starts no job, and cancels none.",
         {
             "tests/unit/api/test_jobs_create.py": (
                 "TestStop::test_a_creation_stopped_before_its_post_sends_none",
@@ -1390,7 +1389,7 @@ CASES = (
         "The config API is closed, and there is `min_rows_of`.",
         "The streams cannot be checked, which counts as too few rows: `on_too_few_rows` applies, "
         'and the message says so. With `"fail"`, the task is not retried, because each retry would '
-        "sync in vain.",
+        "sync for nothing.",
         {
             "tests/integration/test_evidence.py": (
                 "TestRowsOfStreams::test_a_closed_config_api_leaves_open_whether_a_stream_has_rows",
@@ -1843,8 +1842,8 @@ CASES = (
         RESOURCES,
         "R5",
         "The declared secret changes, or somebody else writes another one in Airbyte.",
-        "It is written once. A fingerprint tells of the first, the version that Airbyte gives each "
-        "secret of the second.",
+        "It is written once. A fingerprint shows a change in the declaration, and the version "
+        "that Airbyte gives each secret shows a change in Airbyte.",
         {
             "tests/unit/provisioning/test_drift.py": (
                 "TestSecrets::test_a_changed_one_is_written_once",
@@ -1876,7 +1875,7 @@ CASES = (
         RESOURCES,
         "R5",
         "A configuration has secrets.",
-        "None is in a log, an XCom, a rendered field or an error, also if Airbyte repeats it.",
+        "None is in a log, an XCom, a rendered field or an error, even if Airbyte repeats it.",
         {
             "tests/integration/test_resource_dags.py": (
                 "test_secrets_arrive_in_airbyte_and_appear_nowhere_in_airflow",
@@ -2009,7 +2008,7 @@ CASES = (
     Case(
         RESOURCES,
         "R8",
-        "Others hang on what should be deleted.",
+        "Other resources depend on what should be deleted.",
         "The task fails and names them, unless `cascade` is set.",
         {
             "tests/unit/provisioning/test_deletion.py": (
@@ -2045,8 +2044,8 @@ CASES = (
     Case(
         RESOURCES,
         "R9",
-        "A clear or a refresh is asked for while a job of the connection runs. Airbyte would kill "
-        "it without a word.",
+        "A clear or a refresh is asked for while a job of the connection runs. Airbyte would "
+        "cancel it without a warning.",
         "The job is looked for first, and `on_running` applies to it.",
         {
             "tests/integration/test_clear_operator.py": (
@@ -2349,7 +2348,8 @@ CASES = (
                 "TestExactlyOnce::test_a_retry_that_takes_over_a_job_emits_once",
                 "TestExactlyOnce::test_a_job_of_somebody_else_counts_if_the_task_attaches_to_it",
                 "TestExactlyOnce::test_a_task_that_waits_for_another_job_first_emits_its_own_only",
-                "TestExactlyOnce::test_streams_that_share_a_table_have_one_event_with_the_rows_of_all",
+                "TestExactlyOnce::test_streams_that_share_a_table_have_one_event_with_the_rows_of"
+                "_all",
             ),
         },
     ),
@@ -2647,7 +2647,7 @@ CASES = (
         "A job is waited for, on a worker or in a triggerer.",
         "The log has a line when its status or attempt changes, and one after 1 minute, 5 minutes "
         "and then every 10 minutes, however often the job is read: status, attempt, rows and "
-        "bytes so far, the time elapsed, and how long such a job takes as a rule.",
+        "bytes so far, the time elapsed, and how long such a job usually takes.",
         {
             "tests/unit/api/waiting/test_progress.py": (
                 "TestRhythm::test_the_first_lines_come_soon_and_the_others_every_ten_minutes",
@@ -2710,7 +2710,8 @@ CASES = (
                 "TestProgress::test_a_closed_config_api_is_said_once_and_not_asked_again",
                 "TestProgress::test_what_happens_while_the_config_api_hangs_is_told_in_its_order",
                 ""
-                "TestProgress::test_a_wait_that_is_cancelled_while_the_config_api_hangs_leaves_nothing",
+                "TestProgress::test_a_wait_that_is_cancelled_while_the_config_api_hangs_leaves_no"
+                "thing",
                 "TestProgress::"
                 "test_a_wait_that_is_cancelled_while_its_line_is_made_holds_up_no_other",
             ),
@@ -2979,13 +2980,14 @@ CASES = (
     Case(
         SCALE,
         "W22",
-        "A wait begins for a job that has been running for long, as after a retry.",
-        "It is read by its id until the list, asked once for jobs that changed when it did, shows "
-        "it. Then it costs nothing while nothing changes.",
+        "A wait begins for a job that has been running for a long time, as after a retry.",
+        "It is read by its id at first. The list is asked once for jobs that changed at the same "
+        "time as this one. Once it shows the job, the job costs nothing while nothing changes.",
         {
             "tests/unit/api/waiting/test_watchlist.py": (
                 ""
-                "TestRequests::test_a_wait_that_joins_a_long_running_job_costs_no_read_in_each_round",
+                "TestRequests::test_a_wait_that_joins_a_long_running_job_costs_no_read_in_each_ro"
+                "und",
             ),
             "tests/integration/test_job_watcher.py": (
                 "TestLongRunningJobs::test_a_wait_that_joins_costs_nothing_in_idle_rounds",

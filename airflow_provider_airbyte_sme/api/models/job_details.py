@@ -149,7 +149,7 @@ class JobDetails(NamedTuple):
         Records that the job has committed, or at least so many; ``None``: there are no statistics.
 
         Airbyte stores the counters of streams while they are read, and those of an attempt at its
-        end: of a short job there may be only the latter (docs/airbyte-api.md §3.7.36).
+        end: of a short job there may be only those of the attempt (docs/airbyte-api.md §3.7.36).
         """
         of_streams = [stream.rows for stream in self.streams if stream.rows is not None]
         counted = [sum(of_streams)] if of_streams else []

@@ -71,7 +71,7 @@ class Actors(Resource[A]):
         :param actor_id: UUID of the source or destination.
         :param include_secret_coordinates: Whether each secret is replaced by its place in the
             secret store, with its version, instead of by asterisks.
-        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+        :param timeout: Seconds after which nothing is retried; ``None`` for no limit but
             the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """

@@ -35,7 +35,7 @@ class Connections(Resource[AirbyteConnection]):
         Read one connection, a deleted one too.
 
         :param connection_id: UUID of the connection.
-        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+        :param timeout: Seconds after which nothing is retried; ``None`` for no limit but
             the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """

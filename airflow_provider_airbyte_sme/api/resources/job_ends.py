@@ -87,7 +87,7 @@ class JobEnds(JobStarts):
         """
         Return the connection of *job*, for messages and links; ``None`` if it is unreadable.
 
-        :param timeout: Seconds after which nothing is retried any more.
+        :param timeout: Seconds after which nothing is retried.
         """
         try:
             return await self._connections.get(job.connection_id, timeout=timeout)

@@ -119,7 +119,7 @@ class JobStarts(ReadableResource[Job]):
         :param connection_id: UUID of the Airbyte connection.
         :param job_type: ``sync``, ``reset`` or ``clear``.
         :param creation: What the caller can watch and stop; of the same *job_type*.
-        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+        :param timeout: Seconds after which nothing is retried; ``None`` for no limit but
             the policy's. A ``POST`` that is out is not cut short, and the search for its job lasts
             up to ``CANCEL_PATIENCE`` longer: the job could not be cancelled otherwise.
         :param unless_running: Whether to look first, and to return the job that is running, if any,
@@ -234,7 +234,7 @@ class JobStarts(ReadableResource[Job]):
         """
         Return the job of a connection that is running or about to run; ``None`` if there is none.
 
-        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+        :param timeout: Seconds after which nothing is retried; ``None`` for no limit but
             the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """

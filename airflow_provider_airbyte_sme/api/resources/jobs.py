@@ -94,7 +94,7 @@ class Jobs(JobEnds):
         Read one job.
 
         :param job_id: Job number (``jobId``, int64).
-        :param timeout: Seconds after which nothing is retried any more; ``None`` for no limit but
+        :param timeout: Seconds after which nothing is retried; ``None`` for no limit but
             the policy's.
         :raises AirbyteError: Airbyte is unreachable or rejects the request.
         """
@@ -216,7 +216,7 @@ class Jobs(JobEnds):
         :param connection_name: Name of the job's Airbyte connection, for messages.
         :param last_read: The job as last read, for a timeout during an outage.
         :param elapsed_before: Seconds for which the job has existed, for messages.
-        :param usual_duration: Seconds that it takes as a rule, for messages, if that is known.
+        :param usual_duration: Seconds that it usually takes, for messages, if that is known.
         :param has_warned: Whether the log says already that the job is slow.
         :return: The job in its terminal status, which may be a failure.
         :raises AirbyteJobTimeoutError: The job is still running when the time is over.
@@ -318,7 +318,7 @@ class Jobs(JobEnds):
         """
         Read the last good jobs before *job* with their rows, retrying while Airbyte is unavailable.
 
-        One request as a rule. A job that is listed without its counters is read by its id too
+        Usually one request. A job that is listed without its counters is read by its id too
         (docs/airbyte-api.md §3.5.10).
 
         :param poll_interval: Seconds between two failed reads.
@@ -357,9 +357,10 @@ class Jobs(JobEnds):
         Some servers list jobs without counters (docs/airbyte-api.md §3.5.10), and 0 rows may mean
         that Airbyte has no statistics of a job (§3.7.35): the config API knows which it is.
 
-        :param timeout: Seconds after which nothing is retried any more, for both together.
-        :return: ``rows_synced`` is ``None`` where nobody knows, and 0 only if there surely were no
-            rows. ``bytes_synced`` is ``None`` where it was 0 and there may have been rows.
+        :param timeout: Seconds after which nothing is retried, for both together.
+        :return: ``rows_synced`` is ``None`` where nobody knows, and 0 only if it is known that
+            there were no rows. ``bytes_synced`` is ``None`` where it was 0 and there may have been
+            rows.
         :raises AirbyteError: Airbyte is unreachable.
         """
         deadline = self._session.clock() + timeout
@@ -462,7 +463,7 @@ class Jobs(JobEnds):
         """
         Find the syncs of a connection that ended since an instant, for a wait.
 
-        One request as a rule: Airbyte compares exactly, although it shows whole seconds
+        Usually one request: Airbyte compares exactly, although it shows whole seconds
         (docs/airbyte-api.md §3.5.5). What it lists is checked again, so a server that ignores the
         filter or the order only costs more requests. Refreshes count; servers up to 2.0.0 do not
         list them. Unreadable jobs are left out. A success that is listed without its counters is

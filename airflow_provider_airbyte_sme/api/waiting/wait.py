@@ -78,7 +78,7 @@ class Wait(NamedTuple):
     :param failure_budget: Seconds without one good response after which to give up.
     :param connection_name: Name of the job's Airbyte connection, for messages; may be empty.
     :param elapsed_before: Seconds for which the job had existed when the wait began, for messages.
-    :param usual_duration: Seconds that such a job takes as a rule, for messages; ``None`` if that
+    :param usual_duration: Seconds that such a job usually takes, for messages; ``None`` if that
         is unknown.
     :param has_warned: Whether the log of the task says already that the job is slow.
     """
