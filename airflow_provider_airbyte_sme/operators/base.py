@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_airbyte_sme.api import AirbyteConnection
 from airflow_provider_airbyte_sme.connection import DEFAULT_CONN_ID
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 JOB_ID_KEY = "job_id"
 CONNECTION_ID_KEY = "connection_id"
 JOB_URL_KEY = "job_url"
+
+# Airflow 3.0 resumes the retry of a task that has failed after its deferral, with the event or the
+# error of the failed try: it would fail again at once. Airflow 3.1 begins it anew.
+_RESUMES_RETRIES = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS
+# XCom key, there: the last try that was resumed. It outlives its try only if the next one is resumed.
+_RESUMED_TRY_KEY = "resumed_try"
 
 
 class AirbyteJobLink(BaseOperatorLink):
@@ -65,6 +72,16 @@ def push_target(context: Context, connection_id: str, job_id: int | None = None)
     task_instance.xcom_push(key=CONNECTION_ID_KEY, value=connection_id)
 
 
+def _was_left_by_an_earlier_try(context: Context) -> bool:
+    """Whether an earlier try was resumed with the same deferral. Note this try for the next one."""
+    ti: Any = context["ti"]
+    resumed = None
+    if ti.try_number > 1:
+        resumed = ti.xcom_pull(key=_RESUMED_TRY_KEY, map_indexes=ti.map_index)
+    ti.xcom_push(key=_RESUMED_TRY_KEY, value=ti.try_number)
+    return resumed is not None and resumed != ti.try_number
+
+
 class AirbyteOperator(BaseOperator):
     """
     Base class of what works on the Airbyte of an Airflow connection.
@@ -89,6 +106,15 @@ class AirbyteOperator(BaseOperator):
     def hook(self) -> AirbyteHook:
         """The hook of this task. Constructing it does no I/O."""
         return AirbyteHook(self.airbyte_conn_id)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> Any:
+        """Resume after a deferral. If that was the deferral of an earlier try, begin anew."""
+        if _RESUMES_RETRIES and self.retries and _was_left_by_an_earlier_try(context):
+            self.log.info("Airflow resumes what an earlier try has left: beginning anew.")
+            return self.execute(context)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _validate_parameters(self) -> None:
         """
