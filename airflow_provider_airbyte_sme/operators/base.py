@@ -35,7 +35,7 @@ JOB_URL_KEY = "job_url"
 # Airflow 3.0 resumes the retry of a task that has failed after its deferral, with the event or the
 # error of the failed try: it would fail again at once. Airflow 3.1 begins it anew.
 _RESUMES_RETRIES = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS
-# XCom key, there: the last try that was resumed. It outlives its try only if the next one is resumed.
+# XCom key, there: the last try that was resumed. Airflow deletes XComs when it begins a try anew.
 _RESUMED_TRY_KEY = "resumed_try"
 
 
