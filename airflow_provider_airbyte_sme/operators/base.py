@@ -94,6 +94,8 @@ class AirbyteOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("airbyte_conn_id",)
+    # What a used hook has, such as locks, cannot be copied: Airflow copies operators.
+    shallow_copy_attrs: Sequence[str] = ("hook",)
     ui_color = "#e4e0ff"
 
     def __init__(self, *, airbyte_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
