@@ -18,8 +18,10 @@ COSMOS := .venv/cosmos
 AIRFLOW ?= 3.1
 BETWEEN = .venv/airflow-$(AIRFLOW)
 BETWEEN_ALL := 3.0 3.1 3.2
-# What depends on Airflow's release and starts no processes: its plugins.
-ON_EACH_AIRFLOW ?= tests/unit/test_airbyte_page_plugin.py tests/unit/test_webhook_plugin.py
+# What depends on Airflow's release: its plugins, retries of deferred tasks, and its log beside a command.
+ON_EACH_AIRFLOW ?= tests/unit/test_airbyte_page_plugin.py tests/unit/test_webhook_plugin.py \
+	tests/integration/test_retries_of_deferred_tasks.py \
+	'tests/integration/test_doctor_command.py::test_a_warning_in_the_log_stays_out_of_standard_output[airflow]'
 
 # Many tests wait for real time, so twice as many processes as cores.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(8, 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))')

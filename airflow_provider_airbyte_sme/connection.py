@@ -222,8 +222,8 @@ def unknown_connection(airbyte_conn_id: str) -> AirbyteError:
     if os.environ.get(variable):
         # Airflow ignores a variable that it cannot parse.
         return AirbyteConfigError(
-            f"Airflow cannot parse {variable}: it must be a JSON object, or a URI in which URL, "
-            f"client id and client secret are percent-encoded."
+            f"Airflow cannot parse {variable}: it must be a JSON object, whose extra is one too, "
+            f"or a URI in which URL, client id and client secret are percent-encoded."
         )
     return AirbyteSettingsNotFoundError(
         f"Airflow did not find the connection {airbyte_conn_id!r}. If it does not exist, create it "

@@ -33,11 +33,16 @@ class TaskInstance:
     xcoms: dict[str, Any] = field(default_factory=dict)
     on_push: Callable[[str], None] = lambda key: None
     max_tries: int = 0
+    map_index: int = -1
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
         traces.note(f"the XCom {key}", self.xcoms[key])
         self.on_push(key)
+
+    def xcom_pull(self, *, key: str, map_indexes: int) -> Any:
+        assert map_indexes == self.map_index
+        return self.xcoms.get(key)
 
 
 @dataclass
@@ -48,7 +53,6 @@ class RescheduledTaskInstance(TaskInstance):
     dag_id: str = "dag"
     task_id: str = "wait"
     run_id: str = "run"
-    map_index: int = -1
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         del context

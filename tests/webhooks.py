@@ -138,12 +138,17 @@ def forget_dag() -> None:
     # Other tests of this process have assets and DAGs of their own in the same database.
     ours = select(AssetModel.id).where(AssetModel.name.like(_ASSET_NAMES))
     with create_session() as session:
-        for model in (AssetDagRunQueue, AssetEvent, DagScheduleAssetReference):
-            statement = delete(model).where(model.asset_id.in_(ours))
+        for statement in (
+            *(
+                delete(model).where(model.asset_id.in_(ours))
+                for model in (AssetDagRunQueue, AssetEvent, DagScheduleAssetReference)
+            ),
+            delete(AssetActive).where(AssetActive.name.like(_ASSET_NAMES)),
+            delete(AssetModel).where(AssetModel.name.like(_ASSET_NAMES)),
+            delete(DagModel).where(DagModel.dag_id == DAG_ID),
+        ):
+            # SQLAlchemy 1.4, of Airflow 3.0, cannot find the objects of a LIKE by itself.
             session.execute(statement, execution_options={"synchronize_session": False})
-        session.execute(delete(AssetActive).where(AssetActive.name.like(_ASSET_NAMES)))
-        session.execute(delete(AssetModel).where(AssetModel.name.like(_ASSET_NAMES)))
-        session.execute(delete(DagModel).where(DagModel.dag_id == DAG_ID))
 
 
 def emitted() -> list[dict[str, Any]]:

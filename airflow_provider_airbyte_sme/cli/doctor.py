@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections import Counter
@@ -110,12 +111,20 @@ def run_in_airflow(options: argparse.Namespace) -> None:
 
     :raises SystemExit: A check failed, or the user pressed Ctrl+C.
     """
+    _log_to_standard_error()
     try:
         status = run(argparse.Namespace(**{**vars(options), "url": None, "client_id": ""}))
     except KeyboardInterrupt:
         raise SystemExit("error: interrupted") from None
     if status:
         raise SystemExit(status)
+
+
+def _log_to_standard_error() -> None:
+    # Airflow 3.2 has opened its log on standard output. Airflow 3.3 does this by itself.
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
 
 
 def line_of(check: Check) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, XCom, conf
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_airbyte_sme.api import AirbyteConnection
 from airflow_provider_airbyte_sme.connection import DEFAULT_CONN_ID
@@ -34,6 +34,12 @@ CONNECTION_ID_KEY = "connection_id"
 JOB_URL_KEY = "job_url"
 # The one that a task pushes before the id of what it has made.
 RESOURCE_URL_KEY = "resource_url"
+
+# Airflow 3.0 resumes the retry of a task that has failed after its deferral, with the event or the
+# error of the failed try: it would fail again at once. Airflow 3.1 begins it anew.
+_RESUMES_RETRIES = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS
+# XCom key, there: the last try that was resumed. Airflow deletes XComs when it begins a try anew.
+_RESUMED_TRY_KEY = "resumed_try"
 
 
 class AirbyteJobLink(BaseOperatorLink):
@@ -99,6 +105,16 @@ def push_target(context: Context, connection_id: str, job_id: int | None = None)
     task_instance.xcom_push(key=CONNECTION_ID_KEY, value=connection_id)
 
 
+def _was_left_by_an_earlier_try(context: Context) -> bool:
+    """Whether an earlier try was resumed with the same deferral. Note this try for the next one."""
+    ti: Any = context["ti"]
+    resumed = None
+    if ti.try_number > 1:
+        resumed = ti.xcom_pull(key=_RESUMED_TRY_KEY, map_indexes=ti.map_index)
+    ti.xcom_push(key=_RESUMED_TRY_KEY, value=ti.try_number)
+    return resumed is not None and resumed != ti.try_number
+
+
 class AirbyteOperator(BaseOperator):
     """
     Base class of what works on the Airbyte of an Airflow connection.
@@ -111,6 +127,8 @@ class AirbyteOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("airbyte_conn_id",)
+    # What a used hook has, such as locks, cannot be copied: Airflow copies operators.
+    shallow_copy_attrs: Sequence[str] = ("hook",)
     ui_color = "#e4e0ff"
 
     def __init__(self, *, airbyte_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
@@ -123,6 +141,15 @@ class AirbyteOperator(BaseOperator):
     def hook(self) -> AirbyteHook:
         """The hook of this task. Constructing it does no I/O."""
         return AirbyteHook(self.airbyte_conn_id)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> Any:
+        """Resume after a deferral. If that was the deferral of an earlier try, begin anew."""
+        if _RESUMES_RETRIES and self.retries and _was_left_by_an_earlier_try(context):
+            self.log.info("Airflow 3.0 resumed the deferral of an earlier try. Starting anew.")
+            return self.execute(context)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _validate_parameters(self) -> None:
         """

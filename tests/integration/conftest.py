@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_airbyte_sme.emulator import Emulator
 from airflow_provider_airbyte_sme.hooks.airbyte import AirbyteHook
@@ -154,12 +154,13 @@ def sensor_run() -> Callable[..., TaskRun]:
 
 @pytest.fixture
 def task_log(caplog: pytest.LogCaptureFixture, capfd: Any) -> Callable[[], str]:
-    """Return what was logged since the last call."""
+    """Return what was logged since the last call, each line once."""
     caplog.set_level(logging.INFO)
 
-    # Airflow 3 writes the log of a task to stdout, Airflow 2 to the logging module.
+    # From 3.1 on, Airflow writes the log of a task to stdout. 3.0 does so too, but logs it as well.
     def read() -> str:
-        text = caplog.text + capfd.readouterr().out
+        printed = capfd.readouterr().out
+        text = caplog.text + printed if AIRFLOW_V_3_1_PLUS else str(caplog.text)
         caplog.clear()
         return text
 

@@ -6,6 +6,7 @@ import inspect
 import pydoc
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -394,3 +395,10 @@ class TestJobs:
     def test_an_error_is_raised_unchanged(self, hook):
         with pytest.raises(AirbyteError, match="/jobs/4711 with 403"):
             hook.get_job(4711)
+
+
+def test_an_operator_can_be_copied_after_it_has_used_its_hook(emulator, sync_run):
+    run = sync_run(deferrable=False)
+    run.finish()
+
+    assert deepcopy(run.task).connection_id == emulator.connection_id

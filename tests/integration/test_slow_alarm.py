@@ -26,11 +26,11 @@ from airflow_provider_airbyte_sme.operators.airbyte import (
     AirbyteRefreshOperator,
     AirbyteTriggerSyncOperator,
 )
+from airflow_provider_airbyte_sme.operators.alarms import keeps_notes
 from airflow_provider_airbyte_sme.sensors.airbyte import AirbyteJobSensor, AirbyteSyncSensor
 from airflow_provider_airbyte_sme.triggers.airbyte import AirbytePauseTrigger
 from tests.integration.conftest import MAX_WAIT, request_count
 from tests.integration.test_kill import PROCESSES
-from tests.integration.test_sync_sensor import IS_AIRFLOW_2
 from tests.tasks import RescheduledTaskInstance, TaskRun, TaskStateStore, first_event, run_trigger
 
 READ = "GET /jobs/{jobId}"
@@ -656,7 +656,7 @@ class TestJobSensor:
 
         assert alarms == []
 
-    @pytest.mark.skipif(IS_AIRFLOW_2, reason="needs a task state store")
+    @pytest.mark.skipif(not keeps_notes(), reason="needs a task state store")
     def test_with_reschedule_it_is_raised_by_one_process(
         self, emulator, running_job, notify, alarms
     ):
@@ -677,7 +677,7 @@ class TestJobSensor:
         assert [poke() for _ in range(3)] == [False] * 3
         assert len(alarms) == 1
 
-    @pytest.mark.skipif(IS_AIRFLOW_2, reason="needs a task state store")
+    @pytest.mark.skipif(not keeps_notes(), reason="needs a task state store")
     def test_with_reschedule_a_store_that_fails_raises_none(
         self, sensor_run, running_job, alarms, task_log
     ):
@@ -696,7 +696,7 @@ class TestJobSensor:
         assert alarms == []
         assert "so no alarm is raised now. RuntimeError: no store" in task_log()
 
-    @pytest.mark.skipif(not IS_AIRFLOW_2, reason="has a task state store")
+    @pytest.mark.skipif(keeps_notes(), reason="has a task state store")
     def test_with_reschedule_an_old_airflow_refuses_it(self, sensor_run):
         with pytest.raises(AirbyteConfigError, match=r"needs Airflow 3\.3"):
             sensor_run(1, deferrable=False, mode="reschedule", slow_after=60)
@@ -759,7 +759,9 @@ class TestParameters:
             AirbyteTriggerSyncOperator.partial(
                 task_id="sync", slow_after="history", on_slow=[lambda context: None]
             ).expand(connection_id=[emulator.connection_id])
-        name = "SerializedDAG" if IS_AIRFLOW_2 else "DagSerialization"
+        name = "DagSerialization"
+        if not hasattr(serialized_objects, name):  # before Airflow 3.2
+            name = "SerializedDAG"
         stores: Any = getattr(serialized_objects, name)
 
         stored = stores.to_dict(dag)

@@ -3478,6 +3478,18 @@ CASES = (
     Case(
         AIRFLOW,
         "F1",
+        "A deferred task fails, and Airflow 3.0 resumes its retry with the old result.",
+        "The retry begins anew, also after a failure of the trigger itself.",
+        {
+            "tests/integration/test_retries_of_deferred_tasks.py": (
+                "test_the_retry_starts_a_sync_of_its_own_and_reads_its_own_event",
+                "test_the_retry_waits_again_after_its_trigger_has_failed",
+            ),
+        },
+    ),
+    Case(
+        AIRFLOW,
+        "F1",
         "The connection form is opened on Airflow 3.0 with WTForms and without the FAB provider.",
         "The form keeps our labels.",
         {
