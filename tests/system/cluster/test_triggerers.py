@@ -34,7 +34,7 @@ def wait_for_takeover(cluster: AirflowCluster, sync: Sync, triggerer: int) -> No
     poll(is_there, timeout=MAX_WAIT, what=f"triggerer {triggerer} to take over {sync}")
 
 
-def test_a_deferred_task_succeeds_soon_after_its_job_and_has_its_link_before(
+def test_a_deferred_task_succeeds_soon_after_its_job_and_has_its_links_before(
     start: Callable[[str], Sync], capsys: pytest.CaptureFixture[str]
 ) -> None:
     syncs = [start("waits_in_triggerer") for _ in range(3)]
@@ -46,7 +46,11 @@ def test_a_deferred_task_succeeds_soon_after_its_job_and_has_its_link_before(
             "Airbyte job": (
                 f"{emulator.url}/workspaces/{emulator.workspace_id}"
                 f"/connections/{sync.connection_id}/timeline?jobId={job_id}&openLogs=true"
-            )
+            ),
+            "Airbyte syncs": (
+                f"{sync.cluster.api.url}/plugin/airbyte"
+                f"?conn_id=airbyte_sme_default&q={sync.connection_id}"
+            ),
         }
     time.sleep(SAFE_AFTER)  # a younger trigger keeps its event
     for sync in syncs:
