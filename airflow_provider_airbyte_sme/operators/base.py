@@ -36,9 +36,9 @@ JOB_URL_KEY = "job_url"
 RESOURCE_URL_KEY = "resource_url"
 
 # Airflow 3.0 resumes the retry of a task that has failed after its deferral, with the event or the
-# error of the failed try: it would fail again at once. Airflow 3.1 begins it anew.
+# error of the failed try: it would fail again at once. Airflow 3.1 starts it from the beginning.
 _RESUMES_RETRIES = AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_1_PLUS
-# XCom key, there: the last try that was resumed. Airflow deletes XComs when it begins a try anew.
+# XCom key, there: the last try that was resumed. Airflow deletes it when it executes a task again.
 _RESUMED_TRY_KEY = "resumed_try"
 
 
@@ -145,9 +145,9 @@ class AirbyteOperator(BaseOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> Any:
-        """Resume after a deferral. If that was the deferral of an earlier try, begin anew."""
+        """Resume after a deferral. If it was the deferral of an earlier try, execute the task."""
         if _RESUMES_RETRIES and self.retries and _was_left_by_an_earlier_try(context):
-            self.log.info("Airflow 3.0 resumed the deferral of an earlier try. Starting anew.")
+            self.log.info("Airflow resumed an earlier try's deferral. Starting from the beginning.")
             return self.execute(context)
         return super().resume_execution(next_method, next_kwargs, context)
 

@@ -3479,7 +3479,7 @@ CASES = (
         AIRFLOW,
         "F1",
         "A deferred task fails, and Airflow 3.0 resumes its retry with the old result.",
-        "The retry begins anew, also after a failure of the trigger itself.",
+        "The retry starts from the beginning, also after a failure of the trigger itself.",
         {
             "tests/integration/test_retries_of_deferred_tasks.py": (
                 "test_the_retry_starts_a_sync_of_its_own_and_reads_its_own_event",
