@@ -22,6 +22,7 @@ from airflow_provider_airbyte_sme.parameters import (
     validate_name,
     validate_uuid,
 )
+from airflow_provider_airbyte_sme.web import PAGE_ROUTE, is_page_on
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskInstanceKey
@@ -73,12 +74,14 @@ class AirbytePageLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link; empty while the connection is unknown, and if there is no page."""
+        if not is_page_on():
+            return ""
         connection_id = XCom.get_value(key=CONNECTION_ID_KEY, ti_key=ti_key)
-        if not connection_id or not conf.getboolean("airbyte_sme", "page", fallback=True):
+        if not connection_id:
             return ""
         query = {"conn_id": getattr(operator, "airbyte_conn_id", ""), "q": connection_id}
         airflow = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-        return f"{airflow}/plugin/airbyte?{urlencode(query)}"
+        return f"{airflow}/plugin/{PAGE_ROUTE}?{urlencode(query)}"
 
 
 JOB_LINKS: tuple[BaseOperatorLink, ...] = (AirbyteJobLink(),)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowPlugin, conf
+from airflow.providers.common.compat.sdk import AirflowPlugin
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+from airflow_provider_airbyte_sme.web import is_switched_on
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class AirbyteWebhookPlugin(AirflowPlugin):
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
         """Serve the webhook if it is switched on. Never raises: that would be an import error."""
         del args, kwargs  # Airflow may pass something one day
-        if not _is_switched_on():
+        if not is_switched_on("webhook", default=False):
             cls.fastapi_apps = []
         elif AIRFLOW_V_3_0_PLUS:
             from airflow_provider_airbyte_sme.plugins.endpoint import Webhook
@@ -39,15 +41,3 @@ class AirbyteWebhookPlugin(AirflowPlugin):
                 "[airbyte_sme] webhook is on, but the webhook needs Airflow 3.0 or newer: upgrade "
                 "Airflow, or switch it off."
             )
-
-
-def _is_switched_on() -> bool:
-    try:
-        return bool(conf.getboolean("airbyte_sme", "webhook", fallback=False))
-    # Whatever is wrong with the configuration, each component must start.
-    except Exception as error:
-        log.warning(
-            "[airbyte_sme] webhook must be True or False, so the webhook is off: %s",
-            str(error).replace("\n", " "),
-        )
-        return False

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 from airflow.utils.session import create_session
 
 from airflow_provider_airbyte_sme.emulator import Emulator
-from airflow_provider_airbyte_sme.plugins.page import URL_ROUTE
+from airflow_provider_airbyte_sme.web import PAGE_ROUTE
 from tests.integration.dag_runs import load_dag, states_of
 
 # Airflow's database tools and dag.test() cause warnings from dependencies, which vary by version.
@@ -86,7 +86,7 @@ def test_a_task_has_a_link_to_its_connection_on_the_page_in_airflow(
 
     (link,) = [link for link in dag.get_task("sync").operator_extra_links if "syncs" in link.name]
     assert stored_xcom(link.xcom_key) == (
-        f"https://airflow.example.com/a/plugin/{URL_ROUTE}"
+        f"https://airflow.example.com/a/plugin/{PAGE_ROUTE}"
         f"?conn_id=stored&q={emulator.connection_id}"
     )
 

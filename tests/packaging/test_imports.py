@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "provisioning*": ("api*", "literals", "provisioning*"),
     # The Airflow provider.
     "literals": (),
+    "web": (),
     "connection": ("get_provider_info", "api*", "literals"),
     "parameters": ("api*", "literals"),
     "outcome": ("api*",),
@@ -78,9 +79,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "plugins.page*": (
         *("get_provider_info", "__init__", "api*", "connection", "hooks*", "operators.base"),
-        "plugins.page*",
+        *("web", "plugins.page*"),
     ),
-    "plugins*": ("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "plugins*"),
+    "plugins*": (
+        *("api*", "connection", "parameters", "outcome", "hooks*", "assets*", "web", "plugins*"),
+    ),
     # The command line.
     "cli.airflow_commands": (),
     "cli*": (
@@ -105,6 +108,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
             "metrics",
             "provisioning*",
             "secret_store",
+            "web",
         ),
         *("hooks*", "triggers*", "operators*"),
     ),

@@ -7,9 +7,10 @@ from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowPlugin
+from airflow.providers.common.compat.sdk import AirflowPlugin, BaseOperator
 from packaging.version import Version
 
+from airflow_provider_airbyte_sme.operators.base import AirbytePageLink
 from airflow_provider_airbyte_sme.plugins.page import AirbytePagePlugin
 from tests.plugin_loading import load_plugin
 
@@ -65,6 +66,17 @@ def test_a_value_that_is_no_switch_turns_it_off_and_stops_nothing(
     assert "\n" not in line
 
 
+@needs_pages
+@pytest.mark.parametrize("value", ["False", "maybe"])
+def test_without_the_page_no_task_has_a_link_to_it(value, monkeypatch):
+    from airflow.providers.common.compat.sdk import TaskInstanceKey
+
+    monkeypatch.setenv(SWITCH, value)
+    ti_key = TaskInstanceKey("dag", "sync", "run")
+
+    assert AirbytePageLink().get_link(BaseOperator(task_id="sync"), ti_key=ti_key) == ""
+
+
 @pytest.mark.skipif(HAS_PAGES, reason="needs an older Airflow")
 def test_an_older_airflow_has_no_page_and_says_nothing(plugin, caplog):
     plugin.on_load()
@@ -91,4 +103,4 @@ def test_loading_it_imports_nothing_that_serves_a_request(is_on):
     assert loaded.apps == (is_on and HAS_PAGES)
     heavy = ("fastapi", "starlette", "jinja2", "requests", "aiohttp", "sqlalchemy")
     assert loaded.beginning_with((*heavy, "airflow.models")) == []
-    assert loaded.ours <= {"plugins", "plugins.page"}
+    assert loaded.ours == {"plugins", "plugins.page", "web"}

@@ -8,15 +8,14 @@ nothing that they do not have anyway: the web application is imported with the f
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowPlugin, conf
+from airflow.providers.common.compat.sdk import AirflowPlugin
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
-log = logging.getLogger(__name__)
+from airflow_provider_airbyte_sme.web import PAGE_ROUTE, is_page_on
 
 Message = MutableMapping[str, Any]
 Application = Callable[
@@ -25,8 +24,6 @@ Application = Callable[
 ]
 
 URL_PREFIX = "/airbyte-sme/page"
-URL_ROUTE = "airbyte"
-"""Where Airflow shows the page: ``/plugin/airbyte``."""
 
 # Airflow resolves them against the URL of its UI, so they have no slash in front.
 _PAGE = f"{URL_PREFIX.removeprefix('/')}/"
@@ -34,7 +31,7 @@ _VIEW = {
     "name": "Airbyte",
     "href": _PAGE,
     "destination": "nav",
-    "url_route": URL_ROUTE,
+    "url_route": PAGE_ROUTE,
     "icon": f"{_PAGE}static/icon.svg",
 }
 
@@ -78,18 +75,6 @@ class AirbytePagePlugin(AirflowPlugin):
         """Serve the page unless it is switched off. Never raises: that would be an import error."""
         del args, kwargs  # Airflow may pass something one day
         cls.fastapi_apps, cls.external_views = [], []
-        if AIRFLOW_V_3_1_PLUS and _is_switched_on():
+        if AIRFLOW_V_3_1_PLUS and is_page_on():
             cls.fastapi_apps = [{"app": LazyPage(), "url_prefix": URL_PREFIX, "name": cls.name}]
             cls.external_views = [dict(_VIEW)]
-
-
-def _is_switched_on() -> bool:
-    try:
-        return bool(conf.getboolean("airbyte_sme", "page", fallback=True))
-    # Whatever is wrong with the configuration, each component must start.
-    except Exception as error:
-        log.warning(
-            "[airbyte_sme] page must be True or False, so the page is off: %s",
-            str(error).replace("\n", " "),
-        )
-        return False
