@@ -121,7 +121,7 @@ def token_request(settings: AirbyteSettings, url: str) -> Mapping[str, str]:
 
 def is_missing_endpoint(error: AirbyteError) -> bool:
     """
-    Whether *error* means that there is no token endpoint at that URL.
+    Whether *error* means that the URL is not that of a token endpoint.
 
     If Airbyte wrote the response, it has no such endpoint. An HTML page or a redirect may be an
     ingress during an outage as well, so the other endpoint is worth a request. The 401 or 403 of a
@@ -135,8 +135,8 @@ def is_missing_endpoint(error: AirbyteError) -> bool:
         return True
     if not error.problem.from_airbyte:
         return error.problem.is_html or error.status < 400
-    # Without a token, Micronaut returns 401 "Unauthorized" where there is no route. Rejected
-    # credentials have another body. docs/airbyte-api.md §1, §2.5.
+    # To a request without a token, Micronaut responds with 401 "Unauthorized" if the route is
+    # unknown. The body is another one if the credentials are wrong. docs/airbyte-api.md §1, §2.5.
     return error.status == 401 and error.problem.text == "Unauthorized"
 
 

@@ -43,7 +43,7 @@ _CLOSED_STATUSES = frozenset({403, 404, 405, 407, 410, 451, 501})
 # The lowest delay, as a share of the highest one: random delays near 0 would be a tight loop.
 _LOWEST_SHARE = 0.25
 # Seconds. A longer Retry-After counts as this: some arithmetic fails on absurd numbers.
-_LONGEST_RETRY_AFTER = 365 * 86_400.0
+_MAX_RETRY_AFTER = 365 * 86_400.0
 # Doubled this often, a delay has exceeded every limit; more would overflow a float.
 _MAX_DOUBLINGS = 32
 
@@ -258,11 +258,11 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float |
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), _LONGEST_RETRY_AFTER)
+        return min(float(value), _MAX_RETRY_AFTER)
     at = http_date(value)
     if at is None:
         return None
-    return min(max(0.0, (at - now).total_seconds()), _LONGEST_RETRY_AFTER)
+    return min(max(0.0, (at - now).total_seconds()), _MAX_RETRY_AFTER)
 
 
 def http_date(value: str) -> datetime | None:

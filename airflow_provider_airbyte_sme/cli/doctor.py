@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -47,6 +46,7 @@ from airflow_provider_airbyte_sme.cli.airflow_commands import (
     DOCTOR_HELP,
     OUTPUT_OPTIONS,
 )
+from airflow_provider_airbyte_sme.cli.pipes import discard
 
 _MARKS = {
     Outcome.OK: "[ ok ]",
@@ -100,9 +100,8 @@ def _print(text: str, output: TextIO | None) -> None:
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=output, flush=True)
     except BrokenPipeError:
-        # Such as "| head". The exit status still needs the other checks, and Python would
-        # complain when it flushes standard output at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        # Such as "| head". The exit status still needs the other checks.
+        discard(output)
 
 
 def run_in_airflow(options: argparse.Namespace) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from airflow_provider_airbyte_sme.api.errors import AirbyteError
 from airflow_provider_airbyte_sme.cli import doctor, export, migrate
 from airflow_provider_airbyte_sme.cli.airbyte import with_arguments
+from airflow_provider_airbyte_sme.cli.pipes import discard
 
 _COMMANDS = (doctor, export, migrate)
 """Modules with ``add_parser(commands)``, which sets ``run``: from parsed options to exit status."""
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:
-        _discard_output()
+        discard(sys.stdout, sys.stderr)
         return 128 + signal.SIGPIPE
     except (AirbyteError, OSError) as error:
         print(f"error: {with_arguments(str(error), options)}", file=sys.stderr)
@@ -40,13 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: interrupted", file=sys.stderr)
         return 1
     return status
-
-
-def _discard_output() -> None:
-    """Send what is not yet written to nowhere: to write it at exit would fail too."""
-    with Path(os.devnull).open("wb") as nowhere:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -81,7 +81,9 @@ class Connections:
         if {True, False} <= found:
             # What one of several tasks lacks cannot be given to all of them.
             self._comments.note(call, Reason.KEYWORDS)
-        return found.pop() if len(found) == 1 else None if found else False
+        if not found:
+            return False
+        return found.pop() if len(found) == 1 else None
 
     def _is_in_mapping(self, mapping: Value) -> bool | None:
         names = self._mappings.names(mapping)

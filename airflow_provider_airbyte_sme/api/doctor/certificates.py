@@ -1,4 +1,4 @@
-"""What the doctor tells of a TLS certificate."""
+"""What the doctor says about a TLS certificate."""
 
 from __future__ import annotations
 
